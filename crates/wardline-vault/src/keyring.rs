@@ -1,0 +1,247 @@
+//! The key ring: every data key, wrapped, in one small file beside the journal.
+//!
+//! It is rewritten as a whole, rarely (a start, a new day, retention), and atomically. A
+//! lock file makes read-change-write safe between the service and a command run beside it:
+//! a key that is lost takes a day's payloads with it.
+
+use crate::durable::{self, Mode};
+use crate::{Day, VaultError, WrappedKey};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The form written by this version.
+const VERSION: u32 = 1;
+/// Seven years of restarts stay far below; a larger file is not ours.
+const MAX_FILE: u64 = 64 << 20;
+
+/// All keys of an estate, wrapped. Safe to back up; useless without a master key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyRing {
+    pub(crate) version: u32,
+    /// Random; the journal remembers it, so that a ring of another journal is noticed.
+    pub(crate) id: String,
+    pub(crate) estate: String,
+    /// Under which blind indexes are made; never rotated, since indexes cannot be remade.
+    pub(crate) index_key: WrappedKey,
+    /// Seed of the Ed25519 key that signs audit checkpoints.
+    pub(crate) audit_key: WrappedKey,
+    /// Keys of earlier days were destroyed on purpose.
+    pub(crate) destroyed_before: Day,
+    /// Ascending by day and part.
+    pub(crate) data_keys: Vec<DataKeyRecord>,
+}
+
+/// One data key of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataKeyRecord {
+    pub(crate) day: Day,
+    pub(crate) part: u16,
+    /// How many payloads may have been sealed with it; claimed in blocks before use.
+    pub(crate) claimed: u64,
+    pub(crate) key: WrappedKey,
+}
+
+impl KeyRing {
+    pub(crate) fn new(
+        id: String,
+        estate: String,
+        index_key: WrappedKey,
+        audit_key: WrappedKey,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            id,
+            estate,
+            index_key,
+            audit_key,
+            destroyed_before: Day(0),
+            data_keys: Vec::new(),
+        }
+    }
+
+    pub(crate) fn find(&self, day: Day, part: u16) -> Option<&DataKeyRecord> {
+        let at = self
+            .data_keys
+            .binary_search_by_key(&(day, part), |record| (record.day, record.part))
+            .ok()?;
+        self.data_keys.get(at)
+    }
+
+    /// The newest key of a day.
+    pub(crate) fn newest_mut(&mut self, day: Day) -> Option<&mut DataKeyRecord> {
+        self.data_keys
+            .iter_mut()
+            .rev()
+            .find(|record| record.day == day)
+    }
+
+    pub(crate) fn insert(&mut self, record: DataKeyRecord) {
+        let at = self
+            .data_keys
+            .partition_point(|other| (other.day, other.part) < (record.day, record.part));
+        self.data_keys.insert(at, record);
+    }
+
+    /// What a wrapped key of this ring is bound to.
+    pub(crate) fn purpose_of_data_key(estate: &str, day: Day, part: u16) -> String {
+        format!("{estate} data {day} {part}")
+    }
+
+    pub(crate) fn purpose_of_index_key(estate: &str) -> String {
+        format!("{estate} index")
+    }
+
+    pub(crate) fn purpose_of_audit_key(estate: &str) -> String {
+        format!("{estate} audit")
+    }
+}
+
+/// Where the key ring is kept.
+#[derive(Debug)]
+pub struct KeyStore(Place);
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Memory(Mutex<Option<KeyRing>>),
+}
+
+impl KeyStore {
+    /// `keyring.json` in a data directory, which is made when the ring is first written.
+    pub fn in_directory(data: &Path) -> Self {
+        Self(Place::File(data.join("keyring.json")))
+    }
+
+    /// In memory: for a run that keeps nothing, such as `wardline test` and benchmarks.
+    pub fn in_memory() -> Self {
+        Self(Place::Memory(Mutex::new(None)))
+    }
+
+    /// The error for a ring that is not the one that was opened.
+    pub(crate) fn replaced(&self, reason: &str) -> VaultError {
+        let path = match &self.0 {
+            Place::File(path) => path.clone(),
+            Place::Memory(_) => PathBuf::from("memory"),
+        };
+        VaultError::KeyringMalformed {
+            path,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The ring as it is now; `None` before the first.
+    pub(crate) fn load(&self) -> Result<Option<KeyRing>, VaultError> {
+        match &self.0 {
+            Place::Memory(ring) => Ok(ring.lock().clone()),
+            Place::File(path) => read(path),
+        }
+    }
+
+    /// Reads, changes and writes the ring while no other process can. When `change` fails
+    /// or leaves the ring as it was, nothing is written.
+    pub(crate) fn update<T>(
+        &self,
+        change: impl FnOnce(&mut Option<KeyRing>) -> Result<T, VaultError>,
+    ) -> Result<(KeyRing, T), VaultError> {
+        match &self.0 {
+            Place::Memory(place) => {
+                let mut place = place.lock();
+                let mut ring = place.clone();
+                let result = change(&mut ring)?;
+                let ring = ring.expect("a change makes a ring or finds one");
+                *place = Some(ring.clone());
+                Ok((ring, result))
+            }
+            Place::File(path) => {
+                let lock = lock(path)?;
+                let before = read(path)?;
+                let mut ring = before.clone();
+                let result = change(&mut ring)?;
+                let ring = ring.expect("a change makes a ring or finds one");
+                if before.as_ref() != Some(&ring) {
+                    let failed =
+                        |error: &dyn std::fmt::Display| keyring_error("writing", path, error);
+                    let mut text =
+                        serde_json::to_vec_pretty(&ring).map_err(|error| failed(&error))?;
+                    text.push(b'\n');
+                    durable::write(path, &text, Mode::Replace).map_err(|error| failed(&error))?;
+                }
+                drop(lock);
+                Ok((ring, result))
+            }
+        }
+    }
+}
+
+fn keyring_error(doing: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> VaultError {
+    VaultError::Keyring {
+        doing,
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Waits for the lock; it is released when the file is dropped or the process ends.
+fn lock(path: &Path) -> Result<File, VaultError> {
+    let file = path.with_extension("lock");
+    durable::create_private_dir(&durable::parent(path))
+        .and_then(|()| {
+            OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&file)
+        })
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| keyring_error("locking", path, &error))
+}
+
+fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
+    let failed = |error: io::Error| keyring_error("reading", path, &error);
+    let malformed = |reason: String| VaultError::KeyringMalformed {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(malformed(format!("larger than {MAX_FILE} bytes")));
+    }
+    let version: Version =
+        serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+    if version.version != VERSION {
+        return Err(malformed(format!(
+            "version {} is not {VERSION}: use a newer wardline",
+            version.version
+        )));
+    }
+    let ring: KeyRing =
+        serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+    if !ring
+        .data_keys
+        .is_sorted_by_key(|record| (record.day, record.part))
+    {
+        return Err(malformed("its keys are out of order".to_owned()));
+    }
+    Ok(Some(ring))
+}
+
+/// Read first, so that a newer form is named as such and not as a missing field.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}

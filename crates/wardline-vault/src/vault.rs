@@ -1,0 +1,459 @@
+//! The vault itself: seals what is written to the journal and opens what is read from it.
+//!
+//! Each UTC day has data keys of its own (AES-256), wrapped by the master key in the key
+//! ring. Destroying a day's keys destroys its payloads wherever copies of them may be, which
+//! is how retention reaches backups. Sealing takes no lock: the key in use is one atomic
+//! load away.
+
+use crate::audit::{AuditKey, AuditSigner};
+use crate::blind::BlindKeys;
+use crate::data_key::{Current, DataKey, claim, nonce};
+use crate::envelope::{self, BODY, HEADER, Header};
+use crate::keyring::KeyRing;
+use crate::provider::{fresh_key, hex, random};
+use crate::{Day, EnvProvider, KeyProvider, KeySource, KeyStore, VaultError, WrappedKey, packing};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use ring::aead::{Aad, NONCE_LEN, Nonce};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use wardline_core::{BlindIndex, Clock, Sealed};
+
+/// The largest payload that is sealed: 1 GiB.
+pub const MAX_PLAIN: usize = 1 << 30;
+
+/// What is sealed. Part of what is authenticated: a body does not open as a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Raw bytes of a message.
+    Message,
+    /// Body of a delivery.
+    Body,
+    /// What a destination answered.
+    Response,
+    /// Variables of a process instance.
+    Variables,
+    /// A record of the registry.
+    Record,
+}
+
+impl Kind {
+    /// Stable: it is authenticated with everything ever sealed.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Message => 1,
+            Self::Body => 2,
+            Self::Response => 3,
+            Self::Variables => 4,
+            Self::Record => 5,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Message => "message",
+            Self::Body => "body",
+            Self::Response => "response",
+            Self::Variables => "variables",
+            Self::Record => "record",
+        })
+    }
+}
+
+/// Seals, opens and indexes for one estate. Cheap to share; see the module's text.
+pub struct Vault {
+    estate: String,
+    estate_tag: [u8; 32],
+    ring_id: String,
+    provider: Arc<dyn KeyProvider>,
+    store: KeyStore,
+    clock: Arc<dyn Clock>,
+    blind: BlindKeys,
+    audit: AuditSigner,
+    current: ArcSwapOption<Current>,
+    keys: RwLock<Keys>,
+}
+
+/// Unwrapped keys, and which were destroyed.
+#[derive(Default)]
+struct Keys {
+    by_day: HashMap<(Day, u16), Arc<DataKey>>,
+    destroyed_before: Day,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("estate", &self.estate)
+            .field("ring", &self.ring_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`Vault::destroy_before`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Payloads of days before this one cannot be opened any more.
+    pub before: Day,
+    /// Days whose keys were destroyed just now.
+    pub days: usize,
+}
+
+/// What [`Vault::rewrap`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// Keys that are now wrapped by the newest master key and were not before.
+    pub moved: usize,
+    /// All keys of the ring.
+    pub total: usize,
+}
+
+impl Vault {
+    /// Opens an estate's key ring, or makes it when there is none yet. The caller compares
+    /// [`Vault::ring_id`] with what the journal remembers: a journal that has lost its ring
+    /// must not go on with a new one.
+    ///
+    /// # Errors
+    /// What keeps the master key from being read ([`KeyProvider::unwrap`]) or the ring from
+    /// being read, written or unwrapped; [`VaultError::KeyringForeign`] when it is another
+    /// estate's.
+    pub fn open(source: KeySource, clock: Arc<dyn Clock>) -> Result<Arc<Self>, VaultError> {
+        let KeySource {
+            estate,
+            provider,
+            store,
+        } = source;
+        let ring = match store.load()? {
+            Some(ring) => ring,
+            None => {
+                store
+                    .update(|ring| make_ring(ring, &estate, provider.as_ref()))?
+                    .0
+            }
+        };
+        if ring.estate != estate {
+            return Err(VaultError::KeyringForeign {
+                expected: estate,
+                found: ring.estate,
+            });
+        }
+        let index = provider.unwrap(&KeyRing::purpose_of_index_key(&estate), &ring.index_key)?;
+        let audit = provider.unwrap(&KeyRing::purpose_of_audit_key(&estate), &ring.audit_key)?;
+        let mut tag = ring::digest::Context::new(&ring::digest::SHA256);
+        tag.update(b"wardline estate v1\0");
+        tag.update(estate.as_bytes());
+        let mut estate_tag = [0; 32];
+        estate_tag.copy_from_slice(tag.finish().as_ref());
+        Ok(Arc::new(Self {
+            audit: AuditSigner::new(&estate, &audit),
+            blind: BlindKeys::derive(&index),
+            estate,
+            estate_tag,
+            ring_id: ring.id,
+            provider,
+            store,
+            clock,
+            current: ArcSwapOption::empty(),
+            keys: RwLock::new(Keys {
+                by_day: HashMap::new(),
+                destroyed_before: ring.destroyed_before,
+            }),
+        }))
+    }
+
+    /// A vault whose keys live and die with this process: for runs that keep nothing.
+    ///
+    /// # Errors
+    /// [`VaultError::Randomness`].
+    pub fn ephemeral(estate: &str, clock: Arc<dyn Clock>) -> Result<Arc<Self>, VaultError> {
+        let provider = Arc::new(EnvProvider::random()?);
+        Self::open(
+            KeySource {
+                estate: estate.to_owned(),
+                provider,
+                store: KeyStore::in_memory(),
+            },
+            clock,
+        )
+    }
+
+    /// Names the key ring, for the journal to remember. Not secret.
+    pub fn ring_id(&self) -> &str {
+        &self.ring_id
+    }
+
+    /// Name of the estate.
+    pub fn estate(&self) -> &str {
+        &self.estate
+    }
+
+    /// Compresses and encrypts a payload with today's key.
+    ///
+    /// # Errors
+    /// [`VaultError::TooLarge`] over [`MAX_PLAIN`]; what keeps a new key from being written
+    /// when a day begins ([`VaultError::Keyring`], transient).
+    pub fn seal(&self, kind: Kind, plain: &[u8]) -> Result<Sealed, VaultError> {
+        if plain.len() > MAX_PLAIN {
+            return Err(VaultError::TooLarge {
+                size: plain.len() as u64,
+                limit: MAX_PLAIN as u64,
+            });
+        }
+        let key = self.sealing_key()?;
+        let nonce = nonce()?;
+        packing::pack(plain, |packing, packed| {
+            let header = Header {
+                packing,
+                day: key.day,
+                part: key.part,
+                plain_size: plain.len() as u32,
+            }
+            .encode();
+            let mut out = Vec::with_capacity(packed.len() + envelope::OVERHEAD);
+            out.extend_from_slice(&header);
+            out.extend_from_slice(&nonce);
+            out.extend_from_slice(packed);
+            let aad = Aad::from(envelope::associated(&self.estate_tag, kind, header));
+            let tag = key
+                .cipher
+                .seal_in_place_separate_tag(
+                    Nonce::assume_unique_for_key(nonce),
+                    aad,
+                    &mut out[BODY..],
+                )
+                .expect("a gibibyte is within what AES-256-GCM seals");
+            out.extend_from_slice(tag.as_ref());
+            Ok(Sealed::from_sealed_bytes(Bytes::from(out)))
+        })
+    }
+
+    /// Decrypts and decompresses what [`Vault::seal`] made.
+    ///
+    /// # Errors
+    /// [`VaultError::Destroyed`] when retention destroyed the day's keys,
+    /// [`VaultError::UnknownDataKey`] when the ring is too old, [`VaultError::Malformed`] and
+    /// [`VaultError::Tampered`] when the bytes are not what was sealed.
+    pub fn open_sealed(&self, kind: Kind, sealed: &Sealed) -> Result<Bytes, VaultError> {
+        let sealed = sealed.as_sealed_bytes();
+        let header = Header::decode(kind, sealed)?;
+        if header.plain_size as usize > MAX_PLAIN {
+            return Err(VaultError::Malformed {
+                kind,
+                reason: "its size is over the limit",
+            });
+        }
+        let key = self.opening_key(header.day, header.part)?;
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&sealed[HEADER..BODY]);
+        let aad = Aad::from(envelope::associated(
+            &self.estate_tag,
+            kind,
+            header.encode(),
+        ));
+        let mut body = sealed[BODY..].to_vec();
+        let size = key
+            .cipher
+            .open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut body)
+            .map_err(|_| VaultError::Tampered {
+                kind,
+                day: header.day,
+            })?
+            .len();
+        body.truncate(size);
+        packing::unpack(header.packing, body, header.plain_size as usize).map(Bytes::from)
+    }
+
+    /// The blind index of a value, by which the journal orders and finds. White space around
+    /// the value does not count; case does, since identifiers may differ in nothing else.
+    /// `domain` says what the value is (`account`, `mrn`): indexes of two domains never meet.
+    pub fn blind(&self, domain: &str, value: &str) -> BlindIndex {
+        self.blind.index(domain, value)
+    }
+
+    /// What identifies a message among those a source may send twice: its declared keys,
+    /// in order. Borders between parts count.
+    pub fn dedup_hash<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+        self.blind.duplicate(parts)
+    }
+
+    /// A keyed digest of a payload, to tell a repeat from another message under the same key.
+    pub fn digest(&self, bytes: &[u8]) -> i64 {
+        self.blind.digest(bytes)
+    }
+
+    /// Signs checkpoints of the audit log.
+    pub fn audit_signer(&self) -> AuditSigner {
+        self.audit.clone()
+    }
+
+    /// Verifies checkpoints of the audit log; may be handed to an auditor.
+    pub fn audit_key(&self) -> AuditKey {
+        self.audit.key()
+    }
+
+    /// Destroys the data keys of all days before `day`, on disk and in memory. What was
+    /// sealed on those days cannot be opened again, by anyone, from any copy, as soon as
+    /// copies of the old `keyring.json` (backups, snapshots) have expired too.
+    ///
+    /// # Errors
+    /// [`VaultError::DestroyInUse`] when `day` lies after today; [`VaultError::Keyring`].
+    pub fn destroy_before(&self, day: Day) -> Result<Destroyed, VaultError> {
+        let today = Day::of(self.clock.now());
+        if day > today {
+            return Err(VaultError::DestroyInUse { before: day, today });
+        }
+        let mut keys = self.keys.write();
+        let (ring, days) = self.update(|ring| {
+            ring.destroyed_before = ring.destroyed_before.max(day);
+            let mut days: Vec<Day> = ring
+                .data_keys
+                .iter()
+                .map(|record| record.day)
+                .filter(|day| *day < ring.destroyed_before)
+                .collect();
+            days.dedup();
+            ring.data_keys
+                .retain(|record| record.day >= ring.destroyed_before);
+            Ok(days.len())
+        })?;
+        keys.destroyed_before = ring.destroyed_before;
+        keys.by_day
+            .retain(|(day, _), _| *day >= ring.destroyed_before);
+        self.current.store(None);
+        Ok(Destroyed {
+            before: ring.destroyed_before,
+            days,
+        })
+    }
+
+    /// Wraps every key of the ring with the newest master key, so that older master keys
+    /// may be removed. Payloads are not touched.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownMasterKey`] when one of the older master keys is already gone;
+    /// nothing is changed then. [`VaultError::Keyring`].
+    pub fn rewrap(&self) -> Result<Rewrapped, VaultError> {
+        let _keys = self.keys.write();
+        let (_, done) = self.update(|ring| {
+            let mut done = Rewrapped { moved: 0, total: 0 };
+            let mut rewrap = |purpose: String, key: &mut WrappedKey| {
+                done.total += 1;
+                if key.by != self.provider.newest() {
+                    *key = self
+                        .provider
+                        .wrap(&purpose, &*self.provider.unwrap(&purpose, key)?)?;
+                    done.moved += 1;
+                }
+                Ok(())
+            };
+            rewrap(
+                KeyRing::purpose_of_index_key(&self.estate),
+                &mut ring.index_key,
+            )?;
+            rewrap(
+                KeyRing::purpose_of_audit_key(&self.estate),
+                &mut ring.audit_key,
+            )?;
+            for record in &mut ring.data_keys {
+                rewrap(
+                    KeyRing::purpose_of_data_key(&self.estate, record.day, record.part),
+                    &mut record.key,
+                )?;
+            }
+            Ok(done)
+        })?;
+        Ok(done)
+    }
+
+    fn sealing_key(&self) -> Result<Arc<DataKey>, VaultError> {
+        let day = Day::of(self.clock.now());
+        match &*self.current.load() {
+            Some(current) if current.take(day) => return Ok(Arc::clone(&current.key)),
+            _ => {}
+        }
+        self.renew(day)
+    }
+
+    /// Takes the key of another day, or claims more uses of this day's.
+    #[cold]
+    fn renew(&self, day: Day) -> Result<Arc<DataKey>, VaultError> {
+        let mut keys = self.keys.write();
+        // Behind a clock that was set back, keys may be gone; those of the first day that
+        // still has them serve instead.
+        let day = day.max(keys.destroyed_before);
+        if let Some(current) = &*self.current.load()
+            && current.take(day)
+        {
+            return Ok(Arc::clone(&current.key));
+        }
+        let provider = self.provider.as_ref();
+        let (_, claim) = self.update(|ring| claim(ring, day, provider))?;
+        let key = keys
+            .by_day
+            .entry((day, claim.part))
+            .or_insert_with(|| Arc::new(DataKey::new(day, claim.part, &claim.bytes)));
+        self.current.store(Some(Arc::new(Current::of(key, &claim))));
+        Ok(Arc::clone(key))
+    }
+
+    fn opening_key(&self, day: Day, part: u16) -> Result<Arc<DataKey>, VaultError> {
+        {
+            let keys = self.keys.read();
+            if day < keys.destroyed_before {
+                return Err(VaultError::Destroyed { day });
+            }
+            if let Some(key) = keys.by_day.get(&(day, part)) {
+                return Ok(Arc::clone(key));
+            }
+        }
+        // Not yet unwrapped, or made by another process since the ring was read.
+        let mut keys = self.keys.write();
+        let ring = self.store.load()?;
+        let record = match &ring {
+            Some(ring) if day < ring.destroyed_before => return Err(VaultError::Destroyed { day }),
+            Some(ring) => ring.find(day, part),
+            None => None,
+        };
+        let record = record.ok_or(VaultError::UnknownDataKey { day, part })?;
+        let bytes = self.provider.unwrap(
+            &KeyRing::purpose_of_data_key(&self.estate, day, part),
+            &record.key,
+        )?;
+        let key = keys
+            .by_day
+            .entry((day, part))
+            .or_insert_with(|| Arc::new(DataKey::new(day, part, &bytes)));
+        Ok(Arc::clone(key))
+    }
+
+    /// Changes this vault's ring, and no other that may have been put in its place.
+    fn update<T>(
+        &self,
+        change: impl FnOnce(&mut KeyRing) -> Result<T, VaultError>,
+    ) -> Result<(KeyRing, T), VaultError> {
+        self.store.update(|ring| match ring {
+            Some(ring) if ring.id == self.ring_id => change(ring),
+            Some(_) => Err(self.store.replaced("it was exchanged while in use")),
+            None => Err(self.store.replaced("it was removed while in use")),
+        })
+    }
+}
+
+fn make_ring(
+    ring: &mut Option<KeyRing>,
+    estate: &str,
+    provider: &dyn KeyProvider,
+) -> Result<(), VaultError> {
+    // Another process may have made it between our reading and our lock.
+    if ring.is_none() {
+        let id = hex(&random::<8>()?);
+        let index = provider.wrap(&KeyRing::purpose_of_index_key(estate), &*fresh_key()?)?;
+        let audit = provider.wrap(&KeyRing::purpose_of_audit_key(estate), &*fresh_key()?)?;
+        *ring = Some(KeyRing::new(id, estate.to_owned(), index, audit));
+    }
+    Ok(())
+}
