@@ -1,0 +1,45 @@
+//! The estate as a whole: does every reference lead somewhere, can everything start, does anything
+//! lie idle. Shapes and values were checked before; here only names and relations matter.
+
+mod doors;
+mod events;
+mod references;
+mod usage;
+
+pub(crate) use usage::unsupported_store;
+
+use crate::decode::Learned;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::Estate;
+use std::collections::BTreeSet;
+
+/// What the checks look at.
+pub(crate) struct Whole<'a> {
+    pub(crate) estate: &'a Estate,
+    pub(crate) learned: &'a Learned,
+    /// Kinds of files of which some could not be read. Names that such a file may declare are not
+    /// reported as missing: the reader would be sent looking for a mistake that is not there.
+    pub(crate) incomplete: &'a BTreeSet<&'static str>,
+    /// Whether a secret exists on this machine; `None` where nobody can say.
+    pub(crate) secret_exists: Option<&'a dyn Fn(&str) -> bool>,
+    /// Whether `apis/` has files, whose names this release does not know.
+    pub(crate) has_apis: bool,
+    /// What was found before.
+    pub(crate) found: &'a Diagnostics,
+}
+
+impl Whole<'_> {
+    fn complete(&self, kind: &str) -> bool {
+        !self.incomplete.contains(kind)
+    }
+}
+
+/// Everything that is wrong with the whole.
+pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    references::check(whole, &mut problems);
+    doors::check(whole, &mut problems);
+    events::check(whole, &mut problems);
+    usage::check(whole, &mut problems);
+    problems
+}

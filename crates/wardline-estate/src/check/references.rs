@@ -1,0 +1,373 @@
+//! References between declarations.
+
+use super::Whole;
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::model::{
+    Connection, ConnectionKind, Direction, Given, Operation, OperationKind, Source, Target,
+    TargetKind, Validate,
+};
+use crate::source::{Span, Spanned};
+use crate::suggest::{clip, did_you_mean};
+use crate::value::{self, BadUrl};
+use wardline_core::Code;
+
+pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
+    let mut references = References { whole, problems };
+    references.systems();
+    references.facilities();
+    for system in &whole.learned.default_systems {
+        references.system(system);
+    }
+    references.entities();
+    references.flows();
+    references.tests();
+    references.secrets();
+}
+
+struct References<'a> {
+    whole: &'a Whole<'a>,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+impl References<'_> {
+    fn systems(&mut self) {
+        let estate = self.whole.estate;
+        for system in estate.systems.values() {
+            for connection in system
+                .connections
+                .values()
+                .filter(|c| !self.whole.learned.unclear.contains(&c.reference))
+            {
+                self.failover(connection);
+            }
+            for operation in system.operations.values() {
+                for entity in [&operation.accepts, &operation.returns]
+                    .into_iter()
+                    .flatten()
+                {
+                    self.entity(&entity.value, entity.at);
+                }
+                let name = &operation.connection;
+                if name.value.is_empty() {
+                    continue;
+                }
+                match system.connections.get(&name.value) {
+                    Some(connection)
+                        if !self.whole.learned.unclear.contains(&connection.reference) =>
+                    {
+                        self.protocol(operation, &connection.kind);
+                    }
+                    Some(_) => {}
+                    None => self.missing(
+                        codes::UNKNOWN_CONNECTION,
+                        format!(
+                            "`{}` has no connection `{}`",
+                            system.name,
+                            clip(&name.value)
+                        ),
+                        name.at,
+                        did_you_mean(&name.value, system.connections.keys().map(String::as_str)),
+                    ),
+                }
+            }
+        }
+    }
+
+    fn facilities(&mut self) {
+        let known = &self.whole.estate.facilities;
+        let all = self
+            .whole
+            .learned
+            .facilities
+            .iter()
+            .filter(|_| self.whole.complete("estate"));
+        for name in all.filter(|name| !known.contains(name)) {
+            self.missing(
+                codes::UNKNOWN_FACILITY,
+                format!("there is no facility `{}`", clip(name)),
+                name.at,
+                did_you_mean(name, known.iter().map(String::as_str)),
+            );
+        }
+    }
+
+    fn system(&mut self, name: &Spanned<String>) {
+        let known = &self.whole.estate.systems;
+        if self.whole.complete("system") && !known.contains_key(&name.value) {
+            self.missing(
+                codes::UNKNOWN_SYSTEM,
+                format!("there is no system `{}`", clip(name)),
+                name.at,
+                did_you_mean(name, known.keys().map(String::as_str)),
+            );
+        }
+    }
+
+    /// Where else a connection can be reached is written as its own address is.
+    fn failover(&mut self, connection: &Connection) {
+        for place in &connection.failover {
+            let (code, why) = match &connection.kind {
+                ConnectionKind::HttpOut(_) => match value::url(place) {
+                    Ok(()) => continue,
+                    Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
+                    Err(BadUrl::Password) => (
+                        codes::PASSWORD_IN_FILE,
+                        "it holds a user or a password".to_owned(),
+                    ),
+                },
+                ConnectionKind::MllpConnect(_) => match value::host_port(place) {
+                    Ok(()) => continue,
+                    Err(why) => (codes::BAD_ADDRESS, why),
+                },
+                ConnectionKind::MllpListen(_)
+                | ConnectionKind::HttpIn(_)
+                | ConnectionKind::Null => (
+                    codes::WRONG_DIRECTION,
+                    "only a connection that goes out has other places to go".to_owned(),
+                ),
+            };
+            self.problems.push(
+                Diagnostic::error(code, "this cannot be a place to fail over to")
+                    .at(place.at)
+                    .label(why),
+            );
+        }
+    }
+
+    fn protocol(&mut self, operation: &Operation, kind: &ConnectionKind) {
+        let fits = matches!(
+            (&operation.kind, kind),
+            (OperationKind::Http { .. }, ConnectionKind::HttpOut(_))
+                | (OperationKind::Mllp, ConnectionKind::MllpConnect(_))
+                | (OperationKind::Null, ConnectionKind::Null)
+        );
+        if !fits {
+            let word = match operation.kind {
+                OperationKind::Http { .. } => "http",
+                OperationKind::Mllp => "mllp",
+                OperationKind::Null => "null",
+            };
+            let way = if kind.direction() == Direction::In {
+                " and receives"
+            } else {
+                ""
+            };
+            self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_PROTOCOL,
+                    format!(
+                        "an `{word}` operation cannot use `{}`, which speaks {}{way}",
+                        operation.connection.value,
+                        kind.word()
+                    ),
+                )
+                .at(operation.connection.at),
+            );
+        }
+    }
+
+    fn entities(&mut self) {
+        let estate = self.whole.estate;
+        for record in estate
+            .entities
+            .values()
+            .filter_map(|entity| entity.record.as_ref())
+        {
+            for system in std::iter::once(&record.master).chain(record.attributes.values()) {
+                self.system(system);
+            }
+        }
+    }
+
+    fn flows(&mut self) {
+        for flow in self.whole.estate.flows.values() {
+            match &flow.source {
+                Source::Connection(reference) => self.connection(reference, Direction::In),
+                Source::Schedule(schedule) => {
+                    if let Some(call) = &schedule.call {
+                        self.operation(&call.value, call.at);
+                    }
+                }
+                Source::Event(_) => {}
+            }
+            self.validated(&flow.validate);
+            for target in &flow.to {
+                self.target(target);
+                if let Some(then) = &target.then {
+                    self.validated(&then.validate);
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, target: &Target) {
+        let reference = target.kind.reference();
+        match target.kind {
+            TargetKind::Call { .. } => self.operation(&reference, target.at),
+            TargetKind::Send { .. } => {
+                self.connection(&Spanned::new(reference, target.at), Direction::Out);
+            }
+        }
+    }
+
+    fn validated(&mut self, validate: &Validate) {
+        if let Validate::Entity(entity) = validate {
+            self.entity(&entity.value, entity.at);
+        }
+    }
+
+    fn entity(&mut self, name: &str, at: Span) {
+        let known = &self.whole.estate.entities;
+        if self.whole.complete("entity") && value::name(name).is_ok() && !known.contains_key(name) {
+            let near = did_you_mean(name, known.keys().map(String::as_str));
+            let help =
+                near.or_else(|| Some(format!("declare it in `entities/{}.yaml`", clip(name))));
+            self.missing(
+                codes::UNKNOWN_ENTITY,
+                format!("there is no entity `{}`", clip(name)),
+                at,
+                help,
+            );
+        }
+    }
+
+    fn connection(&mut self, reference: &Spanned<String>, wanted: Direction) {
+        let estate = self.whole.estate;
+        if value::reference(&reference.value).is_err()
+            || self.whole.learned.unclear.contains(&reference.value)
+        {
+            return;
+        }
+        let Some((_, connection)) = estate.connection(&reference.value) else {
+            if self.whole.complete("system") {
+                let of_that_kind = estate.connections().map(|(_, connection)| connection);
+                let names = of_that_kind
+                    .filter(|c| c.kind.direction() == wanted)
+                    .map(|c| c.reference.as_str());
+                let near = did_you_mean(&reference.value, names);
+                let help = near.or_else(|| {
+                    let is_operation = estate.operation(&reference.value).is_some();
+                    is_operation.then(|| "that is an operation: use `call`".to_owned())
+                });
+                self.missing(
+                    codes::UNKNOWN_CONNECTION,
+                    format!("there is no connection `{}`", clip(&reference.value)),
+                    reference.at,
+                    help,
+                );
+            }
+            return;
+        };
+        if connection.kind.direction() != wanted {
+            let (is, use_it) = match wanted {
+                Direction::In => ("sends, so nothing arrives there", "`to: [{ send: … }]`"),
+                Direction::Out => ("receives, so nothing can be sent to it", "`from: …`"),
+            };
+            self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_DIRECTION,
+                    format!("`{}` {is}", reference.value),
+                )
+                .at(reference.at)
+                .related(connection.at, "declared here")
+                .help(format!("it belongs in {use_it}")),
+            );
+        }
+    }
+
+    fn operation(&mut self, reference: &str, at: Span) {
+        let estate = self.whole.estate;
+        let skip = value::reference(reference).is_err() || !self.whole.complete("system");
+        if skip || estate.operation(reference).is_some() {
+            return;
+        }
+        let all = estate
+            .systems
+            .values()
+            .flat_map(|system| system.operations.values());
+        let near = did_you_mean(reference, all.map(|operation| operation.reference.as_str()));
+        let help = near.or_else(|| {
+            let is_connection = estate.connection(reference).is_some();
+            is_connection.then(|| "that is a connection: use `send`".to_owned())
+        });
+        let mut problem = Diagnostic::error(
+            codes::UNKNOWN_OPERATION,
+            format!("there is no operation `{}`", clip(reference)),
+        )
+        .at(at)
+        .help_if(help);
+        if self.whole.has_apis {
+            problem = problem
+                .with_note("operations declared under `apis/` cannot be called in this release");
+        }
+        self.problems.push(problem);
+    }
+
+    fn tests(&mut self) {
+        let estate = self.whole.estate;
+        for test in &estate.tests {
+            if let Given::Message { into, .. } = &test.given {
+                self.connection(into, Direction::In);
+            }
+            for delivery in test.expect.deliveries.iter().flatten() {
+                let name = &delivery.to.value;
+                let known = estate.operation(name).is_some() || estate.connection(name).is_some();
+                if self.whole.complete("system") && !known && value::reference(name).is_ok() {
+                    let operations = estate
+                        .systems
+                        .values()
+                        .flat_map(|system| system.operations.values());
+                    let connections = estate
+                        .connections()
+                        .map(|(_, connection)| &connection.reference);
+                    let all = operations
+                        .map(|operation| &operation.reference)
+                        .chain(connections)
+                        .map(String::as_str);
+                    let near = did_you_mean(name, all);
+                    let message = format!("there is no operation or connection `{}`", clip(name));
+                    self.missing(codes::UNKNOWN_OPERATION, message, delivery.to.at, near);
+                }
+            }
+            for flow in &test.expect.filtered {
+                if self.whole.complete("flow") && !estate.flows.contains_key(&flow.value) {
+                    self.missing(
+                        codes::UNKNOWN_FLOW,
+                        format!("there is no flow `{}`", clip(&flow.value)),
+                        flow.at,
+                        did_you_mean(&flow.value, estate.flows.keys().map(String::as_str)),
+                    );
+                }
+            }
+        }
+    }
+
+    fn secrets(&mut self) {
+        let Some(exists) = self.whole.secret_exists else {
+            return;
+        };
+        for secret in &self.whole.learned.secrets {
+            if !exists(&secret.text) {
+                let name = clip(secret.name());
+                let variable = name
+                    .to_uppercase()
+                    .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                let help = format!(
+                    "put it into the secrets directory as `{name}`, or into the environment as `WARDLINE_SECRET_{variable}`"
+                );
+                self.missing(
+                    codes::NO_SECRET,
+                    format!("this machine has no secret `{name}`"),
+                    secret.at,
+                    Some(help),
+                );
+            }
+        }
+    }
+
+    fn missing(&mut self, code: Code, message: String, at: Span, help: Option<String>) {
+        self.problems
+            .push(Diagnostic::error(code, message).at(at).help_if(help));
+    }
+}

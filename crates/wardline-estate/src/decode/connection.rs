@@ -1,0 +1,299 @@
+//! Connections of a system.
+
+use super::top::bind;
+use super::{Decoder, View};
+use crate::model::{
+    AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
+    HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen, SecretRef,
+};
+use crate::shape::connection::{
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HTTP_ACK, HTTP_IN, HTTP_OUT,
+    MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN,
+};
+use crate::source::Span;
+use crate::value;
+use crate::yaml::{Data, Entry, Node};
+use wardline_core::Sensitivity;
+
+/// From the secret a way of authenticating needs to that way.
+type ByCredential = fn(SecretRef) -> Auth;
+
+/// MLLP acknowledges one message at a time, and many receivers allow one session.
+const MLLP_CONCURRENT: &str = "1";
+/// Enough to keep a link busy, few enough for a modest application server.
+const HTTP_CONCURRENT: &str = "8";
+/// Nothing is on the other side.
+const NULL_CONCURRENT: &str = "64";
+
+impl<'a> Decoder<'a> {
+    pub(super) fn connection(
+        &mut self,
+        entry: &'a Entry,
+        system: &str,
+        facility: Option<&str>,
+    ) -> Connection {
+        let view = View::new(Some(&entry.value), &CONNECTION);
+        let reference = format!("{system}.{}", entry.key);
+        let path = format!("systems.{reference}");
+        self.learned.facilities.extend(view.text("facility"));
+        let facility = view
+            .string("facility")
+            .or_else(|| facility.map(str::to_owned));
+        let (kind, concurrent) = self.kind(view, entry, system, facility.as_deref(), &path);
+        let Some(kind) = kind else {
+            self.learned.unclear.insert(reference.clone());
+            return self.finish(
+                view,
+                entry,
+                reference,
+                &path,
+                facility,
+                ConnectionKind::Null,
+                concurrent,
+                system,
+            );
+        };
+        self.finish(
+            view, entry, reference, &path, facility, kind, concurrent, system,
+        )
+    }
+
+    fn kind(
+        &mut self,
+        view: View<'a>,
+        entry: &'a Entry,
+        system: &str,
+        facility: Option<&str>,
+        path: &str,
+    ) -> (Option<ConnectionKind>, &'static str) {
+        if let Some(node) = view.get("mllp") {
+            if node.get("listen").is_some() {
+                let levels = self.levels(&[node], system, facility);
+                let charset = self.charset(&levels, path);
+                return (
+                    Some(ConnectionKind::MllpListen(self.mllp_listen(
+                        node,
+                        entry.key_at,
+                        charset,
+                    ))),
+                    MLLP_CONCURRENT,
+                );
+            }
+            if node.get("connect").is_some() {
+                return (
+                    Some(ConnectionKind::MllpConnect(
+                        self.mllp_connect(node, entry.key_at),
+                    )),
+                    MLLP_CONCURRENT,
+                );
+            }
+        }
+        if let Some(node) = view.get("http") {
+            if node.get("listen").is_some() {
+                return (
+                    Some(ConnectionKind::HttpIn(self.http_in(node, entry.key_at))),
+                    HTTP_CONCURRENT,
+                );
+            }
+            if node.get("url").is_some() {
+                return (
+                    Some(ConnectionKind::HttpOut(self.http_out(node, entry.key_at))),
+                    HTTP_CONCURRENT,
+                );
+            }
+        }
+        (
+            view.get("null").map(|_| ConnectionKind::Null),
+            NULL_CONCURRENT,
+        )
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is needed once, and a struct of them would be used once"
+    )]
+    fn finish(
+        &mut self,
+        view: View<'a>,
+        entry: &'a Entry,
+        reference: String,
+        path: &str,
+        facility: Option<String>,
+        kind: ConnectionKind,
+        concurrent: &str,
+        system: &str,
+    ) -> Connection {
+        let levels = self.levels(&[&entry.value], system, facility.as_deref());
+        let duplicate = view.get("duplicate").map(|node| {
+            let view = View::new(Some(node), &DUPLICATE);
+            Duplicate {
+                by: view.texts("by"),
+                within: view.parsed("within", value::duration).unwrap_or_default(),
+            }
+        });
+        let keys = view.get("keys").map_or(&[][..], Node::entries).iter();
+        Connection {
+            name: entry.key.clone(),
+            reference,
+            at: entry.key_at,
+            kind,
+            limits: self.limits(&levels, path, concurrent),
+            breaker: self.breaker(&levels, path),
+            failover: view.texts("failover"),
+            duplicate,
+            keys: keys
+                .filter_map(|entry| {
+                    Some(KeyField {
+                        name: entry.key.clone(),
+                        path: entry.value.text()?,
+                    })
+                })
+                .collect(),
+            sensitivity: view
+                .parsed("sensitivity", sensitivity)
+                .unwrap_or(Sensitivity::Phi),
+            facility,
+        }
+    }
+
+    fn mllp_listen(&mut self, node: &Node, at: Span, charset: crate::model::Charset) -> MllpListen {
+        let view = View::new(Some(node), &MLLP_LISTEN);
+        let ack = view.below("ack", &MLLP_ACK);
+        let mode = ack.parsed("mode", |text| match text {
+            "auto" => Ok(AckMode::Auto),
+            "original" => Ok(AckMode::Original),
+            "enhanced" => Ok(AckMode::Enhanced),
+            other => Err(other.to_owned()),
+        });
+        MllpListen {
+            bind: bind(view, "listen", at),
+            charset,
+            ack: AckPolicy {
+                when: AckWhen::Committed,
+                mode: mode.unwrap_or(AckMode::Auto),
+            },
+            tls: self.server_tls(view.get("tls")),
+            max_size: view.parsed("max_size", value::size).unwrap_or_default(),
+            idle_timeout: view
+                .parsed("idle_timeout", value::duration)
+                .unwrap_or_default(),
+            allow: view
+                .texts("allow")
+                .iter()
+                .filter_map(|text| value::network(&text.value).ok())
+                .collect(),
+            max_connections: view.integer("max_connections"),
+        }
+    }
+
+    fn mllp_connect(&mut self, node: &Node, at: Span) -> MllpConnect {
+        let view = View::new(Some(node), &MLLP_CONNECT);
+        MllpConnect {
+            address: view.text_or_stand_in("connect", at),
+            ack_timeout: view
+                .parsed("ack_timeout", value::duration)
+                .unwrap_or_default(),
+            connect_timeout: view
+                .parsed("connect_timeout", value::duration)
+                .unwrap_or_default(),
+            tls: if view.is_true("tls") {
+                Some(ClientTls::default())
+            } else {
+                self.client_tls(view.get("tls"))
+            },
+        }
+    }
+
+    fn http_in(&mut self, node: &Node, at: Span) -> HttpIn {
+        let view = View::new(Some(node), &HTTP_IN);
+        let (key, method) = if view.get("put").is_some() {
+            ("put", Method::Put)
+        } else {
+            ("post", Method::Post)
+        };
+        let status = view
+            .below("ack", &HTTP_ACK)
+            .parsed("status", |text| text.parse().map_err(|_| String::new()));
+        HttpIn {
+            listener: view.text_or_stand_in("listen", at),
+            method,
+            path: view.text_or_stand_in(key, at),
+            auth: self.auth(view.get("auth")),
+            ack: HttpAck {
+                when: AckWhen::Committed,
+                status: status.unwrap_or(202),
+            },
+            max_size: view.parsed("max_size", value::size).unwrap_or_default(),
+        }
+    }
+
+    fn http_out(&mut self, node: &Node, at: Span) -> HttpOut {
+        let view = View::new(Some(node), &HTTP_OUT);
+        let headers = view.get("headers").map_or(&[][..], Node::entries).iter();
+        HttpOut {
+            url: view.text_or_stand_in("url", at),
+            auth: self.auth(view.get("auth")),
+            timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
+            connect_timeout: view
+                .parsed("connect_timeout", value::duration)
+                .unwrap_or_default(),
+            headers: headers
+                .filter_map(|entry| Some((entry.key.clone(), self.header_value(&entry.value)?)))
+                .collect(),
+            tls: self.client_tls(view.get("tls")),
+        }
+    }
+
+    fn header_value(&mut self, node: &Node) -> Option<HeaderValue> {
+        let written = node.text()?;
+        if written.value.starts_with("secret:") {
+            return self.secret(Some(written)).map(HeaderValue::Secret);
+        }
+        Some(HeaderValue::Plain(written))
+    }
+
+    fn client_tls(&mut self, node: Option<&Node>) -> Option<ClientTls> {
+        let node = node.filter(|node| matches!(node.data, Data::Mapping(_)))?;
+        let view = View::new(Some(node), &CLIENT_TLS);
+        Some(ClientTls {
+            ca: self.file(view.text("ca")),
+            cert: self.file(view.text("cert")),
+            key: self.secret(view.text("key")),
+            server_name: view.string("server_name"),
+        })
+    }
+
+    fn auth(&mut self, node: Option<&Node>) -> Auth {
+        let Some(node) = node.filter(|node| matches!(node.data, Data::Mapping(_))) else {
+            return Auth::None;
+        };
+        let view = View::new(Some(node), &AUTH_OBJECT);
+        let plain: [(&str, ByCredential); 3] = [
+            ("basic", Auth::Basic),
+            ("bearer", Auth::Bearer),
+            ("webhook", Auth::Webhook),
+        ];
+        for (key, make) in plain {
+            if let Some(secret) = self.secret(view.text(key)) {
+                return make(secret);
+            }
+        }
+        let header = view.below("header", &AUTH_HEADER);
+        match (header.string("name"), self.secret(header.text("value"))) {
+            (Some(name), Some(value)) => Auth::Header { name, value },
+            _ => Auth::None,
+        }
+    }
+}
+
+pub(super) fn sensitivity(text: &str) -> Result<Sensitivity, String> {
+    match text {
+        "public" => Ok(Sensitivity::Public),
+        "internal" => Ok(Sensitivity::Internal),
+        "financial" => Ok(Sensitivity::Financial),
+        "pii" => Ok(Sensitivity::Pii),
+        "phi" => Ok(Sensitivity::Phi),
+        "secret" => Ok(Sensitivity::Secret),
+        other => Err(other.to_owned()),
+    }
+}

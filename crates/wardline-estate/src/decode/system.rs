@@ -1,0 +1,82 @@
+//! `systems/*.yaml`: the system and its operations.
+
+use super::{Decoder, View};
+use crate::model::{Method, Operation, OperationKind, System};
+use crate::shape::system::{HTTP_CALL, OPERATION, PLAIN_CALL, SYSTEM};
+use crate::source::Spanned;
+use crate::value;
+use crate::yaml::{Entry, Node};
+use std::collections::BTreeMap;
+
+impl<'a> Decoder<'a> {
+    pub(super) fn system(&mut self, node: &'a Node) -> System {
+        let view = View::new(Some(node), &SYSTEM);
+        let name = view.text_or_stand_in("system", node.at);
+        self.learned.facilities.extend(view.text("facility"));
+        let facility = view.string("facility");
+        let mut system = System {
+            name: name.value,
+            at: name.at,
+            title: view.string("title"),
+            owner: view.string("owner"),
+            facility,
+            connections: BTreeMap::new(),
+            operations: BTreeMap::new(),
+        };
+        for entry in view.get("connections").map_or(&[][..], Node::entries) {
+            let connection = self.connection(entry, &system.name, system.facility.as_deref());
+            system
+                .connections
+                .entry(entry.key.clone())
+                .or_insert(connection);
+        }
+        for entry in view.get("operations").map_or(&[][..], Node::entries) {
+            let operation = self.operation(entry, &system.name);
+            system
+                .operations
+                .entry(entry.key.clone())
+                .or_insert(operation);
+        }
+        system
+    }
+
+    fn operation(&mut self, entry: &Entry, system: &str) -> Operation {
+        let view = View::new(Some(&entry.value), &OPERATION);
+        let (kind, connection) = if let Some(node) = view.get("http") {
+            let call = View::new(Some(node), &HTTP_CALL);
+            let method = Method::ALL
+                .into_iter()
+                .find(|(key, _)| node.get(key).is_some());
+            let (key, method) = method.unwrap_or(Method::ALL[0]);
+            let kind = OperationKind::Http {
+                method,
+                path: call.text_or_stand_in(key, entry.key_at),
+            };
+            (kind, call.text("connection"))
+        } else if let Some(node) = view.get("mllp") {
+            (
+                OperationKind::Mllp,
+                View::new(Some(node), &PLAIN_CALL).text("connection"),
+            )
+        } else {
+            (
+                OperationKind::Null,
+                view.below("null", &PLAIN_CALL).text("connection"),
+            )
+        };
+        let mut map = |key| view.text(key).and_then(|written| self.map(written));
+        let (request, response) = (map("request"), map("response"));
+        Operation {
+            name: entry.key.clone(),
+            reference: format!("{system}.{}", entry.key),
+            at: entry.key_at,
+            connection: connection.unwrap_or_else(|| Spanned::new(String::new(), entry.key_at)),
+            kind,
+            accepts: view.text("accepts"),
+            returns: view.text("returns"),
+            request,
+            response,
+            cache: view.parsed("cache", value::duration),
+        }
+    }
+}

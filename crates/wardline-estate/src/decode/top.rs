@@ -1,0 +1,121 @@
+//! `wardline.yaml`.
+
+use super::{Decoder, View};
+use crate::model::{Estate, KeySource, Listener, Retention, ServerTls, StoreUrl};
+use crate::origin::{Origin, Origins};
+use crate::shape::estate::{ESTATE, RETENTION, SERVER_TLS};
+use crate::source::{SourceMap, Span, Spanned};
+use crate::value;
+use crate::yaml::{Entry, Node};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use wardline_core::Zone;
+
+impl Decoder<'_> {
+    pub(super) fn top(&mut self, node: Option<&Node>) -> Estate {
+        let view = View::new(node, &ESTATE);
+        let store = view.parsed("store", |text| match text {
+            _ if text.starts_with("postgres") => Ok(StoreUrl::Postgres(text.to_owned())),
+            _ => Ok(StoreUrl::Sqlite),
+        });
+        let keys = view.get("keys");
+        let key_word = |key: &str| Some(keys?.get(key)?.scalar()?.text.clone());
+        let keys = match key_word("provider").as_deref() {
+            Some("env") => KeySource::Env,
+            _ => KeySource::File {
+                path: PathBuf::from(key_word("path").unwrap_or_else(|| "./keys".to_owned())),
+            },
+        };
+        let mut listeners = BTreeMap::new();
+        for entry in view.get("listeners").map_or(&[][..], Node::entries) {
+            let listener = self.listener(entry);
+            listeners.entry(entry.key.clone()).or_insert(listener);
+        }
+        Estate {
+            root: self.files.root().to_owned(),
+            name: view.string("estate").unwrap_or_default(),
+            title: view.string("title"),
+            facilities: view
+                .texts("facilities")
+                .into_iter()
+                .map(|text| text.value)
+                .collect(),
+            store: store.unwrap_or(StoreUrl::Sqlite),
+            keys,
+            time_zone: view
+                .parsed("zone", |text| {
+                    value::time_zone(text).map(|()| text.to_owned())
+                })
+                .unwrap_or_default(),
+            listeners,
+            retention: self.retention(view),
+            systems: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            tests: Vec::new(),
+            origins: Origins::default(),
+            sources: SourceMap::new(),
+        }
+    }
+
+    fn listener(&mut self, entry: &Entry) -> Listener {
+        let view = View::new(Some(&entry.value), &crate::shape::estate::LISTENER);
+        let zone = view.parsed("zone", |text| match text {
+            "partner" => Ok(Zone::Partner),
+            "admin" => Ok(Zone::Admin),
+            "internal" => Ok(Zone::Internal),
+            other => Err(other.to_owned()),
+        });
+        Listener {
+            name: entry.key.clone(),
+            zone: zone.unwrap_or(Zone::Internal),
+            bind: bind(view, "bind", entry.key_at),
+            tls: self.server_tls(view.get("tls")),
+        }
+    }
+
+    pub(super) fn server_tls(&mut self, node: Option<&Node>) -> Option<ServerTls> {
+        let view = View::new(Some(node?), &SERVER_TLS);
+        let client_ca = view.text("client_ca");
+        let cert = self.file(view.text("cert"));
+        let key = self.secret(view.text("key"));
+        let client_ca = self.file(client_ca);
+        Some(ServerTls {
+            cert: cert?,
+            key: key?,
+            client_ca,
+        })
+    }
+
+    fn retention(&mut self, view: View<'_>) -> Retention {
+        let below = view.below("retention", &RETENTION);
+        let mut read = |key: &str| -> Duration {
+            let origin = below
+                .get(key)
+                .map_or(Origin::BuiltIn, |node| Origin::File(node.at));
+            let duration = below.parsed(key, value::duration).unwrap_or_default();
+            self.origins.record(
+                format!("retention.{key}"),
+                value::show_duration(duration),
+                origin,
+            );
+            duration
+        };
+        Retention {
+            payloads: read("payloads"),
+            records: read("records"),
+            audit: read("audit"),
+        }
+    }
+}
+
+/// An address to listen on; port 0 of the unspecified address stands in for one that cannot be read.
+pub(super) fn bind(view: View<'_>, key: &str, at: Span) -> Spanned<SocketAddr> {
+    let written = view.text_or_stand_in(key, at);
+    let address = value::bind(&written.value)
+        .unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    written.map(|_| address)
+}

@@ -1,0 +1,347 @@
+//! Connections: how a system is reached, and how hard it may be pushed.
+
+use super::{FileRef, SecretRef};
+use crate::source::{Span, Spanned};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use wardline_core::Sensitivity;
+
+/// One way in or out of a system.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name within the system.
+    pub name: String,
+    /// `system.connection`.
+    pub reference: String,
+    /// Where its name stands.
+    pub at: Span,
+    /// The protocol and its settings.
+    pub kind: ConnectionKind,
+    /// How hard the other side may be pushed; shared by all flows that use the connection.
+    pub limits: Limits,
+    /// When to stop trying for a while.
+    pub breaker: Breaker,
+    /// Addresses or URLs to try when the first cannot be reached, in this order.
+    pub failover: Vec<Spanned<String>>,
+    /// How duplicates of inbound messages are recognised.
+    pub duplicate: Option<Duplicate>,
+    /// Fields by which people search for inbound messages.
+    pub keys: Vec<KeyField>,
+    /// The class of what passes through.
+    pub sensitivity: Sensitivity,
+    /// The site it belongs to.
+    pub facility: Option<String>,
+}
+
+/// Which way messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards Wardline.
+    In,
+    /// Away from Wardline.
+    Out,
+}
+
+/// The protocol of a connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionKind {
+    /// HL7 v2 over MLLP, Wardline listens.
+    MllpListen(MllpListen),
+    /// HL7 v2 over MLLP, Wardline connects.
+    MllpConnect(MllpConnect),
+    /// A path on one of the estate's listeners.
+    HttpIn(HttpIn),
+    /// Requests to an HTTP service.
+    HttpOut(HttpOut),
+    /// Accepts everything and keeps nothing; for benches and tests.
+    Null,
+}
+
+impl ConnectionKind {
+    /// Which way messages travel.
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::MllpListen(_) | Self::HttpIn(_) => Direction::In,
+            Self::MllpConnect(_) | Self::HttpOut(_) | Self::Null => Direction::Out,
+        }
+    }
+
+    /// The key that declares it: `mllp`, `http` or `null`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
+            Self::HttpIn(_) | Self::HttpOut(_) => "http",
+            Self::Null => "null",
+        }
+    }
+}
+
+/// An MLLP port that Wardline listens on.
+#[derive(Clone, Debug)]
+pub struct MllpListen {
+    /// The local address.
+    pub bind: Spanned<SocketAddr>,
+    /// The charset of messages.
+    pub charset: Charset,
+    /// How messages are acknowledged.
+    pub ack: AckPolicy,
+    /// TLS, if the port speaks it.
+    pub tls: Option<ServerTls>,
+    /// Largest message taken, in bytes.
+    pub max_size: u64,
+    /// A connection that is silent for so long is closed.
+    pub idle_timeout: Duration,
+    /// Networks that may connect; empty means all.
+    pub allow: Vec<Network>,
+    /// Most connections at a time.
+    pub max_connections: u32,
+}
+
+/// An MLLP port that Wardline connects to.
+#[derive(Clone, Debug)]
+pub struct MllpConnect {
+    /// `host:port`.
+    pub address: Spanned<String>,
+    /// How long to wait for an acknowledgement.
+    pub ack_timeout: Duration,
+    /// How long to wait for the connection.
+    pub connect_timeout: Duration,
+    /// TLS, if the other side wants it.
+    pub tls: Option<ClientTls>,
+}
+
+/// The charset of HL7 messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8 where valid, else what MSH-18 declares, else Windows-1252.
+    Auto,
+    /// Always this one, by its WHATWG label.
+    Fixed(String),
+}
+
+/// How HL7 messages are acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckPolicy {
+    /// At which point.
+    pub when: AckWhen,
+    /// In which mode.
+    pub mode: AckMode,
+}
+
+/// When an acknowledgement leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckWhen {
+    /// As soon as the message and what follows from it are on stable storage.
+    Committed,
+}
+
+/// HL7 v2 acknowledgement mode (chapter 2.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckMode {
+    /// As MSH-15 and MSH-16 of each message ask.
+    Auto,
+    /// AA, AE, AR whatever the message asks.
+    Original,
+    /// CA, CE, CR whatever the message asks.
+    Enhanced,
+}
+
+/// A path that receives messages over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpIn {
+    /// The listener it hangs on.
+    pub listener: Spanned<String>,
+    /// The method.
+    pub method: Method,
+    /// The path, starting with `/`, without a query.
+    pub path: Spanned<String>,
+    /// Who may call.
+    pub auth: Auth,
+    /// The answer to a message that was taken.
+    pub ack: HttpAck,
+    /// Largest body taken, in bytes.
+    pub max_size: u64,
+}
+
+/// The answer to a message that came over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpAck {
+    /// At which point.
+    pub when: AckWhen,
+    /// The status of a success.
+    pub status: u16,
+}
+
+/// An HTTP service that Wardline calls.
+#[derive(Clone, Debug)]
+pub struct HttpOut {
+    /// The base URL; operation paths are appended.
+    pub url: Spanned<String>,
+    /// How Wardline authenticates.
+    pub auth: Auth,
+    /// Limit for one whole exchange.
+    pub timeout: Duration,
+    /// Limit for establishing the connection.
+    pub connect_timeout: Duration,
+    /// Headers sent with every request.
+    pub headers: Vec<(String, HeaderValue)>,
+    /// TLS settings; the system's trust store is used without them.
+    pub tls: Option<ClientTls>,
+}
+
+/// The value of a header that is sent with every request.
+#[derive(Clone, Debug)]
+pub enum HeaderValue {
+    /// As written in the file.
+    Plain(Spanned<String>),
+    /// Read from a secret.
+    Secret(SecretRef),
+}
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// All methods a file can name, with the key that names them.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("get", Self::Get),
+        ("post", Self::Post),
+        ("put", Self::Put),
+        ("patch", Self::Patch),
+        ("delete", Self::Delete),
+    ];
+
+    /// As it stands in a request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How a caller proves who it is.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// It does not.
+    None,
+    /// HTTP basic; the secret holds `user:password`.
+    Basic(SecretRef),
+    /// A bearer token.
+    Bearer(SecretRef),
+    /// A token in a header of this name.
+    Header {
+        /// The header.
+        name: String,
+        /// Its value.
+        value: SecretRef,
+    },
+    /// An HMAC over id, time and body (Standard Webhooks).
+    Webhook(SecretRef),
+}
+
+/// TLS of a port that Wardline listens on.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Certificate chain, PEM.
+    pub cert: FileRef,
+    /// Private key, PEM.
+    pub key: SecretRef,
+    /// Authorities whose client certificates are required, PEM.
+    pub client_ca: Option<FileRef>,
+}
+
+/// TLS towards a server. An empty value means: verify with the system's trust store.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTls {
+    /// Authorities to trust instead of the system's, PEM.
+    pub ca: Option<FileRef>,
+    /// Our certificate chain, PEM, for mutual TLS.
+    pub cert: Option<FileRef>,
+    /// Our private key.
+    pub key: Option<SecretRef>,
+    /// The name the certificate must carry, where it is not the host.
+    pub server_name: Option<String>,
+}
+
+/// A range of addresses: `10.1.0.0/16`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// An address in the range.
+    pub address: IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `peer` is in the range. IPv4 addresses mapped into IPv6 count as IPv4.
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        let width = |shift: u32, bits: u32| u32::from(self.prefix) == 0 || shift >= bits;
+        match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(peer)) => {
+                let shift = 32_u32.saturating_sub(u32::from(self.prefix));
+                width(shift, 32) || net.to_bits() >> shift == peer.to_bits() >> shift
+            }
+            (IpAddr::V6(net), IpAddr::V6(peer)) => {
+                let shift = 128_u32.saturating_sub(u32::from(self.prefix));
+                width(shift, 128) || net.to_bits() >> shift == peer.to_bits() >> shift
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How hard the other side may be pushed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Sends per second; `None` is no limit.
+    pub rate: Option<f64>,
+    /// How many sends may be saved up while idle.
+    pub burst: u32,
+    /// Sends in flight at a time.
+    pub concurrent: u32,
+}
+
+/// When to stop trying for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures in a row that open it; 0 never opens.
+    pub open_after: u32,
+    /// They must happen within this time.
+    pub within: Duration,
+    /// While open, one send is tried this often.
+    pub probe_every: Duration,
+}
+
+/// How duplicates of inbound messages are recognised.
+#[derive(Clone, Debug)]
+pub struct Duplicate {
+    /// Fields that together name a message: HL7 paths, `.json.paths` or `header:name`.
+    pub by: Vec<Spanned<String>>,
+    /// How long a name is remembered.
+    pub within: Duration,
+}
+
+/// A field by which people search.
+#[derive(Clone, Debug)]
+pub struct KeyField {
+    /// What the key is called: `mrn`, `account`.
+    pub name: String,
+    /// Where it stands: an HL7 path or a `.json.path`.
+    pub path: Spanned<String>,
+}

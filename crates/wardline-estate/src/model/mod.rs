@@ -1,0 +1,176 @@
+//! The estate as the rest of the platform sees it: plain data, every reference resolved to names
+//! that exist, every default filled in. Nothing here can be wrong in a way that [`crate::load`]
+//! could have noticed.
+
+mod connection;
+mod data;
+mod flow;
+mod system;
+mod test;
+
+pub use connection::{
+    AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
+    Direction, Duplicate, HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
+    MllpConnect, MllpListen, Network, ServerTls,
+};
+pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
+pub use flow::{
+    Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
+};
+pub use system::{Operation, OperationKind, System};
+pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
+
+use crate::origin::Origins;
+use crate::source::{SourceMap, Span, Spanned};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use wardline_core::Zone;
+
+/// One organisation's integrations, read from a directory.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    /// The directory it was read from.
+    pub root: PathBuf,
+    /// `estate:` in `wardline.yaml`.
+    pub name: String,
+    /// What people call it.
+    pub title: Option<String>,
+    /// The sites that share the estate.
+    pub facilities: Vec<String>,
+    /// Where the journal is kept.
+    pub store: StoreUrl,
+    /// Where master keys come from.
+    pub keys: KeySource,
+    /// The time zone for messages and schedules that name none (IANA name).
+    pub time_zone: String,
+    /// Doors for HTTP, by name.
+    pub listeners: BTreeMap<String, Listener>,
+    /// How long recorded things are kept.
+    pub retention: Retention,
+    /// Applications, by name.
+    pub systems: BTreeMap<String, System>,
+    /// Canonical entities, by name.
+    pub entities: BTreeMap<String, Entity>,
+    /// Flows, by name.
+    pub flows: BTreeMap<String, Flow>,
+    /// Code tables, by name.
+    pub codes: BTreeMap<String, CodeTable>,
+    /// The estate's own tests, in the order of their files.
+    pub tests: Vec<TestCase>,
+    /// Which declaration each effective setting came from.
+    pub origins: Origins,
+    /// Every file that was read.
+    pub sources: SourceMap,
+}
+
+impl Estate {
+    /// The connection called `system.connection`.
+    pub fn connection(&self, reference: &str) -> Option<(&System, &Connection)> {
+        let (system, connection) = reference.split_once('.')?;
+        let system = self.systems.get(system)?;
+        Some((system, system.connections.get(connection)?))
+    }
+
+    /// The operation called `system.operation`.
+    pub fn operation(&self, reference: &str) -> Option<(&System, &Operation)> {
+        let (system, operation) = reference.split_once('.')?;
+        let system = self.systems.get(system)?;
+        Some((system, system.operations.get(operation)?))
+    }
+
+    /// All connections with the name of their system.
+    pub fn connections(&self) -> impl Iterator<Item = (&System, &Connection)> {
+        self.systems.values().flat_map(|system| {
+            system
+                .connections
+                .values()
+                .map(move |connection| (system, connection))
+        })
+    }
+
+    /// The flows that start at `system.connection`.
+    pub fn flows_from<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = &'a Flow> {
+        self.flows.values().filter(
+            move |flow| matches!(&flow.source, Source::Connection(connection) if connection.value == reference),
+        )
+    }
+
+    /// The flows that hear an event.
+    pub fn flows_on<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Flow> {
+        self.flows.values().filter(
+            move |flow| matches!(&flow.source, Source::Event(events) if events.iter().any(|heard| heard.value == event)),
+        )
+    }
+}
+
+/// Where the journal is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A SQLite database in the data directory.
+    Sqlite,
+    /// PostgreSQL at this URL, which never holds a password.
+    Postgres(String),
+}
+
+/// Where master keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A directory of key files; relative paths are below the estate.
+    File {
+        /// The directory, as written.
+        path: PathBuf,
+    },
+    /// The environment variable `WARDLINE_MASTER_KEY`.
+    Env,
+}
+
+/// A door for HTTP.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Who may reach it.
+    pub zone: Zone,
+    /// The local address.
+    pub bind: Spanned<SocketAddr>,
+    /// TLS, if the door speaks it.
+    pub tls: Option<ServerTls>,
+}
+
+/// How long recorded things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Payloads; after this their keys are destroyed.
+    pub payloads: Duration,
+    /// Messages and deliveries without their payloads.
+    pub records: Duration,
+    /// The audit log.
+    pub audit: Duration,
+}
+
+/// A reference to a secret, as written: `secret:erp/ws`. Never the secret.
+#[derive(Clone, Debug)]
+pub struct SecretRef {
+    /// The reference with its prefix: `secret:erp/ws`.
+    pub text: String,
+    /// Where it stands.
+    pub at: Span,
+}
+
+impl SecretRef {
+    /// The name without the prefix: `erp/ws`.
+    pub fn name(&self) -> &str {
+        self.text.strip_prefix("secret:").unwrap_or(&self.text)
+    }
+}
+
+/// A file of the estate that something refers to.
+#[derive(Clone, Debug)]
+pub struct FileRef {
+    /// Path relative to the estate directory, as written, free of `..`.
+    pub path: PathBuf,
+    /// Where the reference stands.
+    pub at: Span,
+}

@@ -1,0 +1,80 @@
+//! Systems: which application is this, how do I reach it, what may I ask of it.
+
+use super::{Connection, MapRef, Method};
+use crate::source::{Span, Spanned};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An application.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Its name.
+    pub name: String,
+    /// Where the name stands.
+    pub at: Span,
+    /// What people call it.
+    pub title: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The site it belongs to, if it serves one only.
+    pub facility: Option<String>,
+    /// Ways in and out, by name.
+    pub connections: BTreeMap<String, Connection>,
+    /// What may be asked of it, by name.
+    pub operations: BTreeMap<String, Operation>,
+}
+
+/// Something that may be asked of a system.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its name within the system.
+    pub name: String,
+    /// `system.operation`.
+    pub reference: String,
+    /// Where its name stands.
+    pub at: Span,
+    /// The connection it uses, a name within the same system.
+    pub connection: Spanned<String>,
+    /// What is done there.
+    pub kind: OperationKind,
+    /// The entity it takes.
+    pub accepts: Option<Spanned<String>>,
+    /// The entity it answers with.
+    pub returns: Option<Spanned<String>>,
+    /// From the accepted entity to the request's body.
+    pub request: Option<MapRef>,
+    /// From the response's body to the returned entity.
+    pub response: Option<MapRef>,
+    /// How long an answer may be reused.
+    pub cache: Option<Duration>,
+}
+
+/// What an operation does on its connection.
+#[derive(Clone, Debug)]
+pub enum OperationKind {
+    /// One request.
+    Http {
+        /// The method.
+        method: Method,
+        /// A path with `{names}` that the data fills, appended to the connection's URL.
+        path: Spanned<String>,
+    },
+    /// One HL7 message and its acknowledgement.
+    Mllp,
+    /// Nothing.
+    Null,
+}
+
+impl OperationKind {
+    /// The names in braces of an HTTP path, in order: `/accounts/{account}/close` has `account`.
+    pub fn parameters(&self) -> Vec<&str> {
+        let Self::Http { path, .. } = self else {
+            return Vec::new();
+        };
+        path.value
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+            .collect()
+    }
+}

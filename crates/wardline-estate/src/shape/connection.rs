@@ -1,0 +1,373 @@
+//! Connections of `systems/*.yaml`.
+
+use super::Need::{Default, Later, Optional, Required};
+use super::Shape::{
+    Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
+};
+use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::{Form, Object, Shape, field};
+
+pub(crate) static CONNECTION: Object = Object {
+    name: "a connection",
+    doc: "One way in or out. Exactly one key names the protocol.",
+    fields: &[
+        field(
+            "mllp",
+            Keyed(&[("listen", &MLLP_LISTEN), ("connect", &MLLP_CONNECT)]),
+            Optional,
+            "HL7 v2 over MLLP.",
+        ),
+        field(
+            "http",
+            Keyed(&[("listen", &HTTP_IN), ("url", &HTTP_OUT)]),
+            Optional,
+            "HTTP.",
+        ),
+        field(
+            "null",
+            Obj(&NOTHING),
+            Optional,
+            "Accepts everything and keeps nothing; for benches and tests.",
+        ),
+        field("sftp", Any, Later, "Files over SFTP."),
+        field("soap", Any, Later, "SOAP services."),
+        field("file", Any, Later, "A watched directory."),
+        field("sql", Any, Later, "A database."),
+        field("kafka", Any, Later, "A Kafka topic."),
+        field("amqp", Any, Later, "An AMQP queue."),
+        field("dicom", Any, Later, "DICOM."),
+        field("fhir", Any, Later, "A FHIR server."),
+        field(
+            "limits",
+            Obj(&LIMITS),
+            Optional,
+            "How hard the other side may be pushed.",
+        ),
+        field(
+            "breaker",
+            Obj(&BREAKER),
+            Optional,
+            "When to stop trying for a while.",
+        ),
+        field(
+            "failover",
+            List(&Text(Form::Prose)),
+            Optional,
+            "Addresses (MLLP) or URLs (HTTP) to try in turn when the first cannot be reached.",
+        ),
+        field(
+            "duplicate",
+            Obj(&DUPLICATE),
+            Optional,
+            "How duplicates of inbound messages are recognised. They get the first answer again.",
+        ),
+        field(
+            "keys",
+            Map(Form::Identifier, &Text(Form::Field)),
+            Optional,
+            "Fields by which people search for inbound messages: `{ mrn: PID-3.1 }`.",
+        ),
+        field(
+            "sensitivity",
+            SENSITIVITY,
+            Default("phi"),
+            "The class of what passes through.",
+        ),
+        field(
+            "facility",
+            Text(Form::Name),
+            Optional,
+            "The site it belongs to; the system's where absent.",
+        ),
+    ],
+    exactly_one: &[
+        "mllp", "http", "null", "sftp", "soap", "file", "sql", "kafka", "amqp", "dicom", "fhir",
+    ],
+};
+
+pub(super) const SENSITIVITY: Shape =
+    Word(&["public", "internal", "financial", "pii", "phi", "secret"]);
+
+pub(crate) static NOTHING: Object = Object {
+    name: "`null`",
+    doc: "Nothing to say: write `null: {}`.",
+    fields: &[],
+    exactly_one: &[],
+};
+
+pub(crate) static DUPLICATE: Object = Object {
+    name: "`duplicate`",
+    doc: "How duplicates of inbound messages are recognised.",
+    fields: &[
+        field(
+            "by",
+            OneOrMany(&Text(Form::Field)),
+            Required,
+            "Fields that together name a message.",
+        ),
+        field(
+            "within",
+            Text(Form::Duration),
+            Default("7d"),
+            "How long a name is remembered.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static MLLP_LISTEN: Object = Object {
+    name: "`mllp` (listening)",
+    doc: "An MLLP port that Wardline listens on.",
+    fields: &[
+        field("listen", Text(Form::Bind), Required, "The local address."),
+        field(
+            "charset",
+            Text(Form::Charset),
+            Default("auto"),
+            "`auto`: UTF-8 where valid, else what MSH-18 declares, else Windows-1252.",
+        ),
+        field(
+            "ack",
+            Obj(&MLLP_ACK),
+            Optional,
+            "How messages are acknowledged.",
+        ),
+        field(
+            "tls",
+            Obj(&SERVER_TLS),
+            Optional,
+            "TLS, if the port speaks it.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("16MiB"),
+            "The largest message; larger ones get a negative acknowledgement.",
+        ),
+        field(
+            "idle_timeout",
+            Text(Form::Duration),
+            Default("10m"),
+            "A connection that is silent for so long is closed.",
+        ),
+        field(
+            "max_connections",
+            Integer(1, 100_000),
+            Default("256"),
+            "Most connections at a time.",
+        ),
+        field(
+            "allow",
+            OneOrMany(&Text(Form::Network)),
+            Optional,
+            "Networks that may connect; all where absent.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static MLLP_ACK: Object = Object {
+    name: "`ack`",
+    doc: "How messages are acknowledged (HL7 v2 chapter 2.9).",
+    fields: &[
+        field(
+            "when",
+            Word(&["committed"]),
+            Default("committed"),
+            "`committed`: when the message and all that follows from it are on stable storage.",
+        ),
+        field(
+            "mode",
+            Word(&["auto", "original", "enhanced"]),
+            Default("auto"),
+            "`auto` does as MSH-15 and MSH-16 of each message ask.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static MLLP_CONNECT: Object = Object {
+    name: "`mllp` (connecting)",
+    doc: "An MLLP port that Wardline connects to.",
+    fields: &[
+        field("connect", Text(Form::HostPort), Required, "Host and port."),
+        field(
+            "ack_timeout",
+            Text(Form::Duration),
+            Default("30s"),
+            "How long to wait for an acknowledgement.",
+        ),
+        field(
+            "connect_timeout",
+            Text(Form::Duration),
+            Default("10s"),
+            "How long to wait for the connection.",
+        ),
+        field(
+            "tls",
+            Either(&[Bool, Obj(&CLIENT_TLS)]),
+            Optional,
+            "`true`, or how to verify the server and prove who we are.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static CLIENT_TLS: Object = Object {
+    name: "`tls`",
+    doc: "TLS towards a server. Its certificate is always verified.",
+    fields: &[
+        field(
+            "ca",
+            Text(Form::File),
+            Optional,
+            "Authorities to trust instead of the system's, PEM.",
+        ),
+        field(
+            "cert",
+            Text(Form::File),
+            Optional,
+            "Our certificate chain for mutual TLS, PEM.",
+        ),
+        field("key", Text(Form::Secret), Optional, "Our private key, PEM."),
+        field(
+            "server_name",
+            Text(Form::Prose),
+            Optional,
+            "The name the certificate must carry, where it is not the host.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static HTTP_IN: Object = Object {
+    name: "`http` (receiving)",
+    doc: "A path on one of the estate's listeners that receives messages.",
+    fields: &[
+        field(
+            "listen",
+            Text(Form::Name),
+            Required,
+            "The listener it hangs on.",
+        ),
+        field("post", Text(Form::Path), Optional, "The path, for POST."),
+        field("put", Text(Form::Path), Optional, "The path, for PUT."),
+        field("auth", AUTH, Required, "Who may send; `none` must be said."),
+        field(
+            "ack",
+            Obj(&HTTP_ACK),
+            Optional,
+            "The answer to a message that was taken.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("1MiB"),
+            "The largest body; larger ones are refused.",
+        ),
+    ],
+    exactly_one: &["post", "put"],
+};
+
+pub(crate) static HTTP_ACK: Object = Object {
+    name: "`ack`",
+    doc: "The answer to a message that was taken.",
+    fields: &[
+        field(
+            "when",
+            Word(&["committed"]),
+            Default("committed"),
+            "`committed`: when the message and all that follows from it are on stable storage.",
+        ),
+        field(
+            "status",
+            Integer(200, 204),
+            Default("202"),
+            "The status of a success.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static HTTP_OUT: Object = Object {
+    name: "`http` (calling)",
+    doc: "An HTTP service that Wardline calls.",
+    fields: &[
+        field(
+            "url",
+            Text(Form::Url),
+            Required,
+            "The base URL; paths of operations are appended.",
+        ),
+        field(
+            "auth",
+            AUTH,
+            Default("none"),
+            "How Wardline proves who it is.",
+        ),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("30s"),
+            "Limit for one whole exchange.",
+        ),
+        field(
+            "connect_timeout",
+            Text(Form::Duration),
+            Default("5s"),
+            "Limit for establishing the connection.",
+        ),
+        field(
+            "headers",
+            Map(Form::Header, &Text(Form::SecretOrText)),
+            Optional,
+            "Headers sent with every request; a value may be `secret:NAME`.",
+        ),
+        field(
+            "tls",
+            Obj(&CLIENT_TLS),
+            Optional,
+            "How to verify the server and prove who we are.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
+
+pub(crate) static AUTH_OBJECT: Object = Object {
+    name: "`auth`",
+    doc: "How a caller proves who it is. Secrets are named, never written.",
+    fields: &[
+        field(
+            "basic",
+            Text(Form::Secret),
+            Optional,
+            "HTTP basic; the secret holds `user:password`.",
+        ),
+        field("bearer", Text(Form::Secret), Optional, "A bearer token."),
+        field(
+            "header",
+            Obj(&AUTH_HEADER),
+            Optional,
+            "A token in a header.",
+        ),
+        field(
+            "webhook",
+            Text(Form::Secret),
+            Optional,
+            "An HMAC over id, time and body (Standard Webhooks); inbound only.",
+        ),
+    ],
+    exactly_one: &["basic", "bearer", "header", "webhook"],
+};
+
+pub(crate) static AUTH_HEADER: Object = Object {
+    name: "`header`",
+    doc: "A token in a header.",
+    fields: &[
+        field("name", Text(Form::Header), Required, "The header."),
+        field("value", Text(Form::Secret), Required, "Its value."),
+    ],
+    exactly_one: &[],
+};

@@ -1,0 +1,320 @@
+//! `wardline.yaml` and `defaults.yaml`.
+
+use super::Need::{Default, Optional, Required};
+use super::Shape::{Integer, List, Map, Number, Object as Obj, OneOrMany, Text, Word};
+use super::{Field, Form, Need, Object, Shape, field};
+
+pub(crate) static ESTATE: Object = Object {
+    name: "the estate",
+    doc: "One organisation's integrations: their name, where the journal is kept, and the doors through which others come in.",
+    fields: &[
+        field(
+            "estate",
+            Text(Form::Name),
+            Required,
+            "The name of the estate.",
+        ),
+        field("title", Text(Form::Prose), Optional, "What people call it."),
+        field(
+            "facilities",
+            List(&Text(Form::Name)),
+            Optional,
+            "The sites that share the estate.",
+        ),
+        field(
+            "store",
+            Text(Form::Store),
+            Default("sqlite"),
+            "Where the journal is kept. The environment variable `WARDLINE_STORE` overrides it.",
+        ),
+        field(
+            "keys",
+            Obj(&KEYS),
+            Optional,
+            "Where master keys come from; `{ provider: file, path: ./keys }` where absent.",
+        ),
+        field(
+            "zone",
+            Text(Form::TimeZone),
+            Default("UTC"),
+            "The time zone of messages and schedules that name none.",
+        ),
+        field(
+            "listeners",
+            Map(Form::Name, &Obj(&LISTENER)),
+            Optional,
+            "Doors for HTTP, by name.",
+        ),
+        field(
+            "retention",
+            Obj(&RETENTION),
+            Optional,
+            "How long recorded things are kept.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static KEYS: Object = Object {
+    name: "`keys`",
+    doc: "Where master keys come from. They wrap the keys that seal payloads and are never part of the estate.",
+    fields: &[
+        field(
+            "provider",
+            Word(&["file", "env"]),
+            Required,
+            "`file`: a directory of key files. `env`: the variable `WARDLINE_MASTER_KEY`.",
+        ),
+        field(
+            "path",
+            Text(Form::Prose),
+            Default("./keys"),
+            "The directory of `provider: file`; relative paths are below the estate.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static LISTENER: Object = Object {
+    name: "a listener",
+    doc: "A door for HTTP.",
+    fields: &[
+        field(
+            "zone",
+            Word(&["internal", "partner", "admin"]),
+            Required,
+            "Who may reach it. Partner traffic sees nothing internal.",
+        ),
+        field("bind", Text(Form::Bind), Required, "The local address."),
+        field(
+            "tls",
+            Obj(&SERVER_TLS),
+            Optional,
+            "TLS, if the door speaks it.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static SERVER_TLS: Object = Object {
+    name: "`tls`",
+    doc: "TLS of a port that Wardline listens on.",
+    fields: &[
+        field(
+            "cert",
+            Text(Form::File),
+            Required,
+            "The certificate chain, PEM.",
+        ),
+        field("key", Text(Form::Secret), Required, "The private key, PEM."),
+        field(
+            "client_ca",
+            Text(Form::File),
+            Optional,
+            "Authorities whose client certificates are required, PEM.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static RETENTION: Object = Object {
+    name: "`retention`",
+    doc: "How long recorded things are kept.",
+    fields: &[
+        field(
+            "payloads",
+            Text(Form::Duration),
+            Default("90d"),
+            "Payloads; after this the keys that could open them are destroyed.",
+        ),
+        field(
+            "records",
+            Text(Form::Duration),
+            Default("7y"),
+            "Messages and deliveries without their payloads.",
+        ),
+        field(
+            "audit",
+            Text(Form::Duration),
+            Default("7y"),
+            "The audit log.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static LIMITS: Object = Object {
+    name: "`limits`",
+    doc: "How hard the other side may be pushed, by all flows together.",
+    fields: &[
+        field(
+            "rate",
+            Text(Form::Rate),
+            Optional,
+            "Sends per unit of time. No limit where absent.",
+        ),
+        field(
+            "burst",
+            Integer(1, 1_000_000),
+            Optional,
+            "How many sends may be saved up while idle; one second's worth where absent.",
+        ),
+        field(
+            "concurrent",
+            Integer(1, 10_000),
+            Optional,
+            "Sends in flight at a time; 1 for MLLP and 8 for HTTP where absent.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static BREAKER: Object = Object {
+    name: "`breaker`",
+    doc: "When to stop trying for a while. Waiting deliveries use up no attempts meanwhile.",
+    fields: &[
+        field(
+            "open_after",
+            Integer(0, 10_000),
+            Default("5"),
+            "Failures in a row that open it; 0 never opens.",
+        ),
+        field(
+            "within",
+            Text(Form::Duration),
+            Default("30s"),
+            "They must happen within this time.",
+        ),
+        field(
+            "probe_every",
+            Text(Form::Duration),
+            Default("10s"),
+            "While open, one send is tried this often.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static RETRY: Object = Object {
+    name: "`retry`",
+    doc: "How failed sends are tried again. Answers that say \"never\" (a refusal, an invalid request) are not.",
+    fields: &[
+        field(
+            "first",
+            Text(Form::Duration),
+            Default("1s"),
+            "The wait after the first failure.",
+        ),
+        field(
+            "factor",
+            Number(1.0, 100.0),
+            Default("2"),
+            "How much longer each wait is than the one before.",
+        ),
+        field(
+            "max",
+            Text(Form::Duration),
+            Default("5m"),
+            "The longest wait.",
+        ),
+        field(
+            "attempts",
+            Integer(0, 1_000_000),
+            Default("0"),
+            "Sends in all; 0 means no limit.",
+        ),
+        field(
+            "max_age",
+            Text(Form::Duration),
+            Default("3d"),
+            "Give up when the delivery is this old.",
+        ),
+        field(
+            "jitter",
+            Word(&["full", "none"]),
+            Default("full"),
+            "`full` waits anything between nothing and the computed wait, so that deliveries do not come back in step.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(super) const EXHAUSTED: Shape = Word(&["hold", "park"]);
+pub(super) const LANE: Shape = Word(&["realtime", "normal", "bulk"]);
+pub(super) const MAPS: Shape = OneOrMany(&Text(Form::Map));
+
+const fn settings() -> [Field; 6] {
+    [
+        field(
+            "retry",
+            Obj(&RETRY),
+            Optional,
+            "How failed sends are tried again.",
+        ),
+        field(
+            "on_exhausted",
+            EXHAUSTED,
+            Optional,
+            "What becomes of a delivery that exhausted its retries.",
+        ),
+        field(
+            "limits",
+            Obj(&LIMITS),
+            Optional,
+            "How hard the other side may be pushed.",
+        ),
+        field(
+            "breaker",
+            Obj(&BREAKER),
+            Optional,
+            "When to stop trying for a while.",
+        ),
+        field("lane", LANE, Optional, "How urgent deliveries are."),
+        field(
+            "charset",
+            Text(Form::Charset),
+            Optional,
+            "The charset of HL7 messages that come in.",
+        ),
+    ]
+}
+
+pub(crate) static SETTINGS_FIELDS: [Field; 6] = settings();
+
+pub(crate) static SETTINGS: Object = Object {
+    name: "defaults of a system or facility",
+    doc: "Settings for one system or facility.",
+    fields: &SETTINGS_FIELDS,
+    exactly_one: &[],
+};
+
+pub(crate) static DEFAULTS_FIELDS: [Field; 8] = {
+    let [retry, on_exhausted, limits, breaker, lane, charset] = settings();
+    [
+        retry,
+        on_exhausted,
+        limits,
+        breaker,
+        lane,
+        charset,
+        field(
+            "facilities",
+            Map(Form::Name, &Obj(&SETTINGS)),
+            Need::Optional,
+            "The same settings for systems and connections of one facility.",
+        ),
+        field(
+            "systems",
+            Map(Form::Name, &Obj(&SETTINGS)),
+            Need::Optional,
+            "The same settings for one system.",
+        ),
+    ]
+};
+
+pub(crate) static DEFAULTS: Object = Object {
+    name: "the defaults",
+    doc: "Settings for everything that says nothing else. The nearest declaration wins, key by key: target, flow, connection, then `systems`, `facilities` and the top of this file. `wardline explain PATH` says which one did.",
+    fields: &DEFAULTS_FIELDS,
+    exactly_one: &[],
+};

@@ -1,0 +1,183 @@
+//! Texts with a meaning of their own: which there are, how each is read, what it is called.
+
+use crate::codes;
+use crate::value;
+use wardline_core::Code;
+
+/// What a text means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Words for people.
+    Prose,
+    /// A value to compare with; may be empty.
+    Value,
+    Name,
+    /// A key of the user's choice: letters, digits, underscores.
+    Identifier,
+    Duration,
+    Size,
+    Rate,
+    /// An address to listen on.
+    Bind,
+    /// `host:port` of another machine.
+    HostPort,
+    Network,
+    Url,
+    Path,
+    /// A path with `{names}`.
+    PathTemplate,
+    Header,
+    Cron,
+    TimeZone,
+    Charset,
+    Event,
+    /// An HL7 path, a JSON path or a header.
+    Field,
+    /// Dotted path of an attribute of an entity.
+    Attribute,
+    Secret,
+    /// A secret, or a text as it is.
+    SecretOrText,
+    /// A file of the estate.
+    File,
+    /// A mapping program.
+    Map,
+    /// An expression in VRL.
+    Expression,
+    /// `system.connection` or `system.operation`.
+    Reference,
+    Version,
+    Moment,
+    /// `sqlite` or `postgres://…`.
+    Store,
+}
+
+impl Form {
+    /// Checks a text; the error is a code and a reason.
+    pub(super) fn read(self, text: &str) -> Result<(), (Code, String)> {
+        let with = |code: Code| move |why: String| (code, why);
+        match self {
+            // Whether a file exists and lies within the estate is found when it is looked up.
+            Self::Prose | Self::Value | Self::Expression | Self::File => Ok(()),
+            Self::Name => value::name(text).map_err(with(codes::BAD_NAME)),
+            Self::Identifier => value::identifier(text).map_err(with(codes::BAD_NAME)),
+            Self::Attribute => match text.split('.').try_for_each(value::identifier) {
+                Ok(()) => Ok(()),
+                Err(_) => Err((
+                    codes::BAD_FIELD,
+                    "expected an attribute, such as `bank.account_number`".to_owned(),
+                )),
+            },
+            Self::Duration => value::duration(text)
+                .map(drop)
+                .map_err(with(codes::BAD_DURATION)),
+            Self::Size => value::size(text).map(drop).map_err(with(codes::BAD_SIZE)),
+            Self::Rate => value::rate(text).map(drop).map_err(with(codes::BAD_RATE)),
+            Self::Bind => value::bind(text)
+                .map(drop)
+                .map_err(with(codes::BAD_ADDRESS)),
+            Self::HostPort => value::host_port(text).map_err(with(codes::BAD_ADDRESS)),
+            Self::Network => value::network(text)
+                .map(drop)
+                .map_err(with(codes::BAD_ADDRESS)),
+            Self::Url => value::url(text).map_err(url_problem),
+            Self::Path => value::url_path(text, false).map_err(with(codes::BAD_PATH)),
+            Self::PathTemplate => value::url_path(text, true).map_err(with(codes::BAD_PATH)),
+            Self::Header => http::HeaderName::try_from(text).map(drop).map_err(|_| {
+                (
+                    codes::BAD_NAME,
+                    "expected letters, digits and hyphens".to_owned(),
+                )
+            }),
+            Self::Cron => value::cron(text).map_err(with(codes::BAD_CRON)),
+            Self::TimeZone => value::time_zone(text).map_err(with(codes::BAD_ZONE)),
+            Self::Charset => value::charset(text)
+                .map(drop)
+                .map_err(with(codes::BAD_CHARSET)),
+            Self::Event => value::event(text).map_err(with(codes::BAD_EVENT)),
+            Self::Field => value::field(text).map_err(with(codes::BAD_FIELD)),
+            Self::Secret => value::secret(text).map_err(with(codes::BAD_SECRET)),
+            Self::SecretOrText if text.starts_with("secret:") => {
+                value::secret(text).map_err(with(codes::BAD_SECRET))
+            }
+            Self::SecretOrText => http::HeaderValue::try_from(text).map(drop).map_err(|_| {
+                (
+                    codes::WRONG_TYPE,
+                    "it has characters that a header cannot have".to_owned(),
+                )
+            }),
+            Self::Map if value::is_map(text) => Ok(()),
+            Self::Map => Err((
+                codes::NO_FILE,
+                "the name of a mapping program ends in `.vrl`".to_owned(),
+            )),
+            Self::Reference => value::reference(text).map_err(with(codes::BAD_REFERENCE)),
+            Self::Version => value::version(text).map_err(with(codes::BAD_VERSION)),
+            Self::Moment => value::moment(text).map_err(with(codes::BAD_TIME)),
+            Self::Store => match text {
+                "sqlite" => Ok(()),
+                _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                    if text
+                        .split(['/', '?'])
+                        .nth(2)
+                        .is_some_and(|authority| authority.contains('@'))
+                    {
+                        Err((
+                            codes::PASSWORD_IN_FILE,
+                            "use the environment variable `WARDLINE_STORE`".to_owned(),
+                        ))
+                    } else {
+                        Ok(())
+                    }
+                }
+                _ => Err((
+                    codes::BAD_URL,
+                    "expected `sqlite` or `postgres://HOST/DATABASE`".to_owned(),
+                )),
+            },
+        }
+    }
+
+    /// What it is, with an article, for messages and the manual.
+    pub(super) const fn describe(self) -> &'static str {
+        match self {
+            Self::Prose | Self::Value => "text",
+            Self::Name => "a name",
+            Self::Identifier => "an identifier",
+            Self::Duration => "a duration",
+            Self::Size => "a size",
+            Self::Rate => "a rate",
+            Self::Bind => "a local address",
+            Self::HostPort => "a host and port",
+            Self::Network => "a network",
+            Self::Url => "a URL",
+            Self::Path | Self::PathTemplate => "a path",
+            Self::Header => "the name of a header",
+            Self::Cron => "a cron schedule",
+            Self::TimeZone => "a time zone",
+            Self::Charset => "a charset",
+            Self::Event => "an event type",
+            Self::Field => "a field",
+            Self::Attribute => "an attribute",
+            Self::Secret => "a reference to a secret",
+            Self::SecretOrText => "text or a reference to a secret",
+            Self::File => "a file of the estate",
+            Self::Map => "a mapping program",
+            Self::Expression => "an expression",
+            Self::Reference => "a reference",
+            Self::Version => "a version",
+            Self::Moment => "a moment",
+            Self::Store => "a store",
+        }
+    }
+}
+
+fn url_problem(problem: value::BadUrl) -> (Code, String) {
+    match problem {
+        value::BadUrl::Malformed(why) => (codes::BAD_URL, why),
+        value::BadUrl::Password => (
+            codes::PASSWORD_IN_FILE,
+            "use `auth` with a reference to a secret".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,154 @@
+//! `systems/*.yaml` and their operations.
+
+use super::Need::{Later, Optional, Required};
+use super::Shape::{Any, Map, Object as Obj, Text};
+use super::connection::CONNECTION;
+use super::{Form, Object, field};
+
+pub(crate) static SYSTEM: Object = Object {
+    name: "a system",
+    doc: "An application: how it is reached and what may be asked of it.",
+    fields: &[
+        field(
+            "system",
+            Text(Form::Name),
+            Required,
+            "The name of the system.",
+        ),
+        field("title", Text(Form::Prose), Optional, "What people call it."),
+        field(
+            "owner",
+            Text(Form::Prose),
+            Optional,
+            "Who answers for it; a warning where absent.",
+        ),
+        field(
+            "facility",
+            Text(Form::Name),
+            Optional,
+            "The site it belongs to, if it serves one only.",
+        ),
+        field(
+            "connections",
+            Map(Form::Name, &Obj(&CONNECTION)),
+            Optional,
+            "Ways in and out, by name.",
+        ),
+        field(
+            "operations",
+            Map(Form::Name, &Obj(&OPERATION)),
+            Optional,
+            "What may be asked of it, by name.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static OPERATION: Object = Object {
+    name: "an operation",
+    doc: "Something that may be asked of the system, in terms of entities. Exactly one key names the protocol.",
+    fields: &[
+        field("http", Obj(&HTTP_CALL), Optional, "One HTTP request."),
+        field(
+            "mllp",
+            Obj(&PLAIN_CALL),
+            Optional,
+            "One HL7 message and its acknowledgement.",
+        ),
+        field(
+            "null",
+            Obj(&PLAIN_CALL),
+            Optional,
+            "Nothing, on a `null` connection.",
+        ),
+        field("soap", Any, Later, "One SOAP request."),
+        field("sql", Any, Later, "One statement."),
+        field(
+            "accepts",
+            Text(Form::Name),
+            Optional,
+            "The entity it takes.",
+        ),
+        field(
+            "returns",
+            Text(Form::Name),
+            Optional,
+            "The entity it answers with.",
+        ),
+        field(
+            "request",
+            Text(Form::Map),
+            Optional,
+            "The map from the accepted entity to the request's body; the same where absent.",
+        ),
+        field(
+            "response",
+            Text(Form::Map),
+            Optional,
+            "The map from the response's body to the returned entity; the same where absent.",
+        ),
+        field(
+            "cache",
+            Text(Form::Duration),
+            Optional,
+            "How long an answer may be reused.",
+        ),
+    ],
+    exactly_one: &["http", "mllp", "null", "soap", "sql"],
+};
+
+pub(crate) static HTTP_CALL: Object = Object {
+    name: "`http` (an operation)",
+    doc: "One HTTP request. Names in braces are filled from the data.",
+    fields: &[
+        field(
+            "connection",
+            Text(Form::Name),
+            Required,
+            "A connection of the same system.",
+        ),
+        field(
+            "get",
+            Text(Form::PathTemplate),
+            Optional,
+            "The path, for GET.",
+        ),
+        field(
+            "post",
+            Text(Form::PathTemplate),
+            Optional,
+            "The path, for POST.",
+        ),
+        field(
+            "put",
+            Text(Form::PathTemplate),
+            Optional,
+            "The path, for PUT.",
+        ),
+        field(
+            "patch",
+            Text(Form::PathTemplate),
+            Optional,
+            "The path, for PATCH.",
+        ),
+        field(
+            "delete",
+            Text(Form::PathTemplate),
+            Optional,
+            "The path, for DELETE.",
+        ),
+    ],
+    exactly_one: &["get", "post", "put", "patch", "delete"],
+};
+
+pub(crate) static PLAIN_CALL: Object = Object {
+    name: "an operation without a path",
+    doc: "Names the connection.",
+    fields: &[field(
+        "connection",
+        Text(Form::Name),
+        Required,
+        "A connection of the same system.",
+    )],
+    exactly_one: &[],
+};

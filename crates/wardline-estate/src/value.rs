@@ -1,0 +1,443 @@
+//! Values that are written as text but mean something: durations, sizes, rates, addresses, URLs,
+//! schedules, names. Each reader says in plain words what is wrong; the caller adds the place.
+
+use crate::model::{Charset, Network};
+use crate::suggest::clip;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+const UNITS: [(&str, u64); 7] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("y", 365 * 86_400_000),
+];
+
+/// Reads `500ms`, `30s`, `1h30m`, `7y`. At most a thousand years.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    const MOST: u64 = 1_000 * 365 * 86_400_000;
+    let mut rest = text;
+    let mut total = 0_u64;
+    let mut last = u64::MAX;
+    while !rest.is_empty() {
+        let (number, after) =
+            leading_digits(rest).ok_or("expected a number and a unit, such as `30s`")?;
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        if unit.is_empty() {
+            return Err(if after.starts_with(' ') {
+                "write number and unit without a blank, such as `5m`".to_owned()
+            } else {
+                format!("`{}` has no unit: did you mean `{number}s`?", clip(text))
+            });
+        }
+        let Some(&(_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(format!(
+                "`{}` is not a unit of time: use ms, s, m, h, d, w or y",
+                clip(unit)
+            ));
+        };
+        if millis >= last {
+            return Err("units must follow each other from large to small".to_owned());
+        }
+        last = millis;
+        total = number
+            .checked_mul(millis)
+            .and_then(|part| part.checked_add(total))
+            .filter(|&sum| sum <= MOST)
+            .ok_or("longer than a thousand years")?;
+        rest = after;
+    }
+    if text.is_empty() {
+        Err("expected a number and a unit, such as `30s`".to_owned())
+    } else {
+        Ok(Duration::from_millis(total))
+    }
+}
+
+/// Writes a duration as a file would: `1h30m`.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    // Weeks are how people write two weeks, but 90 days read better as days.
+    for (unit, millis) in UNITS.iter().rev().filter(|(unit, _)| *unit != "w") {
+        if rest >= *millis {
+            text.extend([&(rest / millis).to_string(), *unit]);
+            rest %= millis;
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Reads `512B`, `256KiB`, `16MB` into bytes.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) =
+        leading_digits(text).ok_or("expected a number and a unit, such as `256KiB`")?;
+    let bytes = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "" => {
+            return Err(format!(
+                "`{}` has no unit: did you mean `{number}B`?",
+                clip(text)
+            ));
+        }
+        _ => {
+            return Err(format!(
+                "`{}` is not a unit of size: use B, KiB, MiB, GiB, KB, MB or GB",
+                clip(unit)
+            ));
+        }
+    };
+    number
+        .checked_mul(bytes)
+        .filter(|&total| total <= 1 << 40)
+        .ok_or_else(|| "more than 1024GiB".to_owned())
+}
+
+/// Reads `20/s` into events per second.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let hint = "expected a number per unit of time, such as `20/s`";
+    let (number, unit) = text.split_once('/').ok_or(hint)?;
+    let number: f64 = number.trim().parse().map_err(|_| hint)?;
+    if !number.is_finite() || number <= 0.0 {
+        return Err("a rate must be more than 0".to_owned());
+    }
+    let seconds = match unit.trim() {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        "d" | "day" => 86_400.0,
+        other => {
+            return Err(format!(
+                "`{}` is not a unit of time for a rate: use s, m, h or d",
+                clip(other)
+            ));
+        }
+    };
+    Ok(number / seconds)
+}
+
+/// Reads a local address to listen on.
+pub(crate) fn bind(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.rsplit_once(':') {
+        _ if text.parse::<IpAddr>().is_ok() => {
+            "the port is missing, as in `0.0.0.0:2575`".to_owned()
+        }
+        Some(("localhost", port)) => format!("use the address: `127.0.0.1:{}`", clip(port)),
+        Some((host, port)) if port.parse::<u16>().is_err() && host.parse::<IpAddr>().is_ok() => {
+            "the port must be a number from 0 to 65535".to_owned()
+        }
+        _ => "expected an IP address and a port, such as `0.0.0.0:2575`".to_owned(),
+    })
+}
+
+/// Checks `host:port` of another machine.
+pub(crate) fn host_port(text: &str) -> Result<(), String> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or("expected a host and a port, such as `ehr.example:2576`")?;
+    if text.parse::<SocketAddr>().is_ok() && !port.is_empty() {
+        return if port == "0" {
+            Err("port 0 cannot be connected to".to_owned())
+        } else {
+            Ok(())
+        };
+    }
+    if !matches!(port.parse::<u16>(), Ok(1..)) {
+        return Err("the port must be a number from 1 to 65535".to_owned());
+    }
+    host_name(host)
+}
+
+fn host_name(host: &str) -> Result<(), String> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if host.len() <= 253 && host.split('.').all(label) {
+        Ok(())
+    } else {
+        Err(format!("`{}` is not the name of a host", clip(host)))
+    }
+}
+
+/// Why a URL is refused.
+pub(crate) enum BadUrl {
+    Malformed(String),
+    /// It holds a user or a password.
+    Password,
+}
+
+/// Checks an absolute http(s) URL.
+pub(crate) fn url(text: &str) -> Result<(), BadUrl> {
+    let malformed = |why: &str| Err(BadUrl::Malformed(why.to_owned()));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return malformed("expected an absolute URL, such as `https://erp.example/ws`");
+    };
+    if !matches!(scheme, "http" | "https") {
+        return malformed("the scheme must be `http` or `https`");
+    }
+    if rest
+        .split('/')
+        .next()
+        .is_some_and(|authority| authority.contains('@'))
+    {
+        return Err(BadUrl::Password);
+    }
+    let Ok(uri) = text.parse::<http::Uri>() else {
+        return malformed("it has characters or a port that a URL cannot have");
+    };
+    if text.contains(['?', '#']) {
+        return malformed("a query or fragment cannot be part of it");
+    }
+    match uri.host() {
+        Some(host) if host.starts_with('[') => Ok(()),
+        Some(host) => host_name(host).map_err(BadUrl::Malformed),
+        None => malformed("the host is missing"),
+    }
+}
+
+/// Checks a path on a listener, or of an operation where `{names}` are allowed.
+pub(crate) fn url_path(text: &str, template: bool) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err("it must start with `/`".to_owned());
+    }
+    if text.contains(['?', '#']) {
+        return Err("a query or fragment cannot be part of it".to_owned());
+    }
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find(['{', '}']) {
+        if !template {
+            return Err("braces have no meaning here".to_owned());
+        }
+        let name = rest[open..]
+            .strip_prefix('{')
+            .and_then(|after| after.split_once('}'));
+        let Some((name, after)) = name else {
+            return Err("a brace has no partner".to_owned());
+        };
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+        if name.is_empty() || !name.bytes().all(fits) {
+            return Err(format!("`{{{}}}` is not the name of a field", clip(name)));
+        }
+        plain.push_str(&rest[..open]);
+        rest = after;
+    }
+    plain.push_str(rest);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&b);
+    if plain.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err("it has characters that a path cannot have".to_owned())
+    }
+}
+
+/// Reads `10.1.0.0/16` or one address.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    let hint = "expected a network such as `10.1.0.0/16`, or one address";
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().map_err(|_| hint)?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.map_or(Ok(most), str::parse).map_err(|_| hint)?;
+    if prefix > most {
+        Err(format!("the prefix must be 0 to {most}"))
+    } else {
+        Ok(Network { address, prefix })
+    }
+}
+
+/// Checks five cron fields.
+pub(crate) fn cron(text: &str) -> Result<(), String> {
+    let fields = text.split_whitespace().count();
+    if fields != 5 {
+        return Err(format!(
+            "expected five fields (minute hour day month weekday), found {fields}"
+        ));
+    }
+    croner::parser::CronParser::builder()
+        .seconds(croner::parser::Seconds::Disallowed)
+        .build()
+        .parse(text)
+        .map(drop)
+        .map_err(|error| {
+            let text = error.to_string();
+            // The kind of error before the colon says nothing to who wrote the schedule.
+            let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
+            why.trim_end_matches('.').to_lowercase()
+        })
+}
+
+/// Checks the name of a time zone.
+pub(crate) fn time_zone(text: &str) -> Result<(), String> {
+    jiff::tz::TimeZone::get(text)
+        .map(drop)
+        .map_err(|_| "expected a name of the IANA database, such as `America/Chicago`".to_owned())
+}
+
+/// Checks a name: lower-case letters, digits and hyphens, starting with a letter.
+pub(crate) fn name(text: &str) -> Result<(), String> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if text.len() > 64 {
+        Err("it has more than 64 characters".to_owned())
+    } else if text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.bytes().all(fits)
+    {
+        Ok(())
+    } else {
+        Err("expected lower-case letters, digits and hyphens, starting with a letter".to_owned())
+    }
+}
+
+/// Checks an identifier of a key or attribute: letters, digits and underscores.
+pub(crate) fn identifier(text: &str) -> Result<(), String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !text.is_empty() && text.len() <= 64 && text.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err("expected letters, digits and underscores".to_owned())
+    }
+}
+
+/// Checks `system.connection`.
+pub(crate) fn reference(text: &str) -> Result<(), String> {
+    let hint = "expected a system and a name in it, such as `ehr.adt`";
+    let (system, name_in_it) = text.split_once('.').ok_or(hint)?;
+    name(system)
+        .and_then(|()| name(name_in_it))
+        .map_err(|_| hint.to_owned())
+}
+
+/// Checks `encounter.discharged`.
+pub(crate) fn event(text: &str) -> Result<(), String> {
+    let word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.len() <= 64
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    match text.split_once('.') {
+        Some((entity, happened)) if word(entity) && word(happened) => Ok(()),
+        _ => Err("expected an entity and what happened, such as `encounter.discharged`".to_owned()),
+    }
+}
+
+/// The entity an event belongs to: `purchase_order.approved` → `purchase-order`.
+pub(crate) fn entity_of(event: &str) -> String {
+    event.split('.').next().unwrap_or(event).replace('_', "-")
+}
+
+/// Checks a field: an HL7 path, a path into JSON, or `header:name`.
+pub(crate) fn field(text: &str) -> Result<(), String> {
+    if let Some(header) = text.strip_prefix("header:") {
+        return http::HeaderName::try_from(header)
+            .map(drop)
+            .map_err(|_| "this is not the name of a header".to_owned());
+    }
+    if let Some(path) = text.strip_prefix('.') {
+        let fits = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_-[]".contains(&b))
+        };
+        return if path.split('.').all(fits) {
+            Ok(())
+        } else {
+            Err("expected a path such as `.account.number`".to_owned())
+        };
+    }
+    wardline_hl7::Path::parse(text)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// Checks `secret:erp/ws`.
+pub(crate) fn secret(text: &str) -> Result<(), String> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part != ".."
+            && part != "."
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match text.strip_prefix("secret:") {
+        Some(name) if name.split('/').all(part) => Ok(()),
+        Some(_) => {
+            Err("expected letters, digits, `-`, `_`, `.` and `/` after `secret:`".to_owned())
+        }
+        None => {
+            Err("expected a reference such as `secret:erp/ws`, never the secret itself".to_owned())
+        }
+    }
+}
+
+/// Reads a charset by the name that HL7 or the WHATWG give it.
+pub(crate) fn charset(text: &str) -> Result<Charset, String> {
+    if text == "auto" {
+        return Ok(Charset::Auto);
+    }
+    let known = wardline_hl7::Charset::named(text);
+    known.map(|charset| Charset::Fixed(charset.label().to_owned())).ok_or_else(|| {
+        "expected `auto` or the name of a character set, such as `UNICODE UTF-8` or `windows-1252`".to_owned()
+    })
+}
+
+/// Whether a path is that of a mapping program.
+pub(crate) fn is_map(path: &str) -> bool {
+    std::path::Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "vrl")
+}
+
+/// Checks `major.minor.patch`.
+pub(crate) fn version(text: &str) -> Result<(), String> {
+    let number = |part: &str| {
+        part.len() <= 9 && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let parts = text.split('.').collect::<Vec<_>>();
+    if parts.len() == 3 && parts.iter().all(|part| number(part)) {
+        Ok(())
+    } else {
+        Err("expected three numbers, such as `1.0.0`".to_owned())
+    }
+}
+
+/// Checks an RFC 3339 moment.
+pub(crate) fn moment(text: &str) -> Result<(), String> {
+    text.parse::<jiff::Timestamp>()
+        .map(drop)
+        .map_err(|_| "expected a moment such as `2026-11-24T10:42:00-06:00`".to_owned())
+}
+
+fn leading_digits(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
