@@ -1,0 +1,218 @@
+//! One compilation: what our functions need to check themselves and where they leave what they found.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vrl::compiler::TypeState;
+use vrl::compiler::function::{ArgumentList, FunctionCompileContext};
+use vrl::diagnostic::{DiagnosticMessage, Label, Span};
+use vrl::value::Value;
+use wardline_core::Code;
+
+use crate::environment::{Environment, Input};
+use crate::problem::Fault;
+
+/// Shared by all functions of one compilation.
+///
+/// VRL forgets its own custom context after the first function that fails to compile, so functions
+/// carry this instead.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) environment: Environment,
+    pub(crate) source: String,
+    faults: Mutex<Vec<Fault>>,
+    warnings: Mutex<Vec<Fault>>,
+    writes: AtomicBool,
+}
+
+/// What a function returns to VRL for a [`Fault`]; the session keeps the rest.
+#[derive(Debug)]
+struct Refusal(String);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl DiagnosticMessage for Refusal {
+    fn code(&self) -> usize {
+        0
+    }
+
+    fn labels(&self) -> Vec<Label> {
+        // VRL puts the span of the call in.
+        vec![Label::primary(self.0.clone(), Span::default())]
+    }
+}
+
+pub(crate) type Refused = Box<dyn DiagnosticMessage>;
+
+impl Session {
+    pub(crate) fn new(source: &str, environment: &Environment) -> Arc<Self> {
+        Arc::new(Self {
+            environment: environment.clone(),
+            source: source.to_owned(),
+            ..Self::default()
+        })
+    }
+
+    /// The fault of the call at that span.
+    pub(crate) fn fault_of(&self, start: usize, end: usize) -> Option<Fault> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults
+            .iter()
+            .find(|fault| fault.call == (start, end))
+            .cloned()
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<Fault> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the program writes an HL7 message.
+    pub(crate) fn writes(&self) {
+        self.writes.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_writes(&self) -> bool {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Where `"text"` stands in the source of the call, or the whole call.
+    fn locate(&self, call: Span, text: &str) -> (usize, usize) {
+        let whole = (call.start(), call.end());
+        let Some(source) = self.source.get(call.start()..call.end()) else {
+            return whole;
+        };
+        let quoted = format!("\"{text}\"");
+        source.find(&quoted).map_or(whole, |at| {
+            (call.start() + at, call.start() + at + quoted.len())
+        })
+    }
+
+    fn fault(&self, context: &FunctionCompileContext, complaint: Complaint) -> Fault {
+        let call = context.span();
+        let (start, end) = match &complaint.about {
+            Some(text) => self.locate(call, text),
+            None => (call.start(), call.end()),
+        };
+        Fault {
+            code: complaint.code,
+            message: complaint.message,
+            label: complaint.label,
+            help: complaint.help,
+            start,
+            end,
+            call: (call.start(), call.end()),
+        }
+    }
+
+    /// Refuses a call.
+    pub(crate) fn refuse(&self, context: &FunctionCompileContext, complaint: Complaint) -> Refused {
+        let refusal = Refusal(complaint.message.clone());
+        let fault = self.fault(context, complaint);
+        self.faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(fault);
+        Box::new(refusal)
+    }
+
+    /// Lets a call pass and reports it.
+    pub(crate) fn warn(&self, context: &FunctionCompileContext, complaint: Complaint) {
+        let fault = self.fault(context, complaint);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&fault) {
+            warnings.push(fault);
+        }
+    }
+
+    /// The value of an argument that must be known while compiling.
+    pub(crate) fn literal(
+        &self,
+        context: &FunctionCompileContext,
+        state: &TypeState,
+        arguments: &ArgumentList,
+        keyword: &'static str,
+    ) -> Result<Option<String>, Refused> {
+        let Some(expression) = arguments.optional(keyword) else {
+            return Ok(None);
+        };
+        match expression.resolve_constant(state) {
+            Some(value @ (Value::Bytes(_) | Value::String(_))) => Ok(Some(value.to_string_lossy().into_owned())),
+            _ => Err(self.refuse(
+                context,
+                Complaint::new("W2114", format!("`{keyword}` must be written as a literal string"))
+                    .label("its value is not known before the program runs")
+                    .help(format!("write the {keyword} in quotes here; it is checked while the program is compiled")),
+            )),
+        }
+    }
+
+    /// Refuses HL7 functions where there is no HL7 message to read.
+    pub(crate) fn needs_hl7(
+        &self,
+        context: &FunctionCompileContext,
+        function: &str,
+    ) -> Result<(), Refused> {
+        let found = match self.environment.input {
+            Input::Hl7 => return Ok(()),
+            Input::Json => "JSON",
+            Input::Text => "text",
+        };
+        Err(self.refuse(
+            context,
+            Complaint::new("W2102", format!("`{function}` reads an HL7 message, but this program's input is {found}"))
+                .label("there is no HL7 message here")
+                .help("read the event's data with `.field`; HL7 functions belong into maps whose flow comes from an HL7 connection"),
+        ))
+    }
+}
+
+/// What a function has to say against a call.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    code: Code,
+    message: String,
+    label: String,
+    help: Option<String>,
+    about: Option<String>,
+}
+
+impl Complaint {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code: Code(code),
+            message: message.into(),
+            label: String::new(),
+            help: None,
+            about: None,
+        }
+    }
+
+    /// What to say beside the underline.
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Which string literal of the call it is about.
+    pub(crate) fn about(mut self, text: impl Into<String>) -> Self {
+        self.about = Some(text.into());
+        self
+    }
+}
