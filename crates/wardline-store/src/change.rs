@@ -1,0 +1,297 @@
+//! What can be asked of the journal: accept, settle, operate, audit.
+
+use bytes::Bytes;
+use wardline_core::{
+    BlindIndex, DeliveryId, DeliveryState, Id, Lane, MessageId, OrderingKey, Sealed, Sym, Timestamp,
+};
+
+/// One change; a [`commit`](crate::Store::commit) takes several that stand or fall together.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Take a message and everything that follows from it.
+    Accept(Box<Acceptance>),
+    /// Record how an attempt ended.
+    Settle(Box<Settlement>),
+    /// An operator's act on deliveries.
+    Operate(Operation),
+    /// One line of the audit log.
+    Audit(AuditRecord),
+    /// Set a small named value.
+    SetMeta {
+        /// Name of the value.
+        name: String,
+        /// The value; empty removes it.
+        value: Vec<u8>,
+    },
+}
+
+/// What became of a change, in the order of the changes.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Of [`Change::Accept`].
+    Accepted(Accepted),
+    /// Of [`Change::Settle`]: false when the lease or the expected state no longer held and
+    /// nothing was changed.
+    Settled(bool),
+    /// Of [`Change::Operate`]: how many deliveries it touched.
+    Operated(u64),
+    /// Of [`Change::Audit`] and [`Change::SetMeta`].
+    Done,
+}
+
+/// A message and what follows from it: the unit of acceptance. Ids are given by the writer
+/// in commit order, one block per acceptance: messages first, then deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Acceptance {
+    /// Duplicate recognition; a hit accepts nothing and returns the first answer.
+    pub dedup: Option<Dedup>,
+    /// Messages: the received one first, then the events it became. Empty for a replay of
+    /// deliveries.
+    pub messages: Vec<NewMessage>,
+    /// The obligations.
+    pub deliveries: Vec<NewDelivery>,
+    /// What the messages can be found by.
+    pub terms: Vec<Term>,
+}
+
+/// How an inbound message is recognised when it comes again.
+#[derive(Debug, Clone)]
+pub struct Dedup {
+    /// Where it came from.
+    pub source: Sym,
+    /// Keyed hash of the declared fields.
+    pub hash: [u8; 16],
+    /// Keyed hash of the body: the same key with another body is accepted and flagged.
+    pub digest: i64,
+    /// The answer to give again (an ACK, a response body).
+    pub answer: Bytes,
+}
+
+/// A message to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Connection, schedule, or flow that made it.
+    pub source: Sym,
+    /// `ADT^A03`, `encounter.discharged`, …
+    pub kind: Sym,
+    /// Media type of the payload.
+    pub content_type: Sym,
+    /// What it follows from; `None` for a message from outside.
+    pub cause: Option<Cause>,
+    /// Ordering key, inherited by flows that declare none.
+    pub key: Option<OrderingKey>,
+    /// Urgency.
+    pub lane: Lane,
+    /// When it was received.
+    pub received: Timestamp,
+    /// Size of the plain payload in bytes.
+    pub size: u32,
+    /// The payload.
+    pub payload: Sealed,
+    /// What each flow said to it.
+    pub routes: Vec<Route>,
+    /// The same key arrived before with another body (set by the writer on a dedup hit with
+    /// a different digest).
+    pub flagged: bool,
+}
+
+/// What a message follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The n-th message of the same acceptance.
+    Ordinal(u32),
+    /// A message or delivery already recorded; a forward link is kept too.
+    Existing(Id),
+}
+
+/// What one flow (or one of its destinations) did with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The flow.
+    pub flow: Sym,
+    /// The destination whose own `when` decided; `None` when the flow's did.
+    pub destination: Option<Sym>,
+    /// What happened.
+    pub outcome: RouteOutcome,
+}
+
+/// Why a message went on or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteOutcome {
+    /// The predicate held; events or deliveries follow.
+    Taken = 0,
+    /// The predicate said no.
+    Filtered = 1,
+    /// Predicate, map or validation failed; a dead delivery says why.
+    Failed = 2,
+}
+
+/// Which message a delivery carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageRef {
+    /// The n-th message of the same acceptance.
+    Ordinal(u32),
+    /// A message already recorded (replay).
+    Existing(MessageId),
+}
+
+/// An obligation to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// The message it follows from.
+    pub message: MessageRef,
+    /// The flow that declared it.
+    pub flow: Sym,
+    /// `system.operation` or `system.connection`.
+    pub destination: Sym,
+    /// Urgency.
+    pub lane: Lane,
+    /// What keeps it in order; `None` means no order.
+    pub key: Option<OrderingKey>,
+    /// `Pending`, or `Dead` when a map failed at acceptance.
+    pub state: DeliveryState,
+    /// Why, when it starts dead.
+    pub note: Option<Note>,
+    /// What will be sent, where it differs from the message's payload.
+    pub body: Option<Sealed>,
+    /// Size of the plain body in bytes.
+    pub size: u32,
+    /// Media type of the body.
+    pub content_type: Sym,
+    /// The delivery this one repeats; a forward link is kept too.
+    pub replay_of: Option<DeliveryId>,
+}
+
+/// A reason that may be shown to anyone: never holds a payload value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Stable code (`W4102`).
+    pub code: String,
+    /// One line for people, at most 500 characters are kept.
+    pub text: String,
+    /// Groups equal failures: a versioned hash of code, place and text without its values.
+    pub fingerprint: i64,
+}
+
+/// Something a message can be found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Which message of the acceptance.
+    pub ordinal: u32,
+    /// Blind index of the value.
+    pub index: BlindIndex,
+}
+
+/// What [`Change::Accept`] became.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Id of the first message (or first delivery when there is no message) of the block;
+    /// the others follow with [`Id::offset`].
+    pub first: Id,
+    /// Set when nothing was recorded because it had been accepted before.
+    pub duplicate: Option<Duplicate>,
+}
+
+/// A recognised duplicate.
+#[derive(Debug, Clone)]
+pub struct Duplicate {
+    /// The message accepted the first time.
+    pub original: MessageId,
+    /// The answer given then.
+    pub answer: Bytes,
+}
+
+/// Proof of the right to settle; from [`Store::lease`](crate::Store::lease).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub(crate) epoch: u64,
+}
+
+impl Lease {
+    /// The fencing epoch.
+    pub const fn epoch(self) -> u64 {
+        self.epoch
+    }
+}
+
+/// How one attempt at a delivery ended. Applied only if the lease still holds and the
+/// delivery is still in state `was`.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The right to do this.
+    pub lease: Lease,
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// The state it was in when it was sent.
+    pub was: DeliveryState,
+    /// Number of this attempt, from 1.
+    pub attempt: u32,
+    /// When the attempt began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// `200`, `AA`, … empty when nothing answered.
+    pub status: String,
+    /// What was answered, sealed.
+    pub response: Option<Sealed>,
+    /// The end.
+    pub result: SettlementResult,
+    /// A message that follows from the answer, committed together with it.
+    pub follow: Option<Box<Acceptance>>,
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone)]
+pub enum SettlementResult {
+    /// The destination has it.
+    Delivered,
+    /// Try again at `next`; the key waits until then.
+    Retry {
+        /// When.
+        next: Timestamp,
+        /// Why it failed.
+        note: Note,
+    },
+    /// Needs a person; the key waits.
+    Hold(Note),
+    /// Given up; followers pass.
+    Dead(Note),
+}
+
+/// An operator's act. Every one is committed together with an audit record.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Withdraw open deliveries; keys they headed flow on.
+    Cancel {
+        /// Which.
+        deliveries: Vec<DeliveryId>,
+        /// Who and why.
+        note: Note,
+    },
+    /// Try held or retrying deliveries again now, attempts counted from zero.
+    Release {
+        /// Which.
+        deliveries: Vec<DeliveryId>,
+    },
+    /// Give up open deliveries so that followers pass.
+    Park {
+        /// Which.
+        deliveries: Vec<DeliveryId>,
+        /// Who and why.
+        note: Note,
+    },
+}
+
+/// One line of the audit log as the journal keeps it. The vault makes the hash; the store
+/// refuses a record whose `sequence` does not continue the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// 0, 1, 2, …
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Canonical JSON of the entry.
+    pub body: Vec<u8>,
+    /// Hash that covers the entry and all before it.
+    pub hash: [u8; 32],
+}

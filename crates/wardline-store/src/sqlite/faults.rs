@@ -1,0 +1,265 @@
+//! What happens when the database cannot or must not go on: driven by hand, batch by batch,
+//! with the faults that SQLite can be told to have. Power cuts need a file system that lies
+//! and are tested from outside.
+
+use super::queue::{Answer, Request, Work};
+use super::writer::Writer;
+use super::{Fatal, Opened, Options, Shared, connect, prepare};
+use crate::StoreError;
+use crate::change::{Acceptance, AuditRecord, Change, MessageRef, NewDelivery, NewMessage};
+use crate::query::StoreStatus;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use wardline_core::{DeliveryState, Lane, Sealed, Sym, Timestamp};
+
+type Reply = oneshot::Receiver<Result<Answer, StoreError>>;
+
+/// Opens the store at `path` and gives the test its writer and its connection.
+fn with_writer(
+    path: &Path,
+    fatal: Fatal,
+    test: impl FnOnce(&mut Writer<'_>, &Connection, &Shared),
+) {
+    let options = Options::default();
+    let conn = connect(path, None).unwrap();
+    let Opened {
+        conn,
+        names,
+        lease,
+        start,
+        wal_pages,
+    } = prepare(conn, path, &options).unwrap();
+    let shared = Arc::new(Shared {
+        path: path.to_owned(),
+        lease,
+        clock: options.clock,
+        names: RwLock::new(names),
+        listener: RwLock::new(None),
+        health: super::Health::default(),
+    });
+    let mut writer = Writer::new(&conn, Arc::clone(&shared), start, wal_pages, fatal).unwrap();
+    test(&mut writer, &conn, &shared);
+}
+
+fn never() -> Fatal {
+    Fatal::instead(|reason| panic!("ended without need: {reason}"))
+}
+
+fn request(changes: Vec<Change>) -> (Request, Reply) {
+    let (reply, answer) = oneshot::channel();
+    (
+        Request {
+            work: Work::Commit(changes),
+            reply,
+            bytes: 0,
+            room: None,
+        },
+        answer,
+    )
+}
+
+fn accept(payload_bytes: usize) -> Change {
+    Change::Accept(Box::new(Acceptance {
+        messages: vec![NewMessage {
+            source: Sym(1),
+            kind: Sym(2),
+            content_type: Sym(3),
+            cause: None,
+            key: None,
+            lane: Lane::Normal,
+            received: Timestamp::now(),
+            size: payload_bytes as u32,
+            payload: Sealed::from_sealed_bytes(Bytes::from(vec![7; payload_bytes])),
+            routes: Vec::new(),
+            flagged: false,
+        }],
+        deliveries: vec![NewDelivery {
+            message: MessageRef::Ordinal(0),
+            flow: Sym(4),
+            destination: Sym(5),
+            lane: Lane::Normal,
+            key: None,
+            state: DeliveryState::Pending,
+            note: None,
+            body: None,
+            size: 0,
+            content_type: Sym(3),
+            replay_of: None,
+        }],
+        ..Acceptance::default()
+    }))
+}
+
+fn audit(sequence: u64) -> Change {
+    Change::Audit(AuditRecord {
+        sequence,
+        at: Timestamp::now(),
+        body: b"{}".to_vec(),
+        hash: [0; 32],
+    })
+}
+
+/// Runs calls as one batch and returns their answers; the flag says whether the writer lives.
+fn run(
+    writer: &mut Writer<'_>,
+    calls: Vec<Vec<Change>>,
+) -> (Vec<Result<Answer, StoreError>>, bool) {
+    let (mut batch, replies): (Vec<_>, Vec<_>) = calls.into_iter().map(request).unzip();
+    let lives = writer.run(&mut batch).is_ok();
+    (
+        replies
+            .into_iter()
+            .map(|mut reply| reply.try_recv().unwrap())
+            .collect(),
+        lives,
+    )
+}
+
+fn count(conn: &Connection, what: &str) -> i64 {
+    conn.query_row(
+        &format!("SELECT coalesce(sum({what}), 0) FROM gauge"),
+        [],
+        |row| row.get(0),
+    )
+    .unwrap()
+}
+
+fn status(shared: &Shared) -> StoreStatus {
+    shared.health.status(&shared.path, 0)
+}
+
+#[test]
+fn a_full_disk_refuses_all_and_recovers_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    with_writer(
+        &folder.path().join("journal.db"),
+        never(),
+        |writer, conn, shared| {
+            assert!(run(writer, vec![vec![accept(100), audit(0)]]).0[0].is_ok());
+            conn.execute_batch("PRAGMA max_page_count = 60").unwrap();
+            for _ in 0..2 {
+                let (answers, lives) = run(
+                    writer,
+                    vec![
+                        vec![accept(100), audit(1)],
+                        vec![accept(3_000_000), audit(2)],
+                    ],
+                );
+                assert!(lives);
+                for answer in answers {
+                    assert!(
+                        matches!(answer, Err(StoreError::DiskFull { .. })),
+                        "{answer:?}"
+                    );
+                }
+                assert!(status(shared).trouble.unwrap().contains("full"));
+            }
+            assert_eq!(count(conn, "n"), 1, "what is refused is not counted");
+            conn.execute_batch("PRAGMA max_page_count = 1000000")
+                .unwrap();
+            assert!(writer.probe().is_ok());
+            assert!(
+                status(shared).trouble.is_none(),
+                "noticed without any traffic"
+            );
+            let (answers, _) = run(writer, vec![vec![accept(3_000_000), audit(1)]]);
+            assert!(
+                answers[0].is_ok(),
+                "the audit log continues where it stood: {answers:?}"
+            );
+            assert_eq!(count(conn, "n"), 2);
+        },
+    );
+}
+
+#[test]
+fn a_read_only_disk_refuses_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    with_writer(
+        &folder.path().join("journal.db"),
+        never(),
+        |writer, conn, shared| {
+            conn.execute_batch("PRAGMA query_only = ON").unwrap();
+            let (answers, lives) = run(writer, vec![vec![accept(10)]]);
+            assert!(
+                lives && matches!(answers[0], Err(StoreError::ReadOnly { .. })),
+                "{answers:?}"
+            );
+            assert!(writer.probe().is_ok());
+            assert!(status(shared).trouble.is_some(), "still not writable");
+            conn.execute_batch("PRAGMA query_only = OFF").unwrap();
+            assert!(run(writer, vec![vec![accept(10)]]).0[0].is_ok());
+            assert!(status(shared).trouble.is_none());
+        },
+    );
+}
+
+#[test]
+fn a_call_that_the_database_refuses_harms_no_neighbour() {
+    let folder = tempfile::tempdir().unwrap();
+    with_writer(
+        &folder.path().join("journal.db"),
+        never(),
+        |writer, conn, shared| {
+            conn.execute_batch(
+                "CREATE TRIGGER poison BEFORE INSERT ON meta WHEN new.name = 'poison'
+             BEGIN SELECT raise(ABORT, 'poisoned'); END",
+            )
+            .unwrap();
+            let poison = Change::SetMeta {
+                name: "poison".into(),
+                value: vec![1],
+            };
+            let calls = vec![
+                vec![accept(10), audit(0)],
+                vec![audit(1), accept(10), poison],
+                vec![accept(10), audit(1)],
+            ];
+            let (answers, lives) = run(writer, calls);
+            assert!(lives);
+            let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+            // The third call's sequence was wrong only as long as the second was thought to pass.
+            assert_eq!(fine, [true, false, true], "{answers:?}");
+            assert_eq!(count(conn, "n"), 2);
+            assert!(
+                status(shared).trouble.is_none(),
+                "a refusal is no trouble of the disk"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_damaged_file_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut root = 0;
+    with_writer(&path, never(), |writer, conn, _| {
+        assert!(run(writer, vec![vec![accept(2_000)]]).1);
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'content'";
+        root = conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+        writer.finish();
+    });
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(root - 1) * 8_192..][..64].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let struck = Arc::new(Mutex::new(Vec::new()));
+    let fatal = {
+        let struck = Arc::clone(&struck);
+        Fatal::instead(move |reason| struck.lock().push(reason.to_owned()))
+    };
+    with_writer(&path, fatal, |writer, _, shared| {
+        let (answers, lives) = run(writer, vec![vec![accept(10)], vec![accept(10)]]);
+        assert!(!lives && answers.iter().all(Result::is_err), "{answers:?}");
+        assert!(status(shared).trouble.is_some());
+    });
+    let struck = struck.lock();
+    assert!(
+        matches!(&struck[..], [reason] if reason.contains("damaged")),
+        "{struck:?}"
+    );
+}

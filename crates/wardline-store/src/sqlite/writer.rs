@@ -1,0 +1,465 @@
+//! The one thread that writes: takes what is queued, commits it as one transaction, answers.
+//!
+//! It never waits for more work on purpose. While one transaction is being synced the next
+//! batch gathers by itself, so the size of batches follows the load: one call alone costs
+//! one commit, hundreds share it. Each call stands or falls alone, without savepoints: what
+//! could be refused is checked before the first row of the call is written, and when the
+//! database refuses a transaction of several calls, each is tried again by itself.
+
+use super::Shared;
+use super::ids::IdSource;
+use super::inbox::Inbox;
+use super::prune::PruneCursor;
+use super::queue::{Answer, Request, Work};
+use super::schema::PAGE_BYTES;
+use super::statements::Statements;
+use super::tally::Tally;
+use super::terms::TermBucket;
+use super::trouble::{Fatal, Stage, Verdict, judge};
+use crate::change::{Change, Outcome};
+use crate::error::StoreError;
+use crate::query::Ready;
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use wardline_core::{Id, Sym, Timestamp};
+
+/// Most calls in one transaction.
+const BATCH_CALLS: usize = 512;
+/// Most changes in one transaction, where calls bring many.
+const BATCH_CHANGES: usize = 4_096;
+/// Bytes of payload after which a batch is full.
+const BATCH_BYTES: usize = 4 << 20;
+/// The log is copied back when it is this long and nobody waits …
+const CHECKPOINT_IDLE_BYTES: u64 = 4 << 20;
+/// … or this long, whoever waits.
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+/// How often a store in trouble tries whether it can write again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the writer continues from.
+pub(super) struct Start {
+    pub(super) ids: IdSource,
+    pub(super) tally: Tally,
+    pub(super) inbox: Inbox,
+    pub(super) audit_next: u64,
+}
+
+/// The state of the writing thread.
+pub(super) struct Writer<'c> {
+    pub(super) conn: &'c Connection,
+    pub(super) sql: Statements<'c>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) ids: IdSource,
+    pub(super) tally: Tally,
+    pub(super) terms: TermBucket,
+    pub(super) inbox: Inbox,
+    pub(super) prune: PruneCursor,
+    /// Deliveries that became owed in the transaction at hand.
+    pub(super) ready: Vec<Ready>,
+    /// Whether anyone listens, so that `ready` is worth filling.
+    pub(super) heard: bool,
+    /// The time that the transaction at hand is made at.
+    pub(super) now: Timestamp,
+    /// Reused by [`Self::accept`]: which messages something follows from.
+    pub(super) followed: Vec<bool>,
+    pub(super) new_names: Vec<(Sym, Arc<str>)>,
+    audit_next: u64,
+    pub(super) audit_staged: u64,
+    wal_pages: Arc<AtomicU64>,
+    /// Pages of the log that the last checkpoint copied: the log begins anew only once no
+    /// reader needs it.
+    copied_pages: u64,
+    fatal: Fatal,
+}
+
+/// Why a call changed nothing: the database failed, or the call was refused before anything
+/// of it was written.
+pub(super) enum Halt {
+    Sqlite(rusqlite::Error),
+    Refused(StoreError),
+}
+
+impl From<rusqlite::Error> for Halt {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        shared: Arc<Shared>,
+        start: Start,
+        wal_pages: Arc<AtomicU64>,
+        fatal: Fatal,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            conn,
+            sql: Statements::prepare(conn)?,
+            now: shared.clock.now(),
+            shared,
+            ids: start.ids,
+            tally: start.tally,
+            terms: TermBucket::default(),
+            inbox: start.inbox,
+            prune: PruneCursor::default(),
+            ready: Vec::new(),
+            heard: false,
+            followed: Vec::new(),
+            new_names: Vec::new(),
+            audit_next: start.audit_next,
+            audit_staged: start.audit_next,
+            wal_pages,
+            copied_pages: 0,
+            fatal,
+        })
+    }
+
+    /// Serves until the queue is closed and empty, or the state of the disk is unknown.
+    pub(super) fn serve(&mut self, queue: &mpsc::Receiver<Request>) {
+        let mut batch = Vec::with_capacity(BATCH_CALLS);
+        loop {
+            let first = if self.shared.health.in_trouble() {
+                match queue.recv_timeout(PROBE_EVERY) {
+                    Ok(request) => request,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        if self.probe().is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                match queue.recv() {
+                    Ok(request) => request,
+                    Err(mpsc::RecvError) => break,
+                }
+            };
+            let drained = gather(first, queue, &mut batch);
+            let closing = batch.pop_if(|request| matches!(request.work, Work::Close));
+            if self.run(&mut batch).is_err() {
+                return;
+            }
+            let due = self.uncopied_bytes();
+            if (due >= CHECKPOINT_IDLE_BYTES && drained || due >= CHECKPOINT_BYTES)
+                && self.checkpoint().is_err()
+            {
+                return;
+            }
+            if let Some(request) = closing {
+                self.finish();
+                // Whoever closed may have stopped waiting; the store is closed all the same.
+                drop(request.reply.send(Ok(Answer::Closed)));
+                return;
+            }
+        }
+        self.finish();
+    }
+
+    /// Commits a batch and answers every call in it; `Err` when the writer must end.
+    pub(super) fn run(&mut self, batch: &mut Vec<Request>) -> Result<(), ()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match self.transact(batch) {
+            Ok(answers) => {
+                self.announce();
+                for (request, answer) in batch.drain(..).zip(answers) {
+                    answer_call(request, answer);
+                }
+                Ok(())
+            }
+            Err(Verdict::Fatal(reason)) => {
+                self.die(&reason, batch);
+                Err(())
+            }
+            Err(Verdict::Environment(error)) => {
+                self.shared.health.trouble(&error);
+                for request in batch.drain(..) {
+                    answer_call(request, Err(error.clone()));
+                }
+                Ok(())
+            }
+            Err(Verdict::Refused(error)) if batch.len() == 1 => {
+                for request in batch.drain(..) {
+                    answer_call(request, Err(error.clone()));
+                }
+                Ok(())
+            }
+            Err(Verdict::Refused(_)) => {
+                let mut rest: Vec<Request> = std::mem::take(batch);
+                let mut alone = Vec::with_capacity(1);
+                let mut rest_iter = rest.drain(..);
+                while let Some(request) = rest_iter.next() {
+                    alone.push(request);
+                    if self.run(&mut alone).is_err() {
+                        for request in rest_iter {
+                            answer_call(request, Err(StoreError::Closed));
+                        }
+                        return Err(());
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One transaction. On `Err` nothing of it remains, in memory or on disk.
+    fn transact(&mut self, batch: &[Request]) -> Result<Vec<Result<Answer, StoreError>>, Verdict> {
+        self.now = self.shared.clock.now();
+        self.heard = self.shared.listener.read().is_some();
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut changes = 0;
+        let done = (|| {
+            self.sql.begin.execute([])?;
+            self.inbox.begin();
+            for request in batch {
+                answers.push(match self.apply(&request.work) {
+                    Ok(answer) => Ok(answer),
+                    Err(Halt::Refused(error)) => Err(error),
+                    Err(Halt::Sqlite(error)) => return Err(error),
+                });
+                if let Work::Commit(list) = &request.work {
+                    changes += list.len() as u64;
+                }
+            }
+            self.terms.flush(&mut self.sql)?;
+            self.inbox.advance(self.conn)?;
+            self.tally.flush(self.conn, self.now)
+        })();
+        let done = done.map_err(|error| (Stage::Work, error)).and_then(|()| {
+            self.sql
+                .commit
+                .execute([])
+                .map(|_| ())
+                .map_err(|error| (Stage::Commit, error))
+        });
+        match done {
+            Ok(()) => {
+                self.tally.committed();
+                self.terms.committed();
+                self.inbox.committed();
+                self.audit_next = self.audit_staged;
+                if !self.new_names.is_empty() {
+                    let mut names = self.shared.names.write();
+                    for (sym, name) in self.new_names.drain(..) {
+                        names.insert(sym, name);
+                    }
+                }
+                self.shared.health.committed(changes, self.wal_bytes());
+                Ok(answers)
+            }
+            Err((stage, error)) => {
+                let doing = match stage {
+                    Stage::Work => "writing to the journal",
+                    Stage::Commit => "committing to the journal",
+                };
+                let verdict = judge(&self.shared.path, doing, stage, &error);
+                self.roll_back()?;
+                Err(verdict)
+            }
+        }
+    }
+
+    /// Takes back the transaction at hand, with everything remembered of it.
+    fn roll_back(&mut self) -> Result<(), Verdict> {
+        self.tally.rolled_back();
+        self.terms.rolled_back();
+        self.inbox.rolled_back();
+        self.prune.rolled_back();
+        self.new_names.clear();
+        self.ready.clear();
+        self.audit_staged = self.audit_next;
+        // SQLite itself rolls back on the graver errors.
+        if !self.conn.is_autocommit()
+            && let Err(error) = self.conn.execute_batch("ROLLBACK")
+        {
+            let reason = format!("a transaction could not be taken back ({error})");
+            return Err(Verdict::Fatal(reason));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, work: &Work) -> Result<Answer, Halt> {
+        match work {
+            Work::Commit(changes) => self.apply_changes(changes).map(Answer::Outcomes),
+            Work::Intern(name) => self.intern(name).map(Answer::Sym),
+            Work::Prune(request) => Ok(Answer::Pruned(self.prune_step(request)?)),
+            Work::Close => Ok(Answer::Closed),
+        }
+    }
+
+    fn apply_changes(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, Halt> {
+        let mut expected = self.audit_staged;
+        for change in changes {
+            match change {
+                Change::Accept(acceptance) => self.check_acceptance(acceptance)?,
+                Change::Settle(settlement) => {
+                    if let Some(follow) = &settlement.follow {
+                        self.check_acceptance(follow)?;
+                    }
+                }
+                Change::Audit(record) if record.sequence != expected => {
+                    let given = record.sequence;
+                    return Err(Halt::Refused(StoreError::AuditConflict { given, expected }));
+                }
+                Change::Audit(_) => expected += 1,
+                Change::Operate(_) | Change::SetMeta { .. } => {}
+            }
+        }
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for change in changes {
+            outcomes.push(match change {
+                Change::Accept(acceptance) => Outcome::Accepted(self.accept(acceptance)?),
+                Change::Settle(settlement) => Outcome::Settled(self.settle(settlement)?),
+                Change::Operate(operation) => Outcome::Operated(self.operate(operation)?),
+                Change::Audit(record) => {
+                    self.append_audit(record)?;
+                    Outcome::Done
+                }
+                Change::SetMeta { name, value } => {
+                    self.set_meta(name, value)?;
+                    Outcome::Done
+                }
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// Tells the listener what is owed now, in the order of ids.
+    fn announce(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let listener = self.shared.listener.read().clone();
+        if let Some(listener) = listener {
+            self.ready.sort_by_key(|ready| ready.id);
+            listener.committed(&self.ready);
+        }
+        self.ready.clear();
+        self.ready.shrink_to(BATCH_CHANGES);
+    }
+
+    /// Tries whether a store in trouble takes writes again.
+    pub(super) fn probe(&mut self) -> Result<(), ()> {
+        let tried = super::schema::set_internal(self.conn, "probed_at", self.shared.clock.now().0);
+        match tried
+            .map_err(|error| judge(&self.shared.path, "trying to write", Stage::Commit, &error))
+        {
+            Ok(()) => {
+                self.shared.health.committed(0, self.wal_bytes());
+                Ok(())
+            }
+            Err(Verdict::Fatal(reason)) => {
+                self.die(&reason, &mut Vec::new());
+                Err(())
+            }
+            Err(Verdict::Environment(error) | Verdict::Refused(error)) => {
+                self.shared.health.trouble(&error);
+                Ok(())
+            }
+        }
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        self.wal_pages.load(Ordering::Relaxed) * PAGE_BYTES
+    }
+
+    /// Bytes of the log that are not in the database yet.
+    fn uncopied_bytes(&mut self) -> u64 {
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        if pages < self.copied_pages {
+            self.copied_pages = 0;
+        }
+        (pages - self.copied_pages) * PAGE_BYTES
+    }
+
+    /// Copies the log back into the database as far as readers allow.
+    fn checkpoint(&mut self) -> Result<(), ()> {
+        let copied: rusqlite::Result<i64> = self.sql.checkpoint.query_row([], |row| row.get(2));
+        match copied {
+            Ok(copied) => {
+                self.copied_pages = u64::try_from(copied).unwrap_or(0);
+                Ok(())
+            }
+            Err(error) => match judge(
+                &self.shared.path,
+                "copying the log back",
+                Stage::Work,
+                &error,
+            ) {
+                Verdict::Fatal(reason) => {
+                    self.die(&reason, &mut Vec::new());
+                    Err(())
+                }
+                Verdict::Environment(error) | Verdict::Refused(error) => {
+                    // The log still holds everything; the next commit tries again.
+                    self.shared.health.trouble(&error);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// The last act of an orderly end: an empty log makes the next start quick.
+    pub(super) fn finish(&mut self) {
+        if let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the log stays as it is; the next start reads it");
+        }
+    }
+
+    fn die(&mut self, reason: &str, batch: &mut Vec<Request>) {
+        self.fatal.strike(reason);
+        let error = StoreError::Database {
+            doing: "keeping the journal",
+            reason: reason.to_owned(),
+        };
+        self.shared.health.trouble(&error);
+        for request in batch.drain(..) {
+            answer_call(request, Err(error.clone()));
+        }
+    }
+
+    /// The highest id given so far.
+    pub(super) fn last_id(&self) -> Id {
+        self.ids.last()
+    }
+}
+
+/// Takes what is queued, up to a full batch; true when the queue was emptied. A
+/// [`Work::Close`] is always the last of a batch.
+fn gather(first: Request, queue: &mpsc::Receiver<Request>, batch: &mut Vec<Request>) -> bool {
+    let mut bytes = 0;
+    let mut changes = 0;
+    let mut next = first;
+    loop {
+        bytes += next.bytes;
+        changes += match &next.work {
+            Work::Commit(list) => list.len(),
+            // Retention gives way: a step of it ends the batch.
+            Work::Prune(_) => BATCH_CHANGES,
+            Work::Intern(_) => 1,
+            Work::Close => {
+                batch.push(next);
+                return true;
+            }
+        };
+        batch.push(next);
+        if batch.len() >= BATCH_CALLS || changes >= BATCH_CHANGES || bytes >= BATCH_BYTES {
+            return false;
+        }
+        match queue.try_recv() {
+            Ok(request) => next = request,
+            Err(_) => return true,
+        }
+    }
+}
+
+fn answer_call(request: Request, answer: Result<Answer, StoreError>) {
+    drop(request.room);
+    // A caller that stopped waiting has its changes all the same; nobody is left to tell.
+    drop(request.reply.send(answer));
+}
