@@ -1,0 +1,118 @@
+//! Every code that this crate gives to a peer or to the engine, with what it means.
+
+use wardline_core::Code;
+
+/// A code, its title, and what the reader of it can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// One line.
+    pub title: &'static str,
+    /// A paragraph: what happened, and what to do.
+    pub explanation: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $title:literal $explanation:literal)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: Code = Code($code);
+        )*
+        /// All of them, in order.
+        pub const ALL: &[Entry] = &[
+            $(Entry { code: $name, title: $title, explanation: $explanation },)*
+        ];
+    };
+}
+
+codes! {
+    NOT_HL7 "W3101" "an MLLP frame does not hold an HL7 v2 message"
+        "The frame was answered with AR (CR in enhanced mode) and not taken. Read the reason in ERR-8 \
+         (ERR-1 before version 2.5) and correct the sender; sending the same bytes again is answered the same."
+    FRAME_TOO_LARGE "W3102" "an MLLP frame is larger than the listener allows"
+        "The frame was skipped up to its end and answered with AR. Raise `max_size` of the connection where such \
+         messages are expected (documents in OBX-5), or have the sender split it."
+    BUSY_TOO_LONG "W3103" "no room for a message within the busy limit"
+        "The listener stopped reading, offered the message again until its busy limit ended, and answered AE. \
+         Nothing was taken; the sender sends again. Look for a slow disk or a destination that holds everything up."
+    FRAME_CUT "W3104" "an MLLP frame has no end block"
+        "A new start block, or the end of the connection, came before the end of the frame (0x1C 0x0D). What had \
+         arrived was not taken, since nobody can know whether it was whole. Correct the sender's framing."
+
+    NOT_AUTHENTICATED "W3201" "an HTTP request does not prove who sent it"
+        "The answer was 401, the same for every cause. Compare the credential or webhook secret on both sides, and \
+         for webhooks the clocks: a signature is good for five minutes."
+    NO_SUCH_ROUTE "W3202" "no route of the listener has this path"
+        "The answer was 404. Compare the path with `wardline catalog`; paths are compared exactly."
+    METHOD_NOT_ALLOWED "W3203" "the path exists, but not for this method"
+        "The answer was 405; its Allow header names the methods that the path takes."
+    BODY_TOO_LARGE "W3204" "the body is larger than the route allows"
+        "The answer was 413. Bytes are counted as they arrive, whatever Content-Length says. Raise `max_size` of the \
+         connection, or send less at once."
+    BODY_TOO_SLOW "W3205" "the body did not arrive in time"
+        "The answer was 408. Look at the network between the sender and this machine."
+    LISTENER_FULL "W3206" "the messages in hand fill the listener's memory limit"
+        "The answer was 503 with Retry-After. Nothing was taken; the sender sends again."
+    BODY_BROKEN "W3207" "the body ended before it was whole"
+        "The connection broke or the encoding was wrong. Nothing was taken; the sender sends again."
+    HEADER_UNUSABLE "W3208" "a header that matters cannot be used"
+        "Idempotency-Key, X-Correlation-Id, traceparent or webhook-id is too long or not visible ASCII. The answer was \
+         400: without the header a repeated request could be taken twice."
+
+    MLLP_UNREACHABLE "W4101" "no connection to an MLLP receiver"
+        "The name did not resolve, nobody listens there, or a firewall drops packets. The payload never left."
+    MLLP_TIMEOUT "W4102" "an MLLP receiver did not acknowledge in time"
+        "The connection was dropped, so that a late acknowledgement cannot be taken for that of another message. The \
+         receiver may have taken the message: it is sent again with the same control id."
+    MLLP_ERROR "W4103" "an MLLP receiver answered AE or CE"
+        "The receiver met an error of its own. Its answer, kept with the delivery, says more in MSA and ERR."
+    MLLP_REJECTED "W4104" "an MLLP receiver answered AR or CR"
+        "The receiver will not take this message. Read MSA and ERR of its answer, correct the map or the receiver, \
+         then replay."
+    MLLP_LOST "W4105" "an MLLP connection ended before the acknowledgement"
+        "The receiver closed or reset the connection. It may have taken the message: it is sent again with the same \
+         control id."
+    MLLP_MISMATCH "W4106" "an acknowledgement names another message"
+        "MSA-2 is not the control id that was sent, nor one sent before. The connection was dropped. The receiver, or \
+         something between, mixes up answers."
+    MLLP_UNSENDABLE "W4107" "the payload cannot be sent as one MLLP frame"
+        "It is not an HL7 v2 message, has no control id in MSH-10, or holds the bytes that end a frame. Correct the map."
+    MLLP_TLS "W4108" "the TLS handshake with an MLLP receiver failed"
+        "Certificate, name or client certificate were refused by one side. Check the connection's `tls` settings."
+    MLLP_BAD_ANSWER "W4109" "an MLLP receiver answered with something that is no acknowledgement"
+        "The answer has no MSA segment, is not HL7, has no end, or is too large. The connection was dropped. Check that \
+         the receiver is what the connection says it is."
+
+    HTTP_UNREACHABLE "W4201" "no connection to an HTTP server"
+        "The name did not resolve, nobody listens there, or the TLS handshake failed. The payload never left."
+    HTTP_TIMEOUT "W4202" "an HTTP server did not answer in time"
+        "The server may have taken the request: it is sent again with the same Idempotency-Key."
+    HTTP_BUSY "W4203" "an HTTP server asks to come later"
+        "The status was 429 or 503, or another one with Retry-After. Lower the connection's `limits` where it recurs."
+    HTTP_SERVER_ERROR "W4204" "an HTTP server failed"
+        "The status was 408, 425 or 5xx. The server's answer is kept with the delivery."
+    HTTP_REJECTED "W4205" "an HTTP server refused the request"
+        "The status was 4xx: the same request will be refused again. Read the kept answer, correct the map or the \
+         server's data, then replay."
+    HTTP_REDIRECT "W4206" "an HTTP server redirects"
+        "Redirects are not followed, since they could carry payload and credentials elsewhere. Put the new address into \
+         the connection's `url`."
+    HTTP_CREDENTIALS "W4207" "an HTTP server refused our credentials"
+        "The status was 401, 403 or 407. It is tried again, since the fault lies in a credential and not in the payload: \
+         correct the connection's `auth` and everything that waits goes out."
+    HTTP_LOST "W4208" "an HTTP connection ended before the answer"
+        "The server may have taken the request: it is sent again with the same Idempotency-Key."
+    HTTP_UNSENDABLE "W4209" "the request cannot be written"
+        "The rendered path or a header value holds characters that HTTP forbids. Correct the operation's path template."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(ALL.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+}

@@ -1,0 +1,186 @@
+//! The part of a listener that is the same for every protocol: bind, admit, shake hands,
+//! hand the stream over, and at the end wait for what is still in hand.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::{Network, OpenConnection, worth_a_line};
+use crate::stream::Stream;
+use crate::{ConnectError, Counters};
+
+/// How long a peer may take for the TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Pause after the system refuses to hand out a connection (out of file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who may come in, and for how long the last ones may stay.
+#[derive(Debug, Clone)]
+pub(crate) struct Admission {
+    pub(crate) name: Arc<str>,
+    pub(crate) bind: String,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) allow: Vec<Network>,
+    pub(crate) max_connections: usize,
+    pub(crate) drain: Duration,
+}
+
+/// A bound listener.
+pub(crate) struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    admission: Admission,
+    counters: Arc<Counters>,
+    /// Whether the limit on connections is known to be reached, so that it is logged once.
+    full: AtomicBool,
+}
+
+impl Door {
+    pub(crate) async fn bind(admission: Admission) -> Result<Self, ConnectError> {
+        let failed = |source| ConnectError::Bind {
+            name: admission.name.to_string(),
+            address: admission.bind.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(&admission.bind).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            admission,
+            counters: Arc::default(),
+            full: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Serves every admitted connection with `serve` until `shutdown`, then waits for the open
+    /// ones, at most the drain limit. `serve` itself must watch `shutdown`.
+    pub(crate) async fn run<F, S>(self, shutdown: CancellationToken, serve: F)
+    where
+        F: Fn(Stream, SocketAddr) -> S + Clone + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = open.join_next(), if !open.is_empty() => self.note(ended),
+                taken = self.listener.accept() => match taken {
+                    Ok((stream, peer)) => {
+                        if self.admits(peer, open.len()) {
+                            open.spawn(self.connection(stream, peer, serve.clone(), shutdown.clone()));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(listener = %self.admission.name, %error, "cannot take connections");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        let Self {
+            listener,
+            admission,
+            ..
+        } = self;
+        drop(listener);
+        let drained = timeout(admission.drain, async {
+            while open.join_next().await.is_some() {}
+        })
+        .await;
+        if drained.is_err() {
+            tracing::warn!(listener = %admission.name, left = open.len(), "drain limit reached; closing what is left");
+            open.shutdown().await;
+        }
+    }
+
+    fn note(&self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            tracing::error!(listener = %self.admission.name, "a connection's task panicked; the connection was closed");
+        }
+    }
+
+    /// Whether the peer may come in. One who may not is closed at once: the stream is dropped
+    /// before a byte is read, which peers see as an orderly end.
+    fn admits(&self, peer: SocketAddr, open: usize) -> bool {
+        let allow = &self.admission.allow;
+        if !allow.is_empty() && !allow.iter().any(|network| network.contains(peer.ip())) {
+            let times = self.counters.not_allowed(1);
+            if worth_a_line(times) {
+                tracing::warn!(listener = %self.admission.name, %peer, times, "this address may not connect");
+            }
+            return false;
+        }
+        let full = open >= self.admission.max_connections;
+        if full {
+            self.counters.turned_away(1);
+        }
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            let limit = self.admission.max_connections;
+            if full {
+                tracing::warn!(listener = %self.admission.name, limit, "connection limit reached; turning others away");
+            } else {
+                tracing::info!(listener = %self.admission.name, limit, "below the connection limit again");
+            }
+        }
+        !full
+    }
+
+    fn connection<F, S>(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        serve: F,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<F, S>
+    where
+        F: Fn(Stream, SocketAddr) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let name = Arc::clone(&self.admission.name);
+        let tls = self.admission.tls.clone().map(TlsAcceptor::from);
+        let counters = Arc::clone(&self.counters);
+        async move {
+            let _open = OpenConnection::count(&counters);
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(listener = %name, %peer, %error, "the connection ended before it began");
+                return;
+            }
+            let Some(acceptor) = tls else {
+                return serve(Stream::Plain(stream), peer).await;
+            };
+            let shaken = tokio::select! {
+                shaken = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => shaken,
+                () = shutdown.cancelled() => return,
+            };
+            let reason = match shaken {
+                Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream.into())), peer).await,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("not done within {HANDSHAKE_LIMIT:?}"),
+            };
+            let times = counters.handshakes_failed(1);
+            if worth_a_line(times) {
+                tracing::warn!(listener = %name, %peer, reason, times, "TLS handshake failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! HTTP/1.1 and HTTP/2, both ways.
+//!
+//! [`Ingress`] serves the routes of one listener: it proves who sends, counts the body as it
+//! arrives, hands it to the engine and turns the verdict into a status. [`Outbound`] sends to
+//! one base URL and classifies what comes back.
+
+mod auth;
+mod config;
+mod inbound;
+mod outbound;
+mod problem;
+mod retry_after;
+mod webhook;
+
+pub use auth::{InboundAuth, OutboundAuth};
+pub use config::{IngressConfig, OutboundConfig, Route};
+pub use http::{Method, StatusCode};
+pub use inbound::Ingress;
+pub use outbound::Outbound;
+pub use webhook::WebhookKeys;

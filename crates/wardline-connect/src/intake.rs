@@ -1,0 +1,153 @@
+//! The seam between a listener and the engine: what arrived, and what became of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wardline_core::{Code, MessageId, Timestamp};
+
+use crate::ContentType;
+
+/// Takes messages in. Implemented by the engine; called by every listener.
+///
+/// Calls for one MLLP connection are *started* in the order of arrival: each future is polled
+/// once before the next is made. Up to the connection's read-ahead of them may then be pending
+/// at the same time, so that a sender that pipelines shares group commits. An implementation
+/// that takes its place in line before it first suspends therefore keeps the sender's order.
+///
+/// A future must be allowed to finish: a listener never drops one that has been polled, except
+/// when its own drain limit ends at shutdown.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Makes the message durable, or says why not. The listener answers its peer only when
+    /// this returns.
+    async fn accept(&self, received: Received) -> Verdict;
+}
+
+/// One message as it came in, before anything was done to it.
+#[derive(Clone)]
+pub struct Received {
+    /// The connection it came through, `system.connection`, such as `ehr.adt`.
+    pub source: Arc<str>,
+    /// What the sender (or the protocol) says it is.
+    pub content_type: ContentType,
+    /// The message without framing, byte for byte.
+    pub body: Bytes,
+    /// When its last byte was read.
+    pub received: Timestamp,
+    /// The other end, where there is one.
+    pub peer: Option<SocketAddr>,
+    /// Selected headers, names in lower case: `idempotency-key`, `traceparent`,
+    /// `x-correlation-id`, `webhook-id`. Empty for MLLP.
+    pub headers: Vec<(String, String)>,
+    /// The positive answer that will be given, to be kept and handed back in
+    /// [`Verdict::Duplicate`] when the same message comes again. Opaque to the engine: for MLLP
+    /// the framed acknowledgements (none, one or two), for HTTP a JSON object to which the
+    /// listener adds the message id.
+    pub answer: Bytes,
+}
+
+impl Received {
+    /// The value of a selected header; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Received {
+    /// Sizes and names only: the body, the answer and header values may be sensitive.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("source", &self.source)
+            .field("content_type", &self.content_type)
+            .field("body_bytes", &self.body.len())
+            .field("received", &self.received)
+            .field("peer", &self.peer)
+            .field(
+                "headers",
+                &self
+                    .headers
+                    .iter()
+                    .map(|(name, _)| name)
+                    .collect::<Vec<_>>(),
+            )
+            .field("answer_bytes", &self.answer.len())
+            .finish()
+    }
+}
+
+/// What became of a message.
+#[derive(Clone)]
+pub enum Verdict {
+    /// It and everything that follows from it are on stable storage.
+    Accepted {
+        /// The id under which it was recorded.
+        id: MessageId,
+    },
+    /// It came before; the first answer is given again.
+    Duplicate {
+        /// The id of the first.
+        original: MessageId,
+        /// [`Received::answer`] of the first.
+        answer: Bytes,
+    },
+    /// It was not taken. `text` is sent to the peer, so it must not quote the message.
+    Refused {
+        /// Why, as a stable code.
+        code: Code,
+        /// Why, in words.
+        text: String,
+        /// Whether sending the same bytes again is pointless (MLLP `AR`/`CR`, HTTP 422) or
+        /// may help (MLLP `AE`/`CE`, HTTP 503).
+        permanent: bool,
+    },
+    /// There is no room now. MLLP stops reading and offers it again; HTTP answers 503.
+    Busy {
+        /// Why, as a stable code.
+        code: Code,
+        /// Why, in words.
+        text: String,
+        /// When to come again.
+        retry_after: Duration,
+    },
+}
+
+impl fmt::Debug for Verdict {
+    /// Without the kept answer, which may quote fields of the message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { id } => f.debug_struct("Accepted").field("id", id).finish(),
+            Self::Duplicate { original, answer } => f
+                .debug_struct("Duplicate")
+                .field("original", original)
+                .field("answer_bytes", &answer.len())
+                .finish(),
+            Self::Refused {
+                code,
+                text,
+                permanent,
+            } => f
+                .debug_struct("Refused")
+                .field("code", code)
+                .field("text", text)
+                .field("permanent", permanent)
+                .finish(),
+            Self::Busy {
+                code,
+                text,
+                retry_after,
+            } => f
+                .debug_struct("Busy")
+                .field("code", code)
+                .field("text", text)
+                .field("retry_after", retry_after)
+                .finish(),
+        }
+    }
+}
