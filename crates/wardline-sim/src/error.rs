@@ -1,0 +1,53 @@
+//! What can go wrong in the simulators themselves (their faults on demand are not errors).
+
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+
+/// Why a simulator could not start or a run could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// A port could not be opened.
+    #[error(
+        "cannot start the simulated {system} on {address}: {source}; end the program that holds the port or choose another with --first-port"
+    )]
+    Bind {
+        /// Which simulated system.
+        system: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The EHR's target is not `host:port` or does not resolve.
+    #[error(
+        "cannot send ADT to `{target}`: {source}; give the address of a running MLLP listener as host:port"
+    )]
+    Target {
+        /// The target as given.
+        target: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The plan has no limit and no rate, or a number that makes no sense.
+    #[error("cannot run the EHR: {what}; change the plan")]
+    Plan {
+        /// Which rule the plan breaks.
+        what: &'static str,
+    },
+    /// A fault that is not one.
+    #[error("cannot set the fault: {what}")]
+    Fault {
+        /// Which rule it breaks.
+        what: &'static str,
+    },
+    /// A task of the simulator panicked.
+    #[error(
+        "the simulated {system} ended unexpectedly; this is a bug of wardline-sim, please report it"
+    )]
+    Ended {
+        /// Which simulated system.
+        system: &'static str,
+    },
+}
