@@ -1,0 +1,100 @@
+//! The engine's error codes. `docs/reference/errors.md` has a paragraph for each.
+
+use wardline_core::Code;
+
+/// A mapping program stopped with an error.
+pub const MAP_FAILED: Code = Code("W2201");
+/// A flow's predicate stopped with an error.
+pub const PREDICATE_FAILED: Code = Code("W2202");
+/// A key expression stopped with an error or gave no usable key.
+pub const KEY_FAILED: Code = Code("W2203");
+/// An event's data is not a valid entity.
+pub const INVALID_ENTITY: Code = Code("W2204");
+/// A body is not what its content type says.
+pub const UNREADABLE_BODY: Code = Code("W3301");
+/// More messages follow from one another than is allowed.
+pub const TOO_DEEP: Code = Code("W2205");
+/// The body lacks a value that the operation's path needs.
+pub const PATH_VALUE_MISSING: Code = Code("W4001");
+/// The engine is stopping.
+pub const STOPPING: Code = Code("W4002");
+/// The journal cannot take messages.
+pub const JOURNAL_UNAVAILABLE: Code = Code("W4003");
+/// Nothing has this id.
+pub const NOT_FOUND: Code = Code("W7001");
+/// The request cannot be carried out as given.
+pub const INVALID_REQUEST: Code = Code("W7002");
+/// A payload is gone: retention destroyed it.
+pub const PAYLOAD_GONE: Code = Code("W7003");
+/// Events would go round in a circle.
+pub const EVENT_CYCLE: Code = Code("W2101");
+
+/// Every code of the engine with a one-line title and what to do, for `wardline explain` and
+/// the reference.
+pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
+    (
+        EVENT_CYCLE,
+        "events go round in a circle",
+        "A flow emits an event that, through other flows, makes it run again. Break the circle: let one of the flows \
+         emit another event, or give it a `when` on data that ends it and split the event in two.",
+    ),
+    (
+        MAP_FAILED,
+        "a map stopped with an error",
+        "The message was accepted and is kept; this delivery is dead because its map failed. The text names the map \
+         and the line. Mend the map, try it with `wardline map run MAP --input FILE`, then \
+         `wardline replay --fingerprint … --from-raw`.",
+    ),
+    (
+        PREDICATE_FAILED,
+        "a predicate stopped with an error",
+        "A `when` could not be decided for this message, so the flow did not run. Mend the expression (often \
+         `?? false`), then replay from raw.",
+    ),
+    (
+        KEY_FAILED,
+        "no ordering key",
+        "The flow's `key` stopped with an error or is neither text, number nor null. The delivery is dead because \
+         sending it without its order could overtake others.",
+    ),
+    (
+        INVALID_ENTITY,
+        "an event's data does not fit its entity",
+        "The map's result breaks the entity's JSON Schema at the named places. Mend the map or the schema, then \
+         replay from raw.",
+    ),
+    (
+        TOO_DEEP,
+        "too many events follow from one message",
+        "One message led to more events or deliveries than the limit. Look for a map that returns very many events.",
+    ),
+    (
+        UNREADABLE_BODY,
+        "a body is not what it claims to be",
+        "The message was accepted as it is and kept, but it is not valid JSON or HL7, so no flow could read it.",
+    ),
+    (
+        PATH_VALUE_MISSING,
+        "the operation's path needs a value that the body lacks",
+        "An operation such as `/accounts/{account}/close` takes `account` from the body. Let the map set it.",
+    ),
+    (
+        STOPPING,
+        "wardline is stopping",
+        "Nothing was accepted. Send again; the next process takes it.",
+    ),
+    (
+        JOURNAL_UNAVAILABLE,
+        "the journal cannot take messages now",
+        "Nothing was accepted. The reason is in `wardline doctor` and on the console: a full or read-only disk, or a \
+         queue that is too long. Intake resumes by itself.",
+    ),
+    (NOT_FOUND, "nothing has this id", "Search with `wardline messages`; retention may have removed it."),
+    (INVALID_REQUEST, "the request cannot be carried out as given", "The text says what to change."),
+    (
+        PAYLOAD_GONE,
+        "the payload is gone",
+        "Retention removed the payload, or destroyed the key of its day. What is left is the record: times, states, \
+         sizes.",
+    ),
+];

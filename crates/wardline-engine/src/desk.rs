@@ -1,0 +1,108 @@
+//! The operators' desk: everything that people read and decide, for the console, the command
+//! line and the API alike. Each look at a payload and each act is an audit entry, committed
+//! together with what it changes.
+
+mod act;
+mod audit;
+mod look;
+mod words;
+
+pub use look::{Balance, Found};
+
+use crate::accept::{Acceptor, KEY_DOMAIN};
+use crate::codes;
+use crate::dispatch::Dispatcher;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wardline_core::{BlindIndex, Code, Sym};
+use wardline_store::StoreError;
+use wardline_vault::{AuditLog, VaultError};
+
+/// Why the desk could not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DeskError {
+    /// Nothing has this id or name.
+    #[error("{what} `{id}` is not in the journal: search with `wardline messages`; retention may have removed it")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Its id or name.
+        id: String,
+    },
+    /// The request cannot be carried out as given.
+    #[error("{0}")]
+    Invalid(String),
+    /// The payload is gone.
+    #[error("the payload is gone: {0}")]
+    Gone(String),
+    /// The journal did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Sealing or opening failed.
+    #[error("{0}")]
+    Vault(String, Code),
+}
+
+impl DeskError {
+    /// The stable code.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NotFound { .. } => codes::NOT_FOUND,
+            Self::Invalid(_) => codes::INVALID_REQUEST,
+            Self::Gone(_) => codes::PAYLOAD_GONE,
+            Self::Store(error) => error.code(),
+            Self::Vault(_, code) => *code,
+        }
+    }
+}
+
+impl From<VaultError> for DeskError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Destroyed { .. } => Self::Gone(error.to_string()),
+            error => Self::Vault(error.to_string(), error.code()),
+        }
+    }
+}
+
+impl From<crate::accept::AcceptError> for DeskError {
+    fn from(error: crate::accept::AcceptError) -> Self {
+        match error {
+            crate::accept::AcceptError::Store(error) => Self::Store(error),
+            crate::accept::AcceptError::Vault(text, code) => Self::Vault(text, code),
+        }
+    }
+}
+
+/// The operators' desk.
+pub struct Desk {
+    pub(crate) acceptor: Arc<Acceptor>,
+    dispatcher: Arc<Dispatcher>,
+    audit: tokio::sync::Mutex<AuditLog>,
+    places: RwLock<BTreeMap<String, String>>,
+}
+
+impl Desk {
+    pub(crate) async fn open(acceptor: Arc<Acceptor>, dispatcher: Arc<Dispatcher>) -> Result<Self, crate::StartError> {
+        let audit = audit::restore(&acceptor).await?;
+        Ok(Self { acceptor, dispatcher, audit: tokio::sync::Mutex::new(audit), places: RwLock::default() })
+    }
+
+    pub(crate) fn set_places(&self, places: BTreeMap<String, String>) {
+        *self.places.write() = places;
+    }
+
+    /// The estate's name.
+    pub fn estate(&self) -> &str {
+        &self.acceptor.plan.estate.name
+    }
+
+    fn name(&self, sym: Sym) -> String {
+        self.acceptor.store.name(sym).map_or_else(|| "?".to_owned(), |name| name.to_string())
+    }
+
+    fn blind(&self, value: &str) -> BlindIndex {
+        self.acceptor.vault.blind(KEY_DOMAIN, value)
+    }
+}

@@ -1,0 +1,133 @@
+//! The audit log's end: what is written with every act, and how it is read back.
+
+use super::{Desk, DeskError};
+use crate::accept::Acceptor;
+use crate::view::AuditView;
+use std::sync::Arc;
+use wardline_store::{AuditRecord, Change, Outcome, Store, StoreError};
+use wardline_vault::audit::{Break, Checkpoint, Verified, Verifier};
+use wardline_vault::{AuditEntry, AuditLog};
+
+/// Name of the stored value that holds the last signed checkpoint.
+const CHECKPOINT: &str = "audit/checkpoint";
+/// Records read at a time.
+const READ: usize = 1_000;
+
+fn of_store(record: AuditRecord) -> wardline_vault::AuditRecord {
+    wardline_vault::AuditRecord { sequence: record.sequence, at: record.at, body: record.body, hash: record.hash }
+}
+
+fn of_vault(record: &wardline_vault::AuditRecord) -> AuditRecord {
+    AuditRecord { sequence: record.sequence, at: record.at, body: record.body.clone(), hash: record.hash }
+}
+
+/// Continues the log where the journal ends it.
+pub(super) async fn restore(acceptor: &Acceptor) -> Result<AuditLog, crate::StartError> {
+    let checkpoint = last_checkpoint(&*acceptor.store).await?;
+    let from = checkpoint.as_ref().map_or(0, Checkpoint::resume_from);
+    let mut records = Vec::new();
+    loop {
+        let page = acceptor.store.audit(from + records.len() as u64, READ).await?;
+        let more = page.len() == READ;
+        records.extend(page.into_iter().map(of_store));
+        if !more {
+            break;
+        }
+    }
+    let signer = acceptor.vault.audit_signer();
+    Ok(AuditLog::restore(signer, Arc::clone(&acceptor.clock), checkpoint.as_ref(), records)?)
+}
+
+async fn last_checkpoint(store: &dyn Store) -> Result<Option<Checkpoint>, StoreError> {
+    let Some(bytes) = store.meta(CHECKPOINT).await? else { return Ok(None) };
+    std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(StoreError::Database {
+        doing: "reading the audit checkpoint",
+        reason: "it is not one: it was edited, or is of a newer version".to_owned(),
+    })
+}
+
+impl Desk {
+    /// Commits changes together with the audit entry that explains them.
+    pub(super) async fn commit_audited(&self, entry: &AuditEntry, changes: Vec<Change>) -> Result<Vec<Outcome>, DeskError> {
+        let mut log = self.audit.lock().await;
+        let proposal = log.propose(entry);
+        let mut all = vec![Change::Audit(of_vault(proposal.record()))];
+        all.extend(changes);
+        let mut outcomes = self.acceptor.store.commit(all).await?;
+        log.accept(proposal).map_err(|broken| DeskError::Invalid(format!("the audit log moved on meanwhile: {broken}")))?;
+        outcomes.remove(0);
+        Ok(outcomes)
+    }
+
+    /// Lines of the audit log, newest first, ending before `before`.
+    pub async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {
+        let end = match before {
+            Some(before) => before,
+            None => self.acceptor.store.audit_head().await?.map_or(0, |head| head.sequence + 1),
+        };
+        let limit = limit.clamp(1, READ);
+        let from = end.saturating_sub(limit as u64);
+        let records = self.acceptor.store.audit(from, (end - from) as usize).await?;
+        let mut lines: Vec<AuditView> = records.iter().map(line).collect();
+        lines.reverse();
+        Ok(lines)
+    }
+
+    /// Reads the whole log, page by page, and checks every hash and the signed checkpoint.
+    pub async fn verify_audit(&self) -> Result<Result<Verified, Break>, DeskError> {
+        let checkpoint = last_checkpoint(&*self.acceptor.store).await?;
+        let key = self.acceptor.vault.audit_key();
+        let mut verifier = match Verifier::new(&checkpoint.into_iter().collect::<Vec<_>>(), &key) {
+            Ok(verifier) => verifier,
+            Err(broken) => return Ok(Err(broken)),
+        };
+        let mut from = 0u64;
+        loop {
+            let page = self.acceptor.store.audit(from, READ).await?;
+            let count = page.len();
+            from += count as u64;
+            for record in page {
+                if let Err(broken) = verifier.read(&of_store(record)) {
+                    return Ok(Err(broken));
+                }
+            }
+            if count < READ {
+                return Ok(verifier.finish());
+            }
+        }
+    }
+
+    /// Signs and stores how the log stands, so that a cut end is noticed and a start is quick.
+    pub(crate) async fn checkpoint(&self) {
+        let log = self.audit.lock().await;
+        if log.is_empty() {
+            return;
+        }
+        let value = log.checkpoint().to_string().into_bytes();
+        let change = Change::SetMeta { name: CHECKPOINT.to_owned(), value };
+        if let Err(error) = self.acceptor.store.commit(vec![change]).await {
+            tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete");
+        }
+    }
+}
+
+fn line(record: &AuditRecord) -> AuditView {
+    match AuditEntry::from_body(&record.body) {
+        Ok((at, entry)) => AuditView {
+            sequence: record.sequence,
+            at,
+            actor: entry.actor,
+            act: entry.act,
+            target: entry.target,
+            reason: entry.reason,
+        },
+        Err(_) => AuditView {
+            sequence: record.sequence,
+            at: record.at,
+            actor: String::new(),
+            act: "unreadable".to_owned(),
+            target: String::new(),
+            reason: "this line cannot be read; run `wardline audit verify`".to_owned(),
+        },
+    }
+}

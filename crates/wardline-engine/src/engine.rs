@@ -1,0 +1,289 @@
+//! The running estate: everything wired, started in order, and stopped in reverse.
+
+use crate::accept::{Acceptor, Root};
+use crate::desk::Desk;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
+use crate::dispatch::gate::{Gate, GateConfig};
+use crate::plan::Plan;
+use crate::retention::Forgetting;
+use crate::route::{self, PlainKey};
+use crate::schedule::Job;
+use crate::wire::{Listening, WireError, Wiring};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wardline_connect::{Intake, Outbound, Reply};
+use wardline_core::{Clock, Sym};
+use wardline_estate::model::{Connection, Source};
+use wardline_mapping::Subject;
+use wardline_store::{Acceptance, Cause, Ready, Store, StoreError};
+use wardline_vault::audit::Break;
+use wardline_vault::{Secrets, Vault};
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listener, sender or secret could not be made ready.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The audit log does not fit its checkpoint.
+    #[error("the audit log is broken: {0}; run `wardline audit verify` and restore the store from a backup that verifies")]
+    Audit(#[from] Break),
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The compiled estate.
+    pub plan: Arc<Plan>,
+    /// The journal.
+    pub store: Arc<dyn Store>,
+    /// Keys.
+    pub vault: Arc<Vault>,
+    /// What `secret:…` stands for.
+    pub secrets: Secrets,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running estate.
+pub struct Engine {
+    desk: Arc<Desk>,
+    acceptor: Arc<Acceptor>,
+    store: Arc<dyn Store>,
+    intake_stop: CancellationToken,
+    work_stop: CancellationToken,
+    listeners: JoinSet<()>,
+    workers: JoinSet<()>,
+    places: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Binds every listener and begins to accept and deliver. Nothing is accepted unless all
+    /// of it starts.
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let Prepared { acceptor, dispatcher, outbounds, desk } = prepare(&parts).await?;
+        let wiring = Wiring { estate: &parts.plan.estate, secrets: &parts.secrets };
+        let (bound, places) = wiring.listen(&parts.plan).await?;
+        desk.set_places(places.clone());
+
+        let intake_stop = CancellationToken::new();
+        let work_stop = CancellationToken::new();
+        let mut listeners = JoinSet::new();
+        let mut workers = JoinSet::new();
+        parts.store.listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
+        workers.spawn(Arc::clone(&dispatcher).run(work_stop.clone()));
+        workers.spawn(
+            Forgetting {
+                retention: parts.plan.estate.retention,
+                dedup_within: longest_dedup(&parts.plan),
+                store: Arc::clone(&parts.store),
+                vault: Arc::clone(&parts.vault),
+                clock: Arc::clone(&parts.clock),
+            }
+            .run(work_stop.clone()),
+        );
+        for flow in parts.plan.estate.flows.values() {
+            let Source::Schedule(schedule) = &flow.source else { continue };
+            let call = schedule.call.as_ref().and_then(|reference| call_of(&parts.plan, &outbounds, &reference.value));
+            let job = Job { flow: flow.name.as_str().into(), schedule: schedule.clone(), call };
+            listeners.spawn(job.run(Arc::clone(&acceptor), intake_stop.clone()));
+        }
+        for one in bound {
+            let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
+            let stop = intake_stop.clone();
+            match one {
+                Listening::Mllp(listener) => listeners.spawn(listener.run(intake, stop)),
+                Listening::Http(ingress) => listeners.spawn(ingress.run(intake, stop)),
+            };
+        }
+        Ok(Self {
+            desk,
+            acceptor,
+            store: parts.store,
+            intake_stop,
+            work_stop,
+            listeners,
+            workers,
+            places,
+        })
+    }
+
+    /// The read model and the operators' acts.
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
+    /// Where messages can be handed in from inside this process.
+    pub fn intake(&self) -> Arc<dyn Intake> {
+        Arc::clone(&self.acceptor) as Arc<dyn Intake>
+    }
+
+    /// Where each source listens, in words.
+    pub fn places(&self) -> &BTreeMap<String, String> {
+        &self.places
+    }
+
+    /// Stops in order: no new messages; what is being sent is finished and settled; the journal
+    /// is closed. Gives up waiting after `limit`; what is open then is sent after the next start.
+    pub async fn stop(mut self, limit: Duration) {
+        self.acceptor.stopping.store(true, Ordering::Relaxed);
+        self.intake_stop.cancel();
+        let drained = tokio::time::timeout(limit, async {
+            while self.listeners.join_next().await.is_some() {}
+            self.work_stop.cancel();
+            while self.workers.join_next().await.is_some() {}
+        })
+        .await;
+        if drained.is_err() {
+            tracing::warn!(limit_s = limit.as_secs(), "not everything came to rest in time; it goes on after the next start");
+            self.work_stop.cancel();
+        }
+        self.desk.checkpoint().await;
+        if let Err(error) = self.store.close().await {
+            tracing::error!(code = %error.code(), %error, "the journal did not close well; nothing acknowledged is lost");
+        }
+    }
+}
+
+struct Prepared {
+    acceptor: Arc<Acceptor>,
+    dispatcher: Arc<Dispatcher>,
+    outbounds: HashMap<String, Arc<dyn Outbound>>,
+    desk: Arc<Desk>,
+}
+
+/// Opens the desk alone: everything can be read and decided, nothing is accepted or sent.
+/// For the command line while no engine runs.
+pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
+    let acceptor = Arc::new(Acceptor::new(
+        Arc::clone(&parts.plan),
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.vault),
+        Arc::clone(&parts.clock),
+    ));
+    acceptor.intern_all().await?;
+    let dispatcher = Arc::new(Dispatcher::new(Vec::new()));
+    Ok(Arc::new(Desk::open(acceptor, dispatcher).await?))
+}
+
+async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
+    let plan = &parts.plan;
+    let acceptor = Arc::new(Acceptor::new(
+        Arc::clone(plan),
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.vault),
+        Arc::clone(&parts.clock),
+    ));
+    acceptor.intern_all().await?;
+    let wiring = Wiring { estate: &plan.estate, secrets: &parts.secrets };
+    let now = parts.clock.now();
+    let mut outbounds: HashMap<String, Arc<dyn Outbound>> = HashMap::new();
+    let mut gates: HashMap<String, Arc<Gate>> = HashMap::new();
+    for (_, connection) in plan.estate.connections() {
+        if let Some(outbound) = wiring.outbound(connection)? {
+            outbounds.insert(connection.reference.clone(), outbound);
+            gates.insert(connection.reference.clone(), Arc::new(Gate::new(gate_config(connection), now)));
+        }
+    }
+    let shared = Arc::new(Shared {
+        store: Arc::clone(&parts.store),
+        vault: Arc::clone(&parts.vault),
+        clock: Arc::clone(&parts.clock),
+    });
+    let mut by_connection: BTreeMap<Arc<str>, Vec<Arc<Destination>>> = BTreeMap::new();
+    for (name, declared) in &plan.destinations {
+        let sym = acceptor.sym(name).await?;
+        let mut policies: HashMap<Sym, Arc<Policy>> = HashMap::new();
+        for (flow_index, flow) in plan.flows.iter().enumerate() {
+            for (target_index, target) in flow.targets.iter().enumerate() {
+                if target.destination == *name {
+                    let policy = Policy {
+                        backoff: target.backoff,
+                        park: target.park,
+                        follow: target.then.as_ref().map(|_| follow(&acceptor, flow_index, target_index)),
+                    };
+                    policies.insert(acceptor.sym(&flow.name).await?, Arc::new(policy));
+                }
+            }
+        }
+        let shape = CallShape { method: declared.method.map(crate::wire::method), path: declared.path.clone() };
+        let destination = Destination::new(Arc::clone(name), sym, shape, policies);
+        by_connection.entry(Arc::clone(&declared.connection)).or_default().push(Arc::new(destination));
+    }
+    let mut channels = Vec::new();
+    for (connection, destinations) in by_connection {
+        let (Some(outbound), Some(gate)) = (outbounds.get(&*connection), gates.get(&*connection)) else { continue };
+        let (gate, outbound, shared) = (Arc::clone(gate), Arc::clone(outbound), Arc::clone(&shared));
+        channels.push(Arc::new(Channel::new(connection, gate, outbound, destinations, shared)));
+    }
+    let dispatcher = Arc::new(Dispatcher::new(channels));
+    let desk = Arc::new(Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher)).await?);
+    Ok(Prepared { acceptor, dispatcher, outbounds, desk })
+}
+
+/// Makes the event that a flow declared with `then:` out of an answer. It is committed with
+/// the delivery's end, so an answer is never half told.
+fn follow(acceptor: &Arc<Acceptor>, flow: usize, target: usize) -> Follow {
+    let acceptor = Arc::clone(acceptor);
+    Follow(Arc::new(move |ready: &Ready, reply: &Reply| -> Option<Acceptance> {
+        let plan = Arc::clone(&acceptor.plan);
+        let then = plan.flows[flow].targets[target].then.as_ref()?;
+        let content_type = match reply.content_type.split(';').next().unwrap_or_default().trim() {
+            _ if reply.body.starts_with(b"MSH") => route::HL7,
+            "" => route::JSON,
+            other if other == "application/json" || other.ends_with("+json") => route::JSON,
+            other => other,
+        };
+        let body = if reply.body.is_empty() { bytes::Bytes::from_static(b"{}") } else { reply.body.clone() };
+        let content = route::read(content_type, &body).unwrap_or(wardline_mapping::Content::Text(body));
+        let key = ready.key.clone().map(PlainKey::Recorded);
+        let derived = crate::accept::with_runtime(|runtime| {
+            route::follow(&plan, flow, then, Subject::new(content), key, ready.lane, runtime)
+        });
+        if derived.messages.is_empty() {
+            return None;
+        }
+        acceptor
+            .seal(derived, None::<Root>, Some(Cause::Existing(ready.id.0)))
+            .inspect_err(|error| tracing::error!(%error, "what follows from an answer could not be recorded"))
+            .ok()
+    }))
+}
+
+fn call_of(
+    plan: &Plan,
+    outbounds: &HashMap<String, Arc<dyn Outbound>>,
+    reference: &str,
+) -> Option<(Arc<dyn Outbound>, Option<http::Method>, Option<String>)> {
+    let (system, operation) = plan.estate.operation(reference)?;
+    let outbound = outbounds.get(&format!("{}.{}", system.name, operation.connection.value))?;
+    let (method, path) = match &operation.kind {
+        wardline_estate::model::OperationKind::Http { method, path } => {
+            (Some(crate::wire::method(*method)), Some(path.value.clone()))
+        }
+        _ => (None, None),
+    };
+    Some((Arc::clone(outbound), method, path))
+}
+
+fn gate_config(connection: &Connection) -> GateConfig {
+    GateConfig {
+        rate: connection.limits.rate,
+        burst: connection.limits.burst,
+        concurrent: connection.limits.concurrent as usize,
+        open_after: connection.breaker.open_after,
+        within: connection.breaker.within,
+        probe_every: connection.breaker.probe_every,
+    }
+}
+
+fn longest_dedup(plan: &Plan) -> Option<Duration> {
+    plan.estate.connections().filter_map(|(_, connection)| connection.duplicate.as_ref()).map(|d| d.within).max()
+}

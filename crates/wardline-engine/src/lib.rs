@@ -1,0 +1,36 @@
+//! The heart: accepts messages, routes them through the estate's flows, and sees to it that
+//! every delivery reaches a visible end.
+//!
+//! - [`Plan::compile`] makes an estate ready to run and reports what does not compile.
+//! - [`Engine::start`] runs a plan on a store: listeners accept, destinations deliver.
+//! - [`Desk`] is what people read and decide, the same for console, command line and API.
+//! - [`trial`] runs an estate's own tests without network, store or clock.
+//!
+//! What it promises: nothing is acknowledged before it and everything that follows from it is
+//! durable; per destination and key, deliveries leave in the order of acceptance; a failing
+//! key stops nobody else; every act of a person is an audit entry, committed with what it
+//! changes. What it never does: speak a protocol, write SQL.
+//!
+//! The way of a message: `accept.rs` → `route.rs` → the store → `dispatch/` → the store.
+
+mod accept;
+pub mod codes;
+mod desk;
+mod dispatch;
+mod engine;
+mod fingerprint;
+mod metrics;
+mod plan;
+mod retention;
+mod route;
+mod schedule;
+pub mod trial;
+mod tryout;
+pub mod view;
+mod wire;
+
+pub use desk::{Balance, Desk, DeskError, Found};
+pub use engine::{Engine, Parts, StartError, open_desk};
+pub use plan::Plan;
+pub use tryout::MapBench;
+pub use wire::WireError;

@@ -1,0 +1,78 @@
+//! Forgetting on time: payloads, then records, by age, in small steps that intake does not
+//! feel; and the keys of days whose payloads must not be readable even from a backup.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use wardline_core::{Clock, Timestamp};
+use wardline_estate::model::Retention;
+use wardline_store::{PruneReport, PruneRequest, Store, StoreError};
+use wardline_vault::{Day, Vault};
+
+/// Messages looked at in one step: a few milliseconds of the writer's time.
+const STEP: usize = 500;
+/// Pause between steps while there is more to do, so that intake has the disk to itself most
+/// of the time.
+const BREATH: Duration = Duration::from_millis(20);
+/// How often retention looks for work.
+const ROUND: Duration = Duration::from_secs(600);
+/// How long duplicates are recognised at most, where no connection says otherwise.
+const DEDUP_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+
+pub(crate) struct Forgetting {
+    pub(crate) retention: Retention,
+    /// The longest `duplicate.within` of the estate.
+    pub(crate) dedup_within: Option<Duration>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Forgetting {
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        loop {
+            match self.round(&shutdown).await {
+                Ok(report) if report.payloads + report.messages > 0 => {
+                    tracing::info!(payloads = report.payloads, messages = report.messages, "retention removed");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(code = %error.code(), %error, "retention stopped; it goes on later"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(ROUND) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// Everything that is due now.
+    pub(crate) async fn round(&self, shutdown: &CancellationToken) -> Result<PruneReport, StoreError> {
+        let now = self.clock.now();
+        let before = |age: Duration| Some(Timestamp(now.0.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))));
+        let request = PruneRequest {
+            payloads_before: before(self.retention.payloads),
+            records_before: before(self.retention.records),
+            dedup_before: before(self.dedup_within.unwrap_or(DEDUP_DEFAULT)),
+            step: STEP,
+        };
+        let mut sum = PruneReport::default();
+        loop {
+            let report = self.store.prune(&request).await?;
+            sum.payloads += report.payloads;
+            sum.messages += report.messages;
+            if !report.more || shutdown.is_cancelled() {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+        if let Some(limit) = request.payloads_before {
+            // One day of grace: a payload is sealed with the key of the day it was received.
+            let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
+            match self.vault.destroy_before(day) {
+                Ok(_) => {}
+                Err(error) => tracing::warn!(code = %error.code(), %error, "old data keys were not destroyed"),
+            }
+        }
+        Ok(sum)
+    }
+}

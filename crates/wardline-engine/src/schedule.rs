@@ -1,0 +1,113 @@
+//! Flows that begin with the clock: at each due time one message is accepted, made of the
+//! declared body or of what an operation answers.
+//!
+//! The last time that ran is kept in the journal's meta values. After a stop, missed times
+//! run once, not once each: a nightly job that missed three nights has one list to fetch.
+
+use crate::accept::Acceptor;
+use bytes::Bytes;
+use croner::Cron;
+use chrono::DateTime;
+use chrono_tz::Tz;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use wardline_connect::{Outbound, Request};
+use wardline_core::Timestamp;
+use wardline_estate::model::Schedule;
+use wardline_store::Change;
+
+/// One scheduled flow.
+pub(crate) struct Job {
+    pub(crate) flow: Arc<str>,
+    pub(crate) schedule: Schedule,
+    /// Who is called for the message, with method and path.
+    pub(crate) call: Option<(Arc<dyn Outbound>, Option<http::Method>, Option<String>)>,
+}
+
+impl Job {
+    pub(crate) async fn run(self, acceptor: Arc<Acceptor>, shutdown: CancellationToken) {
+        let (Ok(cron), Ok(zone)) =
+            (Cron::from_str(&self.schedule.cron.value), self.schedule.time_zone.value.parse::<Tz>())
+        else {
+            // `check` refuses such an estate; a plan cannot hold one.
+            tracing::error!(flow = %self.flow, "the schedule cannot be read; the flow does not run");
+            return;
+        };
+        let meta = format!("schedule/{}", self.flow);
+        let mut last = match acceptor.store.meta(&meta).await {
+            Ok(Some(bytes)) => std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| Timestamp::try_from(text.to_owned()).ok())
+                .unwrap_or_else(|| acceptor.clock.now()),
+            _ => acceptor.clock.now(),
+        };
+        loop {
+            let Some(due) = next(&cron, zone, last) else {
+                tracing::warn!(flow = %self.flow, "the schedule never comes due again");
+                return;
+            };
+            while acceptor.clock.now() < due {
+                let wait = due.since(acceptor.clock.now()).min(Duration::from_secs(30));
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = shutdown.cancelled() => return,
+                }
+            }
+            last = acceptor.clock.now();
+            if let Err(error) = self.fire(&acceptor).await {
+                tracing::error!(flow = %self.flow, %error, "the scheduled message was not accepted; next try at the next due time");
+            }
+            let mark = Change::SetMeta { name: meta.clone(), value: last.to_string().into_bytes() };
+            if let Err(error) = acceptor.store.commit(vec![mark]).await {
+                tracing::error!(flow = %self.flow, %error, "the time of the last run was not recorded; it may run again");
+            }
+        }
+    }
+
+    async fn fire(&self, acceptor: &Acceptor) -> Result<(), String> {
+        let body = match &self.call {
+            None => serde_json::to_vec(&self.schedule.body.clone().unwrap_or(serde_json::json!({})))
+                .map(Bytes::from)
+                .map_err(|error| error.to_string())?,
+            Some((outbound, method, path)) => {
+                let key = format!("{}-{}", self.flow, acceptor.clock.now().unix_ms());
+                let request = Request {
+                    idempotency_key: &key,
+                    attempt: 1,
+                    body: Bytes::new(),
+                    content_type: crate::route::JSON,
+                    method: method.clone(),
+                    path: path.as_deref(),
+                    correlation: &key,
+                };
+                outbound.send(request).await.map_err(|failure| failure.to_string())?.body
+            }
+        };
+        let source = crate::plan::schedule_source(&self.flow);
+        acceptor.take(&source, body).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// The first due time after `last`.
+fn next(cron: &Cron, zone: Tz, last: Timestamp) -> Option<Timestamp> {
+    let from = DateTime::from_timestamp_micros(last.0)?.with_timezone(&zone);
+    let due = cron.find_next_occurrence(&from, false).ok()?;
+    Some(Timestamp(due.timestamp_micros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_times_follow_the_zone_over_the_change_of_clocks() {
+        let cron = Cron::from_str("0 2 * * *").unwrap();
+        let zone = Tz::America__Chicago;
+        let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+        // 02:00 CST is 08:00 UTC; after the change to CDT it is 07:00 UTC.
+        assert_eq!(next(&cron, zone, at("2026-03-06T12:00:00Z")), Some(at("2026-03-07T08:00:00Z")));
+        assert_eq!(next(&cron, zone, at("2026-03-08T12:00:00Z")), Some(at("2026-03-09T07:00:00Z")));
+    }
+}

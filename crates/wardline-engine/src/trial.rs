@@ -1,0 +1,295 @@
+//! `wardline test`: runs an estate's own tests. Routing is the same pure function that the
+//! running engine calls; there is no network, no store, and the clock stands still.
+
+use crate::plan::Plan;
+use crate::route::{self, Arrival, Derived, PlainKey, Start};
+use bytes::Bytes;
+use serde_json::Value;
+use wardline_core::Lane;
+use wardline_estate::Span;
+use wardline_estate::model::{ExpectedDelivery, Given, TestCase};
+use wardline_mapping::{Metadata, Runtime, Subject};
+use wardline_store::RouteOutcome;
+
+/// How one test went.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The test's name.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Span,
+    /// What was not as expected; empty when it passed.
+    pub failures: Vec<Failure>,
+}
+
+/// One expectation that was not met.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Where it is declared.
+    pub at: Span,
+    /// What is wrong, in a line.
+    pub message: String,
+    /// What was expected, pretty JSON or text.
+    pub expected: Option<String>,
+    /// What there was.
+    pub actual: Option<String>,
+}
+
+/// Runs every test whose name contains `filter`.
+pub fn run(plan: &Plan, filter: Option<&str>) -> Vec<Trial> {
+    plan.estate
+        .tests
+        .iter()
+        .filter(|test| filter.is_none_or(|text| test.name.contains(text)))
+        .map(|test| Trial { name: test.name.clone(), at: test.at, failures: run_one(plan, test) })
+        .collect()
+}
+
+fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
+    let mut runtime = Runtime::default();
+    let now = test.now.as_ref().map_or("2026-01-01T00:00:00Z", |now| now.value.as_str());
+    if !runtime.stop_clock_at(now) {
+        let at = test.now.as_ref().map_or(test.at, |now| now.at);
+        return vec![Failure { at, message: format!("`{now}` is not a time"), expected: None, actual: None }];
+    }
+    let derived = match &test.given {
+        Given::Message { path, into, .. } => {
+            let body = match std::fs::read(plan.estate.root.join(path)) {
+                Ok(body) => Bytes::from(message_bytes(body)),
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", path.display());
+                    return vec![Failure { at: test.at, message, expected: None, actual: None }];
+                }
+            };
+            let source = plan.sources.get(into.value.as_str());
+            let content_type = match source.map(|source| source.input) {
+                Some(wardline_mapping::Input::Hl7) => route::HL7,
+                _ => route::JSON,
+            };
+            let subject = route::read(content_type, &body).map(|content| {
+                let kind = match &content {
+                    wardline_mapping::Content::Hl7(message) => crate::accept::hl7_kind(message),
+                    _ => content_type.to_owned(),
+                };
+                Subject::new(content).with(Metadata {
+                    source: Some(into.value.as_str().into()),
+                    message_type: Some(kind.into()),
+                    received: Some(now.into()),
+                    id: Some("0000000000001".into()),
+                    facility: source.and_then(|source| source.facility.clone()),
+                    ..Metadata::default()
+                })
+            });
+            let arrival = Arrival { subject, key: None, lane: Lane::Normal };
+            route::route(plan, Start::Source(&into.value), arrival, &mut runtime)
+        }
+        Given::Event { event, data } => {
+            let bytes = Bytes::from(data.to_string());
+            let subject = route::read(route::JSON, &bytes).map(|content| {
+                Subject::new(content).with(Metadata {
+                    message_type: Some(event.value.as_str().into()),
+                    received: Some(now.into()),
+                    id: Some("0000000000001".into()),
+                    ..Metadata::default()
+                })
+            });
+            let arrival = Arrival { subject, key: None, lane: Lane::Normal };
+            route::route(plan, Start::Event(&event.value), arrival, &mut runtime)
+        }
+    };
+    compare(plan, test, &derived)
+}
+
+/// Fixtures are kept one segment a line; HL7 ends segments with CR.
+fn message_bytes(body: Vec<u8>) -> Vec<u8> {
+    if body.starts_with(b"MSH") && !body.contains(&b'\r') {
+        let text: Vec<u8> = body.into_iter().map(|b| if b == b'\n' { b'\r' } else { b }).collect();
+        return text;
+    }
+    body
+}
+
+fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    if let Some(expected) = &test.expect.events {
+        let actual: Vec<(&str, Value)> = derived
+            .messages
+            .iter()
+            .filter_map(|message| Some((message.event.as_deref()?, json(message.body.as_ref()?))))
+            .collect();
+        let mut left = actual.clone();
+        for want in expected {
+            let fits = |(event, data): &(&str, Value)| {
+                *event == want.event.value && want.data.as_ref().is_none_or(|data_wanted| contains(data, data_wanted))
+            };
+            if let Some(position) = left.iter().position(fits) {
+                left.remove(position);
+                continue;
+            }
+            let near = left.iter().find(|(event, _)| *event == want.event.value);
+            failures.push(Failure {
+                at: want.at,
+                message: match near {
+                    Some(_) => format!("event `{}` has other data", want.event.value),
+                    None => format!("no event `{}`; there were: {}", want.event.value, names(actual.iter().map(|(e, _)| *e))),
+                },
+                expected: want.data.as_ref().map(pretty),
+                actual: near.map(|(_, data)| pretty(data)),
+            });
+        }
+        if failures.is_empty() && !left.is_empty() {
+            failures.push(Failure {
+                at: test.at,
+                message: format!("events that nobody expected: {}", names(left.iter().map(|(e, _)| *e))),
+                expected: None,
+                actual: None,
+            });
+        }
+    }
+    if let Some(expected) = &test.expect.deliveries {
+        deliveries(plan, test, derived, expected, &mut failures);
+    }
+    for flow in &test.expect.filtered {
+        let filtered = derived.messages.iter().flat_map(|message| &message.routes).any(|(index, target, outcome)| {
+            *outcome == RouteOutcome::Filtered && target.is_none() && *plan.flows[*index].name == flow.value
+        });
+        if !filtered {
+            failures.push(Failure {
+                at: flow.at,
+                message: format!("flow `{}` did not filter the message", flow.value),
+                expected: None,
+                actual: None,
+            });
+        }
+    }
+    let errors: Vec<String> = derived
+        .deliveries
+        .iter()
+        .filter_map(|delivery| delivery.failed.as_ref())
+        .map(|note| format!("{}: {}", note.code, note.text))
+        .collect();
+    match &test.expect.error {
+        Some(want) if !errors.iter().any(|error| error.contains(&want.value)) => failures.push(Failure {
+            at: want.at,
+            message: format!("no error says `{}`", want.value),
+            expected: Some(want.value.clone()),
+            actual: Some(if errors.is_empty() { "no error".to_owned() } else { errors.join("\n") }),
+        }),
+        None if !errors.is_empty() => failures.push(Failure {
+            at: test.at,
+            message: "something failed that no `error:` expects".to_owned(),
+            expected: None,
+            actual: Some(errors.join("\n")),
+        }),
+        _ => {}
+    }
+    failures
+}
+
+fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[ExpectedDelivery], failures: &mut Vec<Failure>) {
+    struct Seen<'a> {
+        to: &'a str,
+        body: Bytes,
+        key: Option<String>,
+    }
+    let mut left: Vec<Seen<'_>> = derived
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.failed.is_none())
+        .filter_map(|delivery| {
+            let target = &plan.flows[delivery.flow].targets[delivery.target?];
+            let body = delivery
+                .body
+                .as_ref()
+                .map(|(body, _)| body.clone())
+                .or_else(|| derived.messages[delivery.message].body.clone())
+                .unwrap_or_default();
+            let key = delivery.key.as_ref().map(|key| match key {
+                PlainKey::Value(text, _) => text.to_string(),
+                PlainKey::Recorded(key) => key.shown.as_deref().unwrap_or_default().to_owned(),
+            });
+            Some(Seen { to: &target.destination, body, key })
+        })
+        .collect();
+    let all = names(left.iter().map(|seen| seen.to));
+    let before = failures.len();
+    for want in expected {
+        let fits = |seen: &Seen<'_>| {
+            seen.to == want.to.value
+                && want.body.as_ref().is_none_or(|body| body_fits(&seen.body, body))
+                && want.key.as_ref().is_none_or(|key| seen.key.as_ref() == Some(key))
+                && want.fields.iter().all(|(path, value)| field(&seen.body, &path.value).as_deref() == Some(value.as_str()))
+        };
+        if let Some(position) = left.iter().position(fits) {
+            left.remove(position);
+            continue;
+        }
+        let near = left.iter().find(|seen| seen.to == want.to.value);
+        failures.push(Failure {
+            at: want.at,
+            message: match near {
+                Some(seen) if want.key.is_some() && seen.key != want.key => {
+                    format!("the delivery to `{}` has the key {:?}", want.to.value, seen.key.as_deref().unwrap_or("none"))
+                }
+                Some(_) => format!("the delivery to `{}` has another body", want.to.value),
+                None => format!("no delivery to `{}`; there were: {all}", want.to.value),
+            },
+            expected: want.body.as_ref().map(pretty),
+            actual: near.map(|seen| pretty(&json(&seen.body))),
+        });
+    }
+    if failures.len() == before && !left.is_empty() {
+        failures.push(Failure {
+            at: test.at,
+            message: format!("deliveries that nobody expected: {}", names(left.iter().map(|seen| seen.to))),
+            expected: None,
+            actual: None,
+        });
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = names.collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+fn json(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).replace('\r', "\n")))
+}
+
+fn pretty(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    }
+}
+
+fn body_fits(body: &Bytes, want: &Value) -> bool {
+    match want {
+        Value::String(text) => {
+            let got = String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n");
+            got.trim_end() == text.trim_end()
+        }
+        other => contains(&json(body), other),
+    }
+}
+
+fn field(body: &Bytes, path: &str) -> Option<String> {
+    let message = wardline_hl7::Message::parse(body.clone()).ok()?;
+    let path = wardline_hl7::Path::parse(path).ok()?;
+    message.value(&path).map(std::borrow::Cow::into_owned)
+}
+
+/// Whether `actual` has everything that `want` has; it may have more members.
+fn contains(actual: &Value, want: &Value) -> bool {
+    match (actual, want) {
+        (Value::Object(actual), Value::Object(want)) => {
+            want.iter().all(|(name, value)| actual.get(name).is_some_and(|found| contains(found, value)))
+        }
+        (Value::Array(actual), Value::Array(want)) => {
+            actual.len() == want.len() && actual.iter().zip(want).all(|(a, w)| contains(a, w))
+        }
+        (Value::Number(a), Value::Number(w)) => a == w || a.as_f64() == w.as_f64(),
+        (actual, want) => actual == want,
+    }
+}

@@ -1,0 +1,261 @@
+//! From declared connections to live ones: secrets resolved, certificates read, listeners
+//! bound, senders made.
+
+use crate::plan::Plan;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wardline_connect::{ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls};
+use wardline_estate::model::{
+    self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, HeaderValue, Limits, SecretRef, ServerTls,
+};
+use wardline_vault::{Secrets, VaultError};
+
+/// Why the estate cannot be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// A listener or sender could not be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A secret is missing or unreadable.
+    #[error(transparent)]
+    Secret(#[from] VaultError),
+    /// A header of a connection is not one.
+    #[error("connection {connection}: header `{header}` is not a valid HTTP header: check its name and value")]
+    Header {
+        /// `system.connection`.
+        connection: String,
+        /// The header's name.
+        header: String,
+    },
+}
+
+pub(crate) struct Wiring<'a> {
+    pub(crate) estate: &'a Estate,
+    pub(crate) secrets: &'a Secrets,
+}
+
+/// A bound listener of either protocol.
+pub(crate) enum Listening {
+    Mllp(mllp::Listener),
+    Http(http::Ingress),
+}
+
+impl Wiring<'_> {
+    fn secret(&self, reference: &SecretRef) -> Result<Secret, WireError> {
+        let reference: wardline_vault::SecretRef = reference.text.parse()?;
+        Ok(Secret::new(self.secrets.resolve(&reference)?.expose()))
+    }
+
+    fn server_tls(&self, declared: &ServerTls) -> Result<tls::ServerTls, WireError> {
+        Ok(tls::ServerTls {
+            identity: tls::Identity {
+                cert: tls::Pem::File(self.estate.root.join(&declared.cert.path)),
+                key: tls::Pem::Text(self.secret(&declared.key)?),
+            },
+            client_ca: declared.client_ca.as_ref().map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+        })
+    }
+
+    fn client_tls(&self, declared: &ClientTls) -> Result<tls::ClientTls, WireError> {
+        let identity = match (&declared.cert, &declared.key) {
+            (Some(cert), Some(key)) => Some(tls::Identity {
+                cert: tls::Pem::File(self.estate.root.join(&cert.path)),
+                key: tls::Pem::Text(self.secret(key)?),
+            }),
+            _ => None,
+        };
+        Ok(tls::ClientTls {
+            ca: declared.ca.as_ref().map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+            identity,
+            server_name: declared.server_name.clone(),
+        })
+    }
+
+    /// Binds every inbound connection. Returns where each source listens, in words.
+    pub(crate) async fn listen(&self, plan: &Plan) -> Result<(Vec<Listening>, BTreeMap<String, String>), WireError> {
+        let mut out = Vec::new();
+        let mut places = BTreeMap::new();
+        let mut routes: BTreeMap<&str, Vec<(http::Route, String)>> = BTreeMap::new();
+        for (_, connection) in plan.estate.connections() {
+            match &connection.kind {
+                ConnectionKind::MllpListen(declared) => {
+                    let mut config =
+                        mllp::InboundConfig::new(connection.reference.as_str(), declared.bind.value.to_string());
+                    config.tls = declared.tls.as_ref().map(|tls| self.server_tls(tls)).transpose()?;
+                    config.ack_mode = match declared.ack.mode {
+                        AckMode::Auto => mllp::AckMode::Auto,
+                        AckMode::Original => mllp::AckMode::Original,
+                        AckMode::Enhanced => mllp::AckMode::Enhanced,
+                    };
+                    config.max_size = usize::try_from(declared.max_size).unwrap_or(usize::MAX);
+                    config.in_flight_bytes = config.in_flight_bytes.max(config.max_size);
+                    config.max_connections = declared.max_connections as usize;
+                    config.idle_timeout = declared.idle_timeout;
+                    config.allow = declared.allow.iter().filter_map(network).collect();
+                    let secured = if config.tls.is_some() { " (tls)" } else { "" };
+                    let listener = mllp::Listener::bind(config).await?;
+                    places.insert(connection.reference.clone(), format!("mllp {}{secured}", listener.local_addr()));
+                    out.push(Listening::Mllp(listener));
+                }
+                ConnectionKind::HttpIn(declared) => {
+                    let route = self.route(connection, declared)?;
+                    routes
+                        .entry(declared.listener.value.as_str())
+                        .or_default()
+                        .push((route, format!("{} {}", declared.method.as_str(), declared.path.value)));
+                }
+                ConnectionKind::MllpConnect(_) | ConnectionKind::HttpOut(_) | ConnectionKind::Null => {}
+            }
+        }
+        for (name, routes) in routes {
+            let Some(declared) = self.estate.listeners.get(name) else { continue };
+            let (routes, words): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
+            let sources: Vec<Arc<str>> = routes.iter().map(|route| Arc::clone(&route.source)).collect();
+            let mut config = http::IngressConfig::new(name, declared.bind.value.to_string(), routes);
+            config.tls = declared.tls.as_ref().map(|tls| self.server_tls(tls)).transpose()?;
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            let ingress = http::Ingress::bind(config).await?;
+            for (source, words) in sources.iter().zip(words) {
+                places.insert(source.to_string(), format!("{scheme} {} {words}", ingress.local_addr()));
+            }
+            out.push(Listening::Http(ingress));
+        }
+        Ok((out, places))
+    }
+
+    fn route(&self, connection: &Connection, declared: &model::HttpIn) -> Result<http::Route, WireError> {
+        let auth = match &declared.auth {
+            Auth::None => http::InboundAuth::None,
+            Auth::Basic(secret) => http::InboundAuth::Basic(self.secret(secret)?),
+            Auth::Bearer(secret) => http::InboundAuth::Bearer(self.secret(secret)?),
+            Auth::Webhook(secret) => {
+                let key = self.secret(secret)?;
+                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &[key])?)
+            }
+            Auth::Header { name, .. } => {
+                return Err(WireError::Header { connection: connection.reference.clone(), header: name.clone() });
+            }
+        };
+        let mut route = http::Route::post(connection.reference.as_str(), declared.path.value.as_str(), auth);
+        route.method = method(declared.method);
+        route.status = http::StatusCode::from_u16(declared.ack.status).unwrap_or(http::StatusCode::ACCEPTED);
+        route.max_body = usize::try_from(declared.max_size).unwrap_or(usize::MAX);
+        Ok(route)
+    }
+
+    /// Makes the sender of an outbound connection.
+    pub(crate) fn outbound(&self, connection: &Connection) -> Result<Option<Arc<dyn Outbound>>, WireError> {
+        let mut all: Vec<Arc<dyn Outbound>> = Vec::new();
+        match &connection.kind {
+            ConnectionKind::Null => all.push(Arc::new(null::Outbound::new())),
+            ConnectionKind::MllpConnect(declared) => {
+                for address in std::iter::once(&declared.address).chain(&connection.failover) {
+                    let mut config = mllp::OutboundConfig::new(connection.reference.as_str(), address.value.as_str());
+                    config.ack_timeout = declared.ack_timeout;
+                    config.connect_timeout = declared.connect_timeout;
+                    config.sessions = sessions(connection.limits);
+                    config.tls = declared.tls.as_ref().map(|tls| self.client_tls(tls)).transpose()?;
+                    all.push(Arc::new(mllp::Outbound::new(config)?));
+                }
+            }
+            ConnectionKind::HttpOut(declared) => {
+                for url in std::iter::once(&declared.url).chain(&connection.failover) {
+                    let mut config = http::OutboundConfig::new(connection.reference.as_str(), url.value.as_str());
+                    config.timeout = declared.timeout;
+                    config.connect_timeout = declared.connect_timeout;
+                    config.auth = self.outbound_auth(connection, &declared.auth)?;
+                    config.headers = self.headers(connection, &declared.headers)?;
+                    if let Some(tls) = &declared.tls {
+                        config.tls = self.client_tls(tls)?;
+                    }
+                    all.push(Arc::new(http::Outbound::new(config)?));
+                }
+            }
+            ConnectionKind::MllpListen(_) | ConnectionKind::HttpIn(_) => return Ok(None),
+        }
+        Ok(if all.len() == 1 { all.pop() } else { Some(Arc::new(Failover(all))) })
+    }
+
+    fn outbound_auth(&self, connection: &Connection, auth: &Auth) -> Result<http::OutboundAuth, WireError> {
+        Ok(match auth {
+            Auth::None | Auth::Webhook(_) => http::OutboundAuth::None,
+            Auth::Basic(secret) => http::OutboundAuth::Basic(self.secret(secret)?),
+            Auth::Bearer(secret) => http::OutboundAuth::Bearer(self.secret(secret)?),
+            Auth::Header { name, value } => {
+                let parsed = name.parse().map_err(|_| WireError::Header {
+                    connection: connection.reference.clone(),
+                    header: name.clone(),
+                })?;
+                http::OutboundAuth::Header(parsed, self.secret(value)?)
+            }
+        })
+    }
+
+    fn headers(
+        &self,
+        connection: &Connection,
+        declared: &[(String, HeaderValue)],
+    ) -> Result<::http::HeaderMap, WireError> {
+        let mut headers = ::http::HeaderMap::new();
+        for (name, value) in declared {
+            let bad = || WireError::Header { connection: connection.reference.clone(), header: name.clone() };
+            let parsed: ::http::HeaderName = name.parse().map_err(|_| bad())?;
+            let value = match value {
+                HeaderValue::Plain(text) => ::http::HeaderValue::from_str(text).map_err(|_| bad())?,
+                HeaderValue::Secret(secret) => {
+                    let mut value =
+                        ::http::HeaderValue::from_bytes(self.secret(secret)?.expose()).map_err(|_| bad())?;
+                    value.set_sensitive(true);
+                    value
+                }
+            };
+            headers.append(parsed, value);
+        }
+        Ok(headers)
+    }
+}
+
+/// MLLP sessions: as many as may be used at once, one where nothing is declared, because
+/// most receivers allow one.
+fn sessions(limits: Limits) -> usize {
+    limits.concurrent.clamp(1, 64) as usize
+}
+
+pub(crate) fn method(declared: model::Method) -> http::Method {
+    match declared {
+        model::Method::Get => http::Method::GET,
+        model::Method::Post => http::Method::POST,
+        model::Method::Put => http::Method::PUT,
+        model::Method::Patch => http::Method::PATCH,
+        model::Method::Delete => http::Method::DELETE,
+    }
+}
+
+fn network(declared: &model::Network) -> Option<wardline_connect::Network> {
+    format!("{}/{}", declared.address, declared.prefix).parse().ok()
+}
+
+/// Several addresses of one system: the next is tried when the payload never left for the
+/// one before. Anything else could send it twice.
+struct Failover(Vec<Arc<dyn Outbound>>);
+
+#[async_trait]
+impl Outbound for Failover {
+    async fn send(&self, request: Request<'_>) -> Result<Reply, Failure> {
+        let mut last = None;
+        for one in &self.0 {
+            match one.send(request.clone()).await {
+                Err(failure) if failure.kind == FailureKind::Unreachable => last = Some(failure),
+                ended => return ended,
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Failure::new(FailureKind::Unreachable, crate::codes::NOT_FOUND, "the connection has no address")
+        }))
+    }
+
+    fn describe(&self) -> String {
+        self.0.iter().map(|one| one.describe()).collect::<Vec<_>>().join(", else ")
+    }
+}
