@@ -1,0 +1,277 @@
+//! The JSON API: every method of the desk, under `/api/`. The command line is its first
+//! user; the pages can do nothing that is not here. Searches are POSTs so that a key never
+//! stands in an address. Errors are `application/problem+json`.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Path, Query, Request, State};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wardline_core::{DeliveryId, Id};
+use wardline_engine::Found;
+use wardline_engine::view::{
+    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+};
+
+use crate::app::Shared;
+use crate::guard::Caller;
+use crate::live::Feed;
+use crate::problem::{ApiProblem, Problem};
+
+/// Rows of a listing where nothing is said, and at most.
+const ROWS: usize = 50;
+const MOST_ROWS: usize = 1_000;
+
+type Answer<T> = Result<Json<T>, ApiProblem>;
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/api/overview", get(overview))
+        .route("/api/live", get(live))
+        .route("/api/messages", post(messages))
+        .route("/api/deliveries", post(deliveries))
+        .route("/api/trace/{id}", get(trace))
+        .route("/api/find", post(find))
+        .route("/api/payload", post(payload))
+        .route("/api/dead", get(dead))
+        .route("/api/replay", post(replay))
+        .route("/api/release", post(release))
+        .route("/api/cancel", post(cancel))
+        .route("/api/park", post(park))
+        .route("/api/audit", get(audit))
+}
+
+/// A JSON body whose refusal is problem+json too.
+pub(crate) struct Body<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, ApiProblem> {
+        Json::<T>::from_request(request, app)
+            .await
+            .map(|Json(body)| Self(body))
+            .map_err(|rejection: JsonRejection| Problem::bad_json(rejection.body_text()).into())
+    }
+}
+
+async fn overview(State(app): State<Shared>, _: Caller) -> Answer<Overview> {
+    Ok(Json(app.desk.overview().await?))
+}
+
+async fn live(State(app): State<Shared>, caller: Caller) -> Response {
+    match app.live.follow(Feed::Json, app.alive(caller.session)) {
+        Some(stream) => Sse::new(stream)
+            .keep_alive(KeepAlive::default())
+            .into_response(),
+        None => Problem::too_many_streams().json(),
+    }
+}
+
+async fn messages(
+    State(app): State<Shared>,
+    _: Caller,
+    Body(mut query): Body<MessageQuery>,
+) -> Answer<PageView<MessageView>> {
+    query.limit = rows(query.limit);
+    Ok(Json(app.desk.messages(query).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliveriesBody {
+    select: Selection,
+    before: Option<Id>,
+    #[serde(default)]
+    limit: usize,
+}
+
+async fn deliveries(
+    State(app): State<Shared>,
+    _: Caller,
+    Body(body): Body<DeliveriesBody>,
+) -> Answer<PageView<DeliveryView>> {
+    Ok(Json(
+        app.desk
+            .deliveries(body.select, body.before, rows(body.limit))
+            .await?,
+    ))
+}
+
+async fn trace(State(app): State<Shared>, _: Caller, Path(id): Path<String>) -> Answer<TraceView> {
+    let id: Id = id
+        .parse()
+        .map_err(|_| Problem::not_found("message or delivery with that id"))?;
+    let trace = app.desk.trace(id).await?;
+    Ok(Json(trace.ok_or_else(|| {
+        Problem::not_found("message or delivery with that id")
+    })?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FindBody {
+    text: String,
+}
+
+async fn find(State(app): State<Shared>, _: Caller, Body(body): Body<FindBody>) -> Answer<Found> {
+    Ok(Json(app.desk.find(&body.text).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PayloadBody {
+    part: Part,
+    id: Id,
+    /// The reason; without one the payload is masked.
+    reveal: Option<String>,
+}
+
+async fn payload(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<PayloadBody>,
+) -> Answer<PayloadView> {
+    let reveal = body.reveal.map(needed).transpose()?;
+    let payload = app
+        .desk
+        .payload(body.part, body.id, reveal, &caller.actor)
+        .await?;
+    Ok(Json(
+        payload.ok_or_else(|| Problem::not_found("payload (any more)"))?,
+    ))
+}
+
+async fn dead(State(app): State<Shared>, _: Caller) -> Answer<Vec<ErrorGroupView>> {
+    Ok(Json(app.desk.dead().await?))
+}
+
+async fn replay(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(mut request): Body<ReplayRequest>,
+) -> Answer<ReplayReport> {
+    if !request.preview {
+        request.reason = needed(request.reason)?;
+    }
+    Ok(Json(app.desk.replay(request, &caller.actor).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActBody {
+    select: Selection,
+    #[serde(default)]
+    reason: String,
+}
+
+/// How many deliveries an act touched.
+#[derive(Serialize)]
+pub(crate) struct Count {
+    count: u64,
+}
+
+async fn release(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ActBody>,
+) -> Answer<Count> {
+    let count = app
+        .desk
+        .release(body.select, needed(body.reason)?, &caller.actor)
+        .await?;
+    Ok(Json(Count { count }))
+}
+
+async fn cancel(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ActBody>,
+) -> Answer<Count> {
+    let count = app
+        .desk
+        .cancel(body.select, needed(body.reason)?, &caller.actor)
+        .await?;
+    Ok(Json(Count { count }))
+}
+
+async fn park(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ActBody>,
+) -> Answer<Count> {
+    let count = app
+        .desk
+        .park(body.select, needed(body.reason)?, &caller.actor)
+        .await?;
+    Ok(Json(Count { count }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResubmitBody {
+    delivery: DeliveryId,
+    body: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The delivery that an edited copy became.
+#[derive(Serialize)]
+pub(crate) struct Made {
+    delivery: DeliveryId,
+}
+
+pub(crate) async fn resubmit(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ResubmitBody>,
+) -> Answer<Made> {
+    let delivery = app
+        .desk
+        .resubmit(
+            body.delivery,
+            body.body,
+            needed(body.reason)?,
+            &caller.actor,
+        )
+        .await?;
+    Ok(Json(Made { delivery }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    before: Option<u64>,
+    #[serde(default)]
+    limit: usize,
+}
+
+async fn audit(
+    State(app): State<Shared>,
+    _: Caller,
+    query: Query<AuditQuery>,
+) -> Answer<Vec<AuditView>> {
+    Ok(Json(app.desk.audit(query.before, rows(query.limit)).await?))
+}
+
+const fn rows(asked: usize) -> usize {
+    match asked {
+        0 => ROWS,
+        asked if asked > MOST_ROWS => MOST_ROWS,
+        asked => asked,
+    }
+}
+
+fn needed(reason: String) -> Result<String, Problem> {
+    if reason.trim().is_empty() {
+        return Err(Problem::bad_json(
+            "`reason` is needed: it goes into the audit log with your name",
+        ));
+    }
+    Ok(reason)
+}

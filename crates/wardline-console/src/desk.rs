@@ -1,0 +1,104 @@
+//! What the console asks of the engine. A trait rather than the engine's type because there
+//! are several implementations: the engine's desk (`engine_desk.rs`), a running server's
+//! API as the command line asks it, and the made-up hospital that the pages are tested on.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use wardline_core::{Code, DeliveryId, Id};
+use wardline_engine::Found;
+use wardline_engine::view::{
+    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+};
+
+/// The engine's read model and the acts that people may do on it.
+///
+/// `actor` is who asks, as it belongs in the audit log; `reason` is why, never empty.
+#[async_trait]
+pub trait ConsoleDesk: Send + Sync + 'static {
+    /// The dashboard.
+    async fn overview(&self) -> Result<Overview, DeskError>;
+    /// Messages, newest first.
+    async fn messages(&self, query: MessageQuery) -> Result<PageView<MessageView>, DeskError>;
+    /// Deliveries of a selection, newest first, below `before`, at most `limit`.
+    async fn deliveries(
+        &self,
+        select: Selection,
+        before: Option<Id>,
+        limit: usize,
+    ) -> Result<PageView<DeliveryView>, DeskError>;
+    /// The whole trace that a message or delivery belongs to; `None` where there is no such id.
+    async fn trace(&self, id: Id) -> Result<Option<TraceView>, DeskError>;
+    /// What a person meant by a bare text: an id, or a business key.
+    async fn find(&self, text: &str) -> Result<Found, DeskError>;
+    /// A payload: masked where `reveal` is `None`, else whole, with an audit entry that
+    /// holds the actor and the given reason. `None` where there is nothing (any more).
+    async fn payload(
+        &self,
+        part: Part,
+        id: Id,
+        reveal: Option<String>,
+        actor: &str,
+    ) -> Result<Option<PayloadView>, DeskError>;
+    /// Dead and held deliveries, grouped by what went wrong.
+    async fn dead(&self) -> Result<Vec<ErrorGroupView>, DeskError>;
+    /// Repeats deliveries, or only says what that would do.
+    async fn replay(&self, request: ReplayRequest, actor: &str) -> Result<ReplayReport, DeskError>;
+    /// Tries open deliveries now; returns how many.
+    async fn release(
+        &self,
+        select: Selection,
+        reason: String,
+        actor: &str,
+    ) -> Result<u64, DeskError>;
+    /// Withdraws open deliveries; returns how many.
+    async fn cancel(
+        &self,
+        select: Selection,
+        reason: String,
+        actor: &str,
+    ) -> Result<u64, DeskError>;
+    /// Gives open deliveries up so that the followers of their keys pass; returns how many.
+    async fn park(&self, select: Selection, reason: String, actor: &str) -> Result<u64, DeskError>;
+    /// Sends an edited copy of a delivery's body; the original stays as it was.
+    async fn resubmit(
+        &self,
+        delivery: DeliveryId,
+        body: String,
+        reason: String,
+        actor: &str,
+    ) -> Result<DeliveryId, DeskError>;
+    /// The audit log, newest first, below the entry with sequence `before` (from the newest
+    /// where `None`), at most `limit`.
+    async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError>;
+}
+
+/// What sort of "no" the engine said; decides the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeskErrorKind {
+    /// There is no such thing (404).
+    NotFound,
+    /// It was there once: retention has removed it (410).
+    Gone,
+    /// The actor may not (403).
+    Forbidden,
+    /// The request makes no sense (422).
+    Invalid,
+    /// Not now: the store is in trouble or the engine is stopping (503).
+    Unavailable,
+}
+
+/// The engine could not do what was asked. Holds no payload and no key.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{code}: {text}")]
+pub struct DeskError {
+    /// What sort of refusal it is.
+    pub kind: DeskErrorKind,
+    /// Stable code.
+    pub code: Code,
+    /// What was attempted, on what, and why it failed.
+    pub text: String,
+    /// What the reader can do.
+    pub help: Option<String>,
+}

@@ -1,0 +1,111 @@
+//! The engine's own desk behind the console.
+
+use async_trait::async_trait;
+use wardline_core::{DeliveryId, Id};
+use wardline_engine::view::{
+    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+};
+use wardline_engine::{Desk, Found};
+
+use crate::desk::{ConsoleDesk, DeskError, DeskErrorKind};
+
+#[async_trait]
+impl ConsoleDesk for Desk {
+    async fn overview(&self) -> Result<Overview, DeskError> {
+        Ok(Self::overview(self).await?)
+    }
+
+    async fn messages(&self, query: MessageQuery) -> Result<PageView<MessageView>, DeskError> {
+        Ok(Self::messages(self, &query).await?)
+    }
+
+    async fn deliveries(
+        &self,
+        select: Selection,
+        before: Option<Id>,
+        limit: usize,
+    ) -> Result<PageView<DeliveryView>, DeskError> {
+        Ok(Self::deliveries(self, &select, before, limit).await?)
+    }
+
+    async fn trace(&self, id: Id) -> Result<Option<TraceView>, DeskError> {
+        Ok(Self::trace(self, id).await?)
+    }
+
+    async fn find(&self, text: &str) -> Result<Found, DeskError> {
+        Ok(Self::find(self, text).await?)
+    }
+
+    async fn payload(
+        &self,
+        part: Part,
+        id: Id,
+        reveal: Option<String>,
+        actor: &str,
+    ) -> Result<Option<PayloadView>, DeskError> {
+        Ok(Self::payload(self, part, id, reveal.as_deref(), actor).await?)
+    }
+
+    async fn dead(&self) -> Result<Vec<ErrorGroupView>, DeskError> {
+        Ok(Self::dead(self).await?)
+    }
+
+    async fn replay(&self, request: ReplayRequest, actor: &str) -> Result<ReplayReport, DeskError> {
+        Ok(Self::replay(self, &request, actor).await?)
+    }
+
+    async fn release(
+        &self,
+        select: Selection,
+        reason: String,
+        actor: &str,
+    ) -> Result<u64, DeskError> {
+        Ok(Self::release(self, &select, &reason, actor).await?)
+    }
+
+    async fn cancel(
+        &self,
+        select: Selection,
+        reason: String,
+        actor: &str,
+    ) -> Result<u64, DeskError> {
+        Ok(Self::cancel(self, &select, &reason, actor).await?)
+    }
+
+    async fn park(&self, select: Selection, reason: String, actor: &str) -> Result<u64, DeskError> {
+        Ok(Self::park(self, &select, &reason, actor).await?)
+    }
+
+    async fn resubmit(
+        &self,
+        delivery: DeliveryId,
+        body: String,
+        reason: String,
+        actor: &str,
+    ) -> Result<DeliveryId, DeskError> {
+        Ok(Self::resubmit(self, delivery, &body, &reason, actor).await?)
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {
+        Ok(Self::audit(self, before, limit).await?)
+    }
+}
+
+impl From<wardline_engine::DeskError> for DeskError {
+    fn from(error: wardline_engine::DeskError) -> Self {
+        use wardline_engine::DeskError as Engine;
+        let kind = match &error {
+            Engine::NotFound { .. } => DeskErrorKind::NotFound,
+            Engine::Invalid(_) => DeskErrorKind::Invalid,
+            Engine::Gone(_) => DeskErrorKind::Gone,
+            Engine::Store(_) | Engine::Vault(..) => DeskErrorKind::Unavailable,
+        };
+        Self {
+            kind,
+            code: error.code(),
+            text: error.to_string(),
+            help: None,
+        }
+    }
+}

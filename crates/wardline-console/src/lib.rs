@@ -1,0 +1,37 @@
+//! The console: server-rendered pages and a JSON API on the engine's read model.
+//!
+//! People open it in trouble, so every page answers in one order: where am I, what is
+//! wrong, what do I do. It promises three things. A payload is masked on the server until
+//! somebody gives a reason, and that look is in the audit log. A business key typed into a
+//! search never appears in a URL, a title or a log. Whatever a page can do, `/api/…` can do
+//! too; the command line uses nothing else.
+//!
+//! The pages are plain HTML with links and forms and work without scripts. One script of a
+//! few kilobytes adds live updates (one server-sent event stream per page) and keys. There
+//! is no script library: swapping a region of a page is forty lines, which is less to audit
+//! than any library's settings under a strict content security policy.
+//!
+//! Start with [`ConsoleDesk`] (what the console asks of the engine), [`Auth`] (who may
+//! come in) and [`Console`] (the router and its live feed); [`serve`] ties them together.
+
+mod api;
+mod app;
+mod assets;
+mod auth;
+mod desk;
+mod engine_desk;
+mod error;
+mod guard;
+mod link;
+mod live;
+mod pages;
+mod plan;
+mod problem;
+mod search;
+mod shelf;
+
+pub use app::{Console, serve};
+pub use auth::{AdminToken, Auth};
+pub use desk::{ConsoleDesk, DeskError, DeskErrorKind};
+pub use error::ConsoleError;
+pub use search::{Search, SearchError};
