@@ -1,0 +1,136 @@
+//! One module for each family of commands.
+
+mod bench;
+mod check;
+mod demo;
+mod hl7;
+mod keys;
+mod map;
+mod mllp;
+mod operate;
+mod reference;
+mod search;
+mod serve;
+
+use crate::cli::{Cli, Command, Where};
+use crate::place::{OpenError, Place, read_well};
+use crate::remote::RemoteDesk;
+use anyhow::Context as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+use wardline_console::ConsoleDesk;
+use wardline_engine::Desk;
+use wardline_store::StoreError;
+
+/// Runs the command that was given.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let quiet = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let level = match cli.verbose {
+        0 => quiet,
+        1 => "info",
+        _ => "debug",
+    };
+    let json = matches!(&cli.command, Command::Serve(serve) if serve.log_json);
+    logging(level, json);
+    match cli.command {
+        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Serve(args) => runtime()?.block_on(serve::run(args)),
+        Command::Check(args) => check::check(&args),
+        Command::Test(args) => check::test(&args),
+        Command::Explain(args) => reference::explain(&args),
+        Command::Schema(args) => reference::schema(&args),
+        Command::Completions { shell } => reference::completions(shell),
+        Command::Map { command } => map::run(command),
+        Command::Hl7 { command } => hl7::run(command),
+        Command::Send(args) => runtime()?.block_on(mllp::send(args)),
+        Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
+        Command::Messages(args) => runtime()?.block_on(search::messages(args)),
+        Command::Trace(args) => runtime()?.block_on(search::trace(args)),
+        Command::Dead(args) => runtime()?.block_on(search::dead(args)),
+        Command::Status(place) => runtime()?.block_on(search::status(place)),
+        Command::Audit { command } => runtime()?.block_on(search::audit(command)),
+        Command::Replay(args) => runtime()?.block_on(operate::replay(args)),
+        Command::Release(args) => runtime()?.block_on(operate::act(operate::Verb::Release, args)),
+        Command::Cancel(args) => runtime()?.block_on(operate::act(operate::Verb::Cancel, args)),
+        Command::Park(args) => runtime()?.block_on(operate::act(operate::Verb::Park, args)),
+        Command::Resubmit(args) => runtime()?.block_on(operate::resubmit(args)),
+        Command::Console(place) => keys::console(&place),
+        Command::Keys { command } => keys::run(command),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn logging(level: &str, json: bool) {
+    let filter = EnvFilter::try_from_env("WARDLINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+}
+
+/// Who acts, for the audit log: the account that runs the command.
+pub(crate) fn actor() -> String {
+    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    format!("user:{name}")
+}
+
+/// The desk of a place: the running server's, or, when none runs, the journal itself.
+pub(crate) struct Open {
+    pub(crate) desk: Arc<dyn ConsoleDesk>,
+    /// Set when this process has the journal open.
+    pub(crate) own: Option<Arc<Desk>>,
+    store: Option<Arc<dyn wardline_store::Store>>,
+}
+
+impl Open {
+    pub(crate) async fn at(place: &Where) -> anyhow::Result<Self> {
+        let place = Place::of(place);
+        if let Some(remote) = RemoteDesk::of(&place)?
+            && remote.answers().await
+        {
+            return Ok(Self { desk: Arc::new(remote), own: None, store: None });
+        }
+        if !place.data.join("journal.db").exists() {
+            anyhow::bail!(
+                "there is no journal in {}: name the data directory with --data or WARDLINE_DATA, or start with \
+                 `wardline serve`",
+                place.data.display()
+            );
+        }
+        let plan = read_well(&place.estate, None)?;
+        let parts = place.open(plan).map_err(|error| match error {
+            OpenError::Store(StoreError::InUse { path }) => anyhow::anyhow!(
+                "{path} is in use, but its server does not answer: wait until it has started, or stop it"
+            ),
+            OpenError::Store(error) => anyhow::Error::new(error),
+            OpenError::Other(error) => error,
+        })?;
+        let store = Arc::clone(&parts.store);
+        let desk = wardline_engine::open_desk(parts).await?;
+        Ok(Self { desk: Arc::clone(&desk) as Arc<dyn ConsoleDesk>, own: Some(desk), store: Some(store) })
+    }
+
+    /// Closes the journal where this process opened it.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        if let Some(store) = self.store {
+            store.close().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}

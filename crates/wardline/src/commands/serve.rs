@@ -1,0 +1,136 @@
+//! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
+
+use crate::cli::Serve;
+use crate::place::{OpenError, Place, make_private_dir, read_well};
+use crate::remote::Server;
+use crate::{paint, table};
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wardline_console::{AdminToken, Auth};
+use wardline_core::Zone;
+use wardline_engine::Engine;
+
+/// An estate that runs in this process, with its console.
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    /// Login link of the console, where the estate has one.
+    pub(crate) console: Option<String>,
+    stop_console: CancellationToken,
+    console_task: Option<JoinHandle<()>>,
+    place: Place,
+}
+
+impl Running {
+    /// Starts everything; nothing is accepted unless all of it starts.
+    pub(crate) async fn start(place: Place, plan: Arc<wardline_engine::Plan>) -> anyhow::Result<Self> {
+        make_private_dir(&place.data)?;
+        let bind = plan.estate.listeners.values().find(|listener| listener.zone == Zone::Admin).map(|l| l.bind.value);
+        let parts = place.open(Arc::clone(&plan)).map_err(|error| match error {
+            OpenError::Store(error) => anyhow::anyhow!("{error} [{}]", error.code()),
+            OpenError::Other(error) => error,
+        })?;
+        let store = Arc::clone(&parts.store);
+        let console = match bind {
+            None => None,
+            Some(bind) => Some(TcpListener::bind(bind).await.with_context(|| {
+                format!("cannot open the console on {bind}: is another wardline running? `listeners:` in wardline.yaml names the address")
+            })?),
+        };
+        let engine = match Engine::start(parts).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                store.close().await?;
+                return Err(error.into());
+            }
+        };
+        let stop_console = CancellationToken::new();
+        let mut link = None;
+        let mut console_task = None;
+        if let Some(listener) = console {
+            let at = listener.local_addr()?;
+            let token = AdminToken::load_or_create(&place.token_file())?;
+            link = Some(token.login_link(at));
+            let auth = Auth::new(&token, at)?.with_actor(super::actor());
+            let desk = engine.desk();
+            let stop = stop_console.clone();
+            console_task = Some(tokio::spawn(async move {
+                if let Err(error) = wardline_console::serve(listener, desk, auth, stop).await {
+                    tracing::error!(%error, "the console stopped; messages go on");
+                }
+            }));
+            announce(&place, at)?;
+        }
+        Ok(Self { engine, console: link, stop_console, console_task, place })
+    }
+
+    /// Stops in order and waits for it.
+    pub(crate) async fn stop(self, drain: Duration) {
+        self.engine.stop(drain).await;
+        self.stop_console.cancel();
+        if let Some(task) = self.console_task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the console ended abnormally");
+        }
+        if let Err(error) = std::fs::remove_file(self.place.server_file())
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "serve.json was not removed; later commands will try to reach this server first");
+        }
+    }
+}
+
+/// Tells later commands where this server is.
+fn announce(place: &Place, console: SocketAddr) -> anyhow::Result<()> {
+    let text = serde_json::to_vec(&Server { console, pid: std::process::id() })?;
+    let path = place.server_file();
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let place = Place::new(&args.estate, args.data.as_deref());
+    let secrets = place.secrets();
+    let plan = read_well(&args.estate, Some(&secrets))?;
+    let data = place.data.display().to_string();
+    let running = Running::start(place, Arc::clone(&plan)).await?;
+    for (source, where_) in running.engine.places() {
+        anstream::println!("{:<28} {where_}", paint::strong(source));
+    }
+    if let Some(link) = &running.console {
+        anstream::println!("{:<28} {link}", paint::strong("console"));
+    }
+    let overview = running.engine.desk().overview().await?;
+    let open: u64 = overview.destinations.iter().map(|d| d.waiting + d.retrying + d.held).sum();
+    // Scripts wait for this line.
+    anstream::println!(
+        "wardline ready: estate {} with {}, data in {data} ({}, {} open), in {:.1} s",
+        plan.estate.name,
+        table::counted(plan.estate.flows.len(), "flow", "flows"),
+        table::bytes(overview.store.bytes),
+        table::number(open),
+        began.elapsed().as_secs_f64()
+    );
+    wait_for_stop().await?;
+    tracing::info!("stopping: no new messages, finishing what is being sent");
+    running.stop(args.drain).await;
+    anstream::println!("wardline stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns at SIGTERM or Ctrl-C.
+pub(crate) async fn wait_for_stop() -> anyhow::Result<()> {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .context("cannot listen for SIGTERM")?;
+    tokio::select! {
+        _ = term.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,
+    }
+    Ok(())
+}

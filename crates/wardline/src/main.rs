@@ -1,0 +1,42 @@
+//! The `wardline` binary: the command line and the composition root. Everything it does is
+//! done by a crate below; here are arguments, wiring, signals and words on a terminal.
+
+mod cli;
+mod commands;
+mod paint;
+mod place;
+mod remote;
+mod table;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    paint::init(cli.no_color);
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // A reader that went away (`wardline messages | head`) is no failure of ours.
+            if error.chain().any(|cause| {
+                cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            }) {
+                return ExitCode::SUCCESS;
+            }
+            anstream::eprintln!("{} {error:#}", paint::bad("error:"));
+            ExitCode::from(exit::UNREACHABLE)
+        }
+    }
+}
+
+/// Exit codes: 0 done, 1 what was asked about is not well, 2 usage (clap), 3 cannot reach or
+/// start.
+pub(crate) mod exit {
+    /// Something was found.
+    pub(crate) const FINDINGS: u8 = 1;
+    /// Something could not be reached or started.
+    pub(crate) const UNREACHABLE: u8 = 3;
+}

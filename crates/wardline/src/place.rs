@@ -1,0 +1,139 @@
+//! Where an estate, its data, keys and secrets are, and how they are opened.
+
+use crate::cli::Where;
+use crate::paint;
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wardline_core::{Clock, RealClock};
+use wardline_engine::{Parts, Plan};
+use wardline_estate::model::{Estate, KeySource as KeyPlace, StoreUrl};
+use wardline_estate::{Diagnostics, LoadOptions, SourceMap};
+use wardline_store::sqlite::{Options, SqliteStore};
+use wardline_store::{Store, StoreError};
+use wardline_vault::{FileProvider, KeySource, SecretRef, Secrets, Vault};
+
+/// An estate that was read, with everything that was found.
+pub(crate) struct Read {
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) sources: SourceMap,
+}
+
+/// Reads, checks and compiles an estate. `secrets`: whether missing secrets are found too.
+pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
+    let exists = |reference: &str| {
+        secrets.is_none_or(|secrets| reference.parse::<SecretRef>().is_ok_and(|r| secrets.exists(&r).is_ok()))
+    };
+    let options = LoadOptions { secret_exists: secrets.is_some().then_some(&exists as &dyn Fn(&str) -> bool) };
+    let loaded = wardline_estate::load(dir, &options);
+    let mut diagnostics = loaded.diagnostics;
+    let plan = loaded.estate.and_then(|estate| Plan::compile(Arc::new(estate), &mut diagnostics)).map(Arc::new);
+    Read { plan, diagnostics, sources: loaded.sources }
+}
+
+/// Reads an estate that must be well; prints what is not.
+pub(crate) fn read_well(dir: &Path, secrets: Option<&Secrets>) -> anyhow::Result<Arc<Plan>> {
+    let read = read(dir, secrets);
+    match read.plan {
+        Some(plan) => Ok(plan),
+        None => {
+            anstream::eprint!("{}", read.diagnostics.render(&read.sources, paint::on()));
+            bail!("the estate in {} cannot run: {}", dir.display(), read.diagnostics.summary());
+        }
+    }
+}
+
+/// Directories of one running or runnable estate.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) estate: PathBuf,
+    pub(crate) data: PathBuf,
+    /// Keys and secrets beside the data instead of in the estate (the demo's).
+    pub(crate) own_keys: bool,
+}
+
+impl Place {
+    pub(crate) fn of(place: &Where) -> Self {
+        Self::new(&place.estate, place.data.as_deref())
+    }
+
+    pub(crate) fn new(estate: &Path, data: Option<&Path>) -> Self {
+        let data = data.map_or_else(|| estate.join("data"), Path::to_path_buf);
+        // A demo leaves its keys with its data, so that later commands find them there.
+        let own_keys = data.join("keys").is_dir();
+        Self { estate: estate.to_path_buf(), data, own_keys }
+    }
+
+    pub(crate) fn secrets(&self) -> Secrets {
+        let base = if self.own_keys { &self.data } else { &self.estate };
+        Secrets::in_directory(base.join("secrets"))
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.data.join("admin.token")
+    }
+
+    /// Where a running server says how it is reached.
+    pub(crate) fn server_file(&self) -> PathBuf {
+        self.data.join("serve.json")
+    }
+
+    pub(crate) fn keys_dir(&self, estate: &Estate) -> Option<PathBuf> {
+        match &estate.keys {
+            _ if self.own_keys => Some(self.data.join("keys")),
+            KeyPlace::File { path } => Some(estate.root.join(path)),
+            KeyPlace::Env => None,
+        }
+    }
+
+    fn open_vault(&self, estate: &Estate, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<Vault>> {
+        let source = match self.keys_dir(estate) {
+            None => KeySource::env(&estate.name, &self.data)?,
+            Some(dir) => {
+                // The first start of a new estate: nothing is sealed yet, so a new key loses
+                // nothing. With data there, a missing key is a mistake and is reported.
+                if !dir.exists() && !self.data.join("journal.db").exists() {
+                    FileProvider::init(&dir).with_context(|| format!("cannot make the first master key in {}", dir.display()))?;
+                    tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
+                }
+                KeySource::file(&estate.name, &dir, &self.data)?
+            }
+        };
+        Ok(Vault::open(source, Arc::clone(clock))?)
+    }
+
+    /// Opens journal and vault for a plan.
+    pub(crate) fn open(&self, plan: Arc<Plan>) -> Result<Parts, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(RealClock);
+        if let StoreUrl::Postgres(_) = plan.estate.store {
+            return Err(OpenError::Other(anyhow::anyhow!(
+                "the estate asks for a PostgreSQL store, which this version does not have yet: use `store: sqlite`"
+            )));
+        }
+        make_private_dir(&self.data).map_err(OpenError::Other)?;
+        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
+        let store = SqliteStore::open(&self.data.join("journal.db"), options)?;
+        let vault = self.open_vault(&plan.estate, &clock).map_err(OpenError::Other)?;
+        Ok(Parts { plan, store: store as Arc<dyn Store>, vault, secrets: self.secrets(), clock })
+    }
+}
+
+/// Why journal and vault could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Other(anyhow::Error),
+}
+
+/// Makes a directory that only its owner can read.
+pub(crate) fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the directory {}", dir.display()))
+}
