@@ -1,0 +1,212 @@
+//! What the tests talk to and others wrote: a browser, and HL7 clients and servers in Python
+//! and JavaScript. Installed by name, only what is missing.
+
+use crate::run::{Workspace, run, works};
+use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// A Debian package and a call that works once it is there.
+struct Package {
+    name: &'static str,
+    proof: (&'static str, &'static [&'static str]),
+}
+
+const DEBIAN: &[Package] = &[
+    Package {
+        name: "chromium",
+        proof: ("chromium", &["--version"]),
+    },
+    Package {
+        name: "chromium-driver",
+        proof: ("chromedriver", &["--version"]),
+    },
+    Package {
+        name: "python3-venv",
+        proof: (PYTHON, &["-c", "import venv, ensurepip"]),
+    },
+    Package {
+        name: "nodejs",
+        proof: ("node", &["--version"]),
+    },
+    Package {
+        name: "npm",
+        proof: ("npm", &["--version"]),
+    },
+];
+
+/// Debian's own, whatever else is first on the path: it is the one `python3-venv` is for.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Versions are fixed so that a test that fails today failed yesterday.
+const PYPI: &[(&str, &str)] = &[("hl7", "0.4.5"), ("hl7apy", "1.3.5")];
+const NPM: &[(&str, &str)] = &[
+    ("node-hl7-client", "4.0.0"),
+    ("node-hl7-server", "2.5.0"),
+    ("axe-core", "4.14.1"),
+];
+
+/// Installs what is missing.
+///
+/// # Errors
+/// Names the package and the command to run by hand when it cannot.
+pub(crate) fn install(workspace: &Workspace) -> Result<()> {
+    debian()?;
+    let peers = workspace.peers();
+    std::fs::create_dir_all(&peers).with_context(|| format!("making {}", peers.display()))?;
+    python(&peers.join("py"))?;
+    node(&peers.join("node"))
+}
+
+fn debian() -> Result<()> {
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|package| !works(package.proof.0, package.proof.1))
+        .map(|package| package.name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!(
+        "apt-get install --no-install-recommends {}",
+        missing.join(" ")
+    );
+    if !works("apt-get", &["--version"]) {
+        bail!(
+            "the tests need {}: install what your system calls them (on Debian `{by_hand}`)",
+            missing.join(", ")
+        );
+    }
+    let Some(prefix) = root_prefix() else {
+        bail!(
+            "the tests need {}: run `{by_hand}` as root, then this again",
+            missing.join(", ")
+        );
+    };
+    let apt = |words: &[&str]| {
+        let mut call: Vec<&str> = prefix.to_vec();
+        call.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        call.extend(words);
+        let mut command = Command::new(call[0]);
+        command.args(&call[1..]);
+        command
+    };
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    // The lists of a fresh image are empty or old; those of a machine in use often serve.
+    if run(&mut apt(&install)).is_err() {
+        run(&mut apt(&["update"]))?;
+        run(&mut apt(&install)).with_context(|| {
+            format!(
+                "installing {}: see apt-get's text above",
+                missing.join(", ")
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// How to become root without being asked: not at all, or by `sudo`; `None` when neither.
+fn root_prefix() -> Option<&'static [&'static str]> {
+    if works("sh", &["-c", "test \"$(id -u)\" = 0"]) {
+        Some(&[])
+    } else {
+        works("sudo", &["-n", "true"]).then_some(&["sudo", "-n"])
+    }
+}
+
+fn python(dir: &Path) -> Result<()> {
+    let python = dir.join("bin").join("python");
+    let wanted: Vec<String> = PYPI
+        .iter()
+        .map(|(name, version)| format!("{name}=={version}"))
+        .collect();
+    let checks: Vec<String> = PYPI
+        .iter()
+        .map(|(name, version)| format!("v('{name}') == '{version}'"))
+        .collect();
+    let proof = format!(
+        "from importlib.metadata import version as v; assert {}",
+        checks.join(" and ")
+    );
+    if works(&python, &["-c", &proof]) {
+        return Ok(());
+    }
+    run(Command::new(PYTHON)
+        .args(["-m", "venv", "--clear"])
+        .arg(dir))?;
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+    .args(&wanted);
+    run(&mut pip).with_context(|| {
+        format!(
+            "installing {} from PyPI: is the network there?",
+            wanted.join(", ")
+        )
+    })
+}
+
+fn node(dir: &Path) -> Result<()> {
+    let present = NPM.iter().all(|(name, version)| {
+        std::fs::read_to_string(dir.join("node_modules").join(name).join("package.json"))
+            .is_ok_and(|text| has_version(&text, version))
+    });
+    if present {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    // Without a manifest of its own here, npm would install into that of a parent directory.
+    let manifest = dir.join("package.json");
+    std::fs::write(&manifest, "{ \"private\": true }\n")
+        .with_context(|| format!("writing {}", manifest.display()))?;
+    let wanted: Vec<String> = NPM
+        .iter()
+        .map(|(name, version)| format!("{name}@{version}"))
+        .collect();
+    let mut npm = Command::new("npm");
+    npm.args([
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--no-package-lock",
+        "--loglevel=error",
+    ])
+    .args(&wanted);
+    run(npm.current_dir(dir)).with_context(|| {
+        format!(
+            "installing {} from npm: is the network there?",
+            wanted.join(", ")
+        )
+    })
+}
+
+/// Whether a `package.json` is of this version. The installed file's own `"version"` is a
+/// line of its own, so no JSON reader is needed for it.
+fn has_version(manifest: &str, version: &str) -> bool {
+    let line = format!("\"version\":\"{version}\"");
+    manifest.lines().any(|text| {
+        text.split_whitespace()
+            .collect::<String>()
+            .trim_end_matches(',')
+            == line
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_only_as_such() {
+        let manifest = "{\n  \"name\": \"x\",\n  \"version\": \"1.2.3\",\n  \"dependencies\": {\"y\": \"4.5.6\"}\n}";
+        assert!(has_version(manifest, "1.2.3"));
+        assert!(!has_version(manifest, "1.2"));
+        assert!(!has_version(manifest, "4.5.6"));
+    }
+}
