@@ -19,7 +19,8 @@ use wardline_connect::{ContentType, Intake, Received, Verdict};
 use wardline_core::{Clock, DeliveryState, Lane, MessageId, OrderingKey, Sealed, Sym, Timestamp};
 use wardline_mapping::{Content, Metadata, Runtime, Subject};
 use wardline_store::{
-    Acceptance, Cause, Change, Dedup, MessageRef, NewDelivery, NewMessage, Note, Outcome, Route, Store, StoreError, Term,
+    Acceptance, Cause, Change, Dedup, MessageRef, NewDelivery, NewMessage, Note, Outcome, Route,
+    Store, StoreError, Term,
 };
 use wardline_vault::{Kind, Vault, VaultError};
 
@@ -77,8 +78,17 @@ pub(crate) fn with_runtime<T>(work: impl FnOnce(&mut Runtime) -> T) -> T {
 }
 
 impl Acceptor {
-    pub(crate) fn new(plan: Arc<Plan>, store: Arc<dyn Store>, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
-        let latency = plan.sources.keys().map(|source| (Arc::clone(source), Latency::default())).collect();
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        store: Arc<dyn Store>,
+        vault: Arc<Vault>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let latency = plan
+            .sources
+            .keys()
+            .map(|source| (Arc::clone(source), Latency::default()))
+            .collect();
         Self {
             plan,
             store,
@@ -107,15 +117,22 @@ impl Acceptor {
             return Ok(sym);
         }
         let known = self.kinds.fetch_add(1, Ordering::Relaxed);
-        let name = if known < MAX_KINDS { name.to_owned() } else { "other".to_owned() };
+        let name = if known < MAX_KINDS {
+            name.to_owned()
+        } else {
+            "other".to_owned()
+        };
         let handle = tokio::runtime::Handle::current();
         let store = Arc::clone(&self.store);
         if handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread {
-            tokio::task::block_in_place(|| handle.block_on(async move { store.intern(&name).await }))
+            tokio::task::block_in_place(|| {
+                handle.block_on(async move { store.intern(&name).await })
+            })
         } else {
             // One thread: block another one, this one only waits for it.
             std::thread::scope(|scope| {
-                let worker = scope.spawn(move || handle.block_on(async move { store.intern(&name).await }));
+                let worker =
+                    scope.spawn(move || handle.block_on(async move { store.intern(&name).await }));
                 worker.join().unwrap_or(Err(StoreError::Closed))
             })
         }
@@ -125,13 +142,26 @@ impl Acceptor {
     pub(crate) async fn intern_all(&self) -> Result<(), StoreError> {
         let plan = &self.plan;
         let mut names: AHashSet<&str> = AHashSet::new();
-        names.extend(["other", "unreadable", route::JSON, route::HL7, "text/plain", "application/octet-stream", "application/xml"]);
+        names.extend([
+            "other",
+            "unreadable",
+            route::JSON,
+            route::HL7,
+            "text/plain",
+            "application/octet-stream",
+            "application/xml",
+        ]);
         names.extend(plan.sources.keys().map(|name| &**name));
         names.extend(plan.destinations.keys().map(|name| &**name));
         for flow in &plan.flows {
             names.extend([&*flow.name, &*flow.failed]);
             names.extend(flow.emit.iter().map(|event| &*event.name));
-            names.extend(flow.targets.iter().filter_map(|t| t.then.as_ref()).map(|then| &*then.emit.name));
+            names.extend(
+                flow.targets
+                    .iter()
+                    .filter_map(|t| t.then.as_ref())
+                    .map(|then| &*then.emit.name),
+            );
         }
         for name in names {
             self.sym(name).await?;
@@ -158,7 +188,12 @@ impl Acceptor {
 
     /// Seals what was derived and gives it numbers. `root` is the first message where the
     /// first derived message has no body of its own.
-    pub(crate) fn seal(&self, derived: Derived, root: Option<Root>, first_cause: Option<Cause>) -> Result<Acceptance, AcceptError> {
+    pub(crate) fn seal(
+        &self,
+        derived: Derived,
+        root: Option<Root>,
+        first_cause: Option<Cause>,
+    ) -> Result<Acceptance, AcceptError> {
         let plan = &self.plan;
         let mut acceptance = Acceptance::default();
         let mut terms = AHashSet::new();
@@ -167,37 +202,56 @@ impl Acceptor {
         for (ordinal, message) in derived.messages.into_iter().enumerate() {
             let key = message.key.as_ref().map(|key| self.ordering_key(key));
             terms.extend(key.as_ref().map(|key| key.index));
-            terms.extend(message.terms.iter().map(|text| self.vault.blind(KEY_DOMAIN, text)));
+            terms.extend(
+                message
+                    .terms
+                    .iter()
+                    .map(|text| self.vault.blind(KEY_DOMAIN, text)),
+            );
             let mut routes = Vec::with_capacity(message.routes.len());
             for (flow, target, outcome) in message.routes {
                 let flow = &plan.flows[flow];
                 routes.push(Route {
                     flow: self.known(&flow.name)?,
-                    destination: target.map(|t| self.known(&flow.targets[t].destination)).transpose()?,
+                    destination: target
+                        .map(|t| self.known(&flow.targets[t].destination))
+                        .transpose()?,
                     outcome,
                 });
             }
-            let (source, kind, content_type, cause, received, size, payload) = match (message.body, root.take()) {
-                (Some(body), kept) => {
-                    root = kept;
-                    let flow = message.flow.map_or("other", |flow| &plan.flows[flow].name);
-                    let kind = message.event.as_deref().unwrap_or("other");
-                    let json = body.first() == Some(&b'{') || body.first() == Some(&b'[') || !body.starts_with(b"MSH");
-                    (
-                        self.known(flow)?,
-                        self.known(kind)?,
-                        self.known(if json { route::JSON } else { route::HL7 })?,
-                        message.cause.map(|c| Cause::Ordinal(c as u32)).or(if ordinal == 0 { first_cause } else { None }),
-                        now,
-                        body.len() as u32,
-                        self.vault.seal(Kind::Message, &body)?,
-                    )
-                }
-                (None, Some(root)) => {
-                    (root.source, root.kind, root.content_type, root.cause, root.received, root.size, root.payload)
-                }
-                (None, None) => continue,
-            };
+            let (source, kind, content_type, cause, received, size, payload) =
+                match (message.body, root.take()) {
+                    (Some(body), kept) => {
+                        root = kept;
+                        let flow = message.flow.map_or("other", |flow| &plan.flows[flow].name);
+                        let kind = message.event.as_deref().unwrap_or("other");
+                        let json = body.first() == Some(&b'{')
+                            || body.first() == Some(&b'[')
+                            || !body.starts_with(b"MSH");
+                        (
+                            self.known(flow)?,
+                            self.known(kind)?,
+                            self.known(if json { route::JSON } else { route::HL7 })?,
+                            message
+                                .cause
+                                .map(|c| Cause::Ordinal(c as u32))
+                                .or(if ordinal == 0 { first_cause } else { None }),
+                            now,
+                            body.len() as u32,
+                            self.vault.seal(Kind::Message, &body)?,
+                        )
+                    }
+                    (None, Some(root)) => (
+                        root.source,
+                        root.kind,
+                        root.content_type,
+                        root.cause,
+                        root.received,
+                        root.size,
+                        root.payload,
+                    ),
+                    (None, None) => continue,
+                };
             acceptance.messages.push(NewMessage {
                 source,
                 kind,
@@ -214,14 +268,18 @@ impl Acceptor {
         }
         for delivery in derived.deliveries {
             let flow = &plan.flows[delivery.flow];
-            let destination = delivery.target.map_or(&flow.failed, |t| &flow.targets[t].destination);
+            let destination = delivery
+                .target
+                .map_or(&flow.failed, |t| &flow.targets[t].destination);
             let key = delivery.key.as_ref().map(|key| self.ordering_key(key));
             terms.extend(key.as_ref().map(|key| key.index));
             let message = &acceptance.messages[delivery.message];
             let (body, size, content_type) = match delivery.body {
-                Some((body, content_type)) => {
-                    (Some(self.vault.seal(Kind::Message, &body)?), body.len() as u32, self.known(content_type)?)
-                }
+                Some((body, content_type)) => (
+                    Some(self.vault.seal(Kind::Message, &body)?),
+                    body.len() as u32,
+                    self.known(content_type)?,
+                ),
                 None => (None, message.size, message.content_type),
             };
             acceptance.deliveries.push(NewDelivery {
@@ -230,7 +288,11 @@ impl Acceptor {
                 destination: self.known(destination)?,
                 lane: delivery.lane,
                 key,
-                state: if delivery.failed.is_some() { DeliveryState::Dead } else { DeliveryState::Pending },
+                state: if delivery.failed.is_some() {
+                    DeliveryState::Dead
+                } else {
+                    DeliveryState::Pending
+                },
                 note: delivery.failed,
                 body,
                 size,
@@ -239,7 +301,10 @@ impl Acceptor {
             });
         }
         // All found by the first message of the block: the trace shows the rest.
-        acceptance.terms = terms.into_iter().map(|index| Term { ordinal: 0, index }).collect();
+        acceptance.terms = terms
+            .into_iter()
+            .map(|index| Term { ordinal: 0, index })
+            .collect();
         Ok(acceptance)
     }
 
@@ -255,7 +320,12 @@ impl Acceptor {
         let kind = self.kind(&kind_name)?;
         let mut correlation: Vec<String> = Vec::new();
         correlation.extend(received.header("x-correlation-id").map(str::to_owned));
-        correlation.extend(received.header("traceparent").and_then(|text| text.split('-').nth(1)).map(str::to_owned));
+        correlation.extend(
+            received
+                .header("traceparent")
+                .and_then(|text| text.split('-').nth(1))
+                .map(str::to_owned),
+        );
         let subject = read.map(|content| {
             Subject::new(content).with(Metadata {
                 source: Some(Arc::clone(&received.source)),
@@ -272,12 +342,25 @@ impl Acceptor {
             _ => None,
         };
         let control_id = match &subject {
-            Ok(Subject { content: Content::Hl7(message), .. }) => message.control_id().map(std::borrow::Cow::into_owned),
+            Ok(Subject {
+                content: Content::Hl7(message),
+                ..
+            }) => message.control_id().map(std::borrow::Cow::into_owned),
             _ => None,
         };
-        let arrival = Arrival { subject, key: None, lane: Lane::Normal };
-        let mut derived =
-            with_runtime(|runtime| route::route(&self.plan, Start::Source(&received.source), arrival, runtime));
+        let arrival = Arrival {
+            subject,
+            key: None,
+            lane: Lane::Normal,
+        };
+        let mut derived = with_runtime(|runtime| {
+            route::route(
+                &self.plan,
+                Start::Source(&received.source),
+                arrival,
+                runtime,
+            )
+        });
         if let Some(first) = derived.messages.first_mut() {
             first.terms.extend(correlation);
             first.terms.extend(control_id);
@@ -325,7 +408,11 @@ impl Acceptor {
     /// Takes a message that Wardline made itself (a schedule).
     pub(crate) async fn take(&self, source: &str, body: Bytes) -> Result<MessageId, AcceptError> {
         let Some(plan) = self.plan.sources.get(source) else {
-            return Err(StoreError::Database { doing: "accepting", reason: format!("no source `{source}`") }.into());
+            return Err(StoreError::Database {
+                doing: "accepting",
+                reason: format!("no source `{source}`"),
+            }
+            .into());
         };
         let received = Received {
             source: source.into(),
@@ -337,7 +424,10 @@ impl Acceptor {
             answer: Bytes::new(),
         };
         let acceptance = self.prepare(&received, plan)?;
-        let outcomes = self.store.commit(vec![Change::Accept(Box::new(acceptance))]).await?;
+        let outcomes = self
+            .store
+            .commit(vec![Change::Accept(Box::new(acceptance))])
+            .await?;
         match outcomes.first() {
             Some(Outcome::Accepted(accepted)) => Ok(MessageId(accepted.first)),
             _ => Err(StoreError::Closed.into()),
@@ -363,14 +453,21 @@ impl Intake for Acceptor {
             };
         };
         let commit = match self.prepare(&received, source) {
-            Ok(acceptance) => self.store.commit(vec![Change::Accept(Box::new(acceptance))]),
+            Ok(acceptance) => self
+                .store
+                .commit(vec![Change::Accept(Box::new(acceptance))]),
             Err(error) => return refusal(&error),
         };
         let verdict = match commit.await {
             Ok(outcomes) => match outcomes.into_iter().next() {
                 Some(Outcome::Accepted(accepted)) => match accepted.duplicate {
-                    None => Verdict::Accepted { id: MessageId(accepted.first) },
-                    Some(duplicate) => Verdict::Duplicate { original: duplicate.original, answer: duplicate.answer },
+                    None => Verdict::Accepted {
+                        id: MessageId(accepted.first),
+                    },
+                    Some(duplicate) => Verdict::Duplicate {
+                        original: duplicate.original,
+                        answer: duplicate.answer,
+                    },
                 },
                 _ => refusal(&StoreError::Closed.into()),
             },
@@ -385,22 +482,36 @@ impl Intake for Acceptor {
 
 fn refusal(error: &AcceptError) -> Verdict {
     match error {
-        AcceptError::Store(error @ StoreError::Closed) => {
-            Verdict::Busy { code: error.code(), text: error.to_string(), retry_after: Duration::from_secs(5) }
-        }
+        AcceptError::Store(error @ StoreError::Closed) => Verdict::Busy {
+            code: error.code(),
+            text: error.to_string(),
+            retry_after: Duration::from_secs(5),
+        },
         AcceptError::Store(error) if error.is_transient() => {
             // The file's path is our business, not the sender's.
             let text = format!("the journal cannot take messages now ({})", error.code());
-            Verdict::Busy { code: codes::JOURNAL_UNAVAILABLE, text, retry_after: Duration::from_secs(2) }
+            Verdict::Busy {
+                code: codes::JOURNAL_UNAVAILABLE,
+                text,
+                retry_after: Duration::from_secs(2),
+            }
         }
         AcceptError::Store(error) => {
             tracing::error!(code = %error.code(), %error, "a message could not be recorded");
             let text = format!("the message could not be recorded ({})", error.code());
-            Verdict::Refused { code: error.code(), text, permanent: false }
+            Verdict::Refused {
+                code: error.code(),
+                text,
+                permanent: false,
+            }
         }
         AcceptError::Vault(text, code) => {
             tracing::error!(%code, error = %text, "a message could not be sealed");
-            Verdict::Refused { code: *code, text: format!("the message could not be sealed ({code})"), permanent: false }
+            Verdict::Refused {
+                code: *code,
+                text: format!("the message could not be sealed ({code})"),
+                permanent: false,
+            }
         }
     }
 }
@@ -430,10 +541,16 @@ pub(crate) fn unique_id(at: Timestamp) -> String {
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 64
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'^' | b'_' | b'-' | b'.' | b'/' | b'+'))
+        && name.bytes().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'^' | b'_' | b'-' | b'.' | b'/' | b'+')
+        })
 }
 
 /// A note that says what a person did.
 pub(crate) fn note_of(code: wardline_core::Code, text: String) -> Note {
-    Note { code: code.to_string(), fingerprint: crate::fingerprint::of(code.0, "", &text), text }
+    Note {
+        code: code.to_string(),
+        fingerprint: crate::fingerprint::of(code.0, "", &text),
+        text,
+    }
 }

@@ -7,13 +7,13 @@ pub const MAP_FAILED: Code = Code("W2201");
 /// A flow's predicate stopped with an error.
 pub const PREDICATE_FAILED: Code = Code("W2202");
 /// A key expression stopped with an error or gave no usable key.
-pub const KEY_FAILED: Code = Code("W2203");
+pub const KEY_FAILED: Code = Code("W2401");
 /// An event's data is not a valid entity.
-pub const INVALID_ENTITY: Code = Code("W2204");
+pub const INVALID_ENTITY: Code = Code("W2402");
 /// A body is not what its content type says.
 pub const UNREADABLE_BODY: Code = Code("W3301");
 /// More messages follow from one another than is allowed.
-pub const TOO_DEEP: Code = Code("W2205");
+pub const TOO_DEEP: Code = Code("W2403");
 /// The body lacks a value that the operation's path needs.
 pub const PATH_VALUE_MISSING: Code = Code("W4001");
 /// The engine is stopping.
@@ -27,7 +27,7 @@ pub const INVALID_REQUEST: Code = Code("W7002");
 /// A payload is gone: retention destroyed it.
 pub const PAYLOAD_GONE: Code = Code("W7003");
 /// Events would go round in a circle.
-pub const EVENT_CYCLE: Code = Code("W2101");
+pub const EVENT_CYCLE: Code = Code("W2404");
 
 /// Every code of the engine with a one-line title and what to do, for `wardline explain` and
 /// the reference.
@@ -89,8 +89,16 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "Nothing was accepted. The reason is in `wardline doctor` and on the console: a full or read-only disk, or a \
          queue that is too long. Intake resumes by itself.",
     ),
-    (NOT_FOUND, "nothing has this id", "Search with `wardline messages`; retention may have removed it."),
-    (INVALID_REQUEST, "the request cannot be carried out as given", "The text says what to change."),
+    (
+        NOT_FOUND,
+        "nothing has this id",
+        "Search with `wardline messages`; retention may have removed it.",
+    ),
+    (
+        INVALID_REQUEST,
+        "the request cannot be carried out as given",
+        "The text says what to change.",
+    ),
     (
         PAYLOAD_GONE,
         "the payload is gone",

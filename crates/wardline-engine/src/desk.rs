@@ -23,7 +23,9 @@ use wardline_vault::{AuditLog, VaultError};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DeskError {
     /// Nothing has this id or name.
-    #[error("{what} `{id}` is not in the journal: search with `wardline messages`; retention may have removed it")]
+    #[error(
+        "{what} `{id}` is not in the journal: search with `wardline messages`; retention may have removed it"
+    )]
     NotFound {
         /// What was looked for.
         what: &'static str,
@@ -84,9 +86,17 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub(crate) async fn open(acceptor: Arc<Acceptor>, dispatcher: Arc<Dispatcher>) -> Result<Self, crate::StartError> {
+    pub(crate) async fn open(
+        acceptor: Arc<Acceptor>,
+        dispatcher: Arc<Dispatcher>,
+    ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
-        Ok(Self { acceptor, dispatcher, audit: tokio::sync::Mutex::new(audit), places: RwLock::default() })
+        Ok(Self {
+            acceptor,
+            dispatcher,
+            audit: tokio::sync::Mutex::new(audit),
+            places: RwLock::default(),
+        })
     }
 
     pub(crate) fn set_places(&self, places: BTreeMap<String, String>) {
@@ -99,7 +109,10 @@ impl Desk {
     }
 
     fn name(&self, sym: Sym) -> String {
-        self.acceptor.store.name(sym).map_or_else(|| "?".to_owned(), |name| name.to_string())
+        self.acceptor
+            .store
+            .name(sym)
+            .map_or_else(|| "?".to_owned(), |name| name.to_string())
     }
 
     fn blind(&self, value: &str) -> BlindIndex {

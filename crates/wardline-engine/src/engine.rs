@@ -34,7 +34,9 @@ pub enum StartError {
     #[error(transparent)]
     Wire(#[from] WireError),
     /// The audit log does not fit its checkpoint.
-    #[error("the audit log is broken: {0}; run `wardline audit verify` and restore the store from a backup that verifies")]
+    #[error(
+        "the audit log is broken: {0}; run `wardline audit verify` and restore the store from a backup that verifies"
+    )]
     Audit(#[from] Break),
 }
 
@@ -68,8 +70,16 @@ impl Engine {
     /// Binds every listener and begins to accept and deliver. Nothing is accepted unless all
     /// of it starts.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Prepared { acceptor, dispatcher, outbounds, desk } = prepare(&parts).await?;
-        let wiring = Wiring { estate: &parts.plan.estate, secrets: &parts.secrets };
+        let Prepared {
+            acceptor,
+            dispatcher,
+            outbounds,
+            desk,
+        } = prepare(&parts).await?;
+        let wiring = Wiring {
+            estate: &parts.plan.estate,
+            secrets: &parts.secrets,
+        };
         let (bound, places) = wiring.listen(&parts.plan).await?;
         desk.set_places(places.clone());
 
@@ -77,7 +87,9 @@ impl Engine {
         let work_stop = CancellationToken::new();
         let mut listeners = JoinSet::new();
         let mut workers = JoinSet::new();
-        parts.store.listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
+        parts
+            .store
+            .listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
         workers.spawn(Arc::clone(&dispatcher).run(work_stop.clone()));
         workers.spawn(
             Forgetting {
@@ -90,9 +102,18 @@ impl Engine {
             .run(work_stop.clone()),
         );
         for flow in parts.plan.estate.flows.values() {
-            let Source::Schedule(schedule) = &flow.source else { continue };
-            let call = schedule.call.as_ref().and_then(|reference| call_of(&parts.plan, &outbounds, &reference.value));
-            let job = Job { flow: flow.name.as_str().into(), schedule: schedule.clone(), call };
+            let Source::Schedule(schedule) = &flow.source else {
+                continue;
+            };
+            let call = schedule
+                .call
+                .as_ref()
+                .and_then(|reference| call_of(&parts.plan, &outbounds, &reference.value));
+            let job = Job {
+                flow: flow.name.as_str().into(),
+                schedule: schedule.clone(),
+                call,
+            };
             listeners.spawn(job.run(Arc::clone(&acceptor), intake_stop.clone()));
         }
         for one in bound {
@@ -142,7 +163,10 @@ impl Engine {
         })
         .await;
         if drained.is_err() {
-            tracing::warn!(limit_s = limit.as_secs(), "not everything came to rest in time; it goes on after the next start");
+            tracing::warn!(
+                limit_s = limit.as_secs(),
+                "not everything came to rest in time; it goes on after the next start"
+            );
             self.work_stop.cancel();
         }
         self.desk.checkpoint().await;
@@ -182,14 +206,20 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
         Arc::clone(&parts.clock),
     ));
     acceptor.intern_all().await?;
-    let wiring = Wiring { estate: &plan.estate, secrets: &parts.secrets };
+    let wiring = Wiring {
+        estate: &plan.estate,
+        secrets: &parts.secrets,
+    };
     let now = parts.clock.now();
     let mut outbounds: HashMap<String, Arc<dyn Outbound>> = HashMap::new();
     let mut gates: HashMap<String, Arc<Gate>> = HashMap::new();
     for (_, connection) in plan.estate.connections() {
         if let Some(outbound) = wiring.outbound(connection)? {
             outbounds.insert(connection.reference.clone(), outbound);
-            gates.insert(connection.reference.clone(), Arc::new(Gate::new(gate_config(connection), now)));
+            gates.insert(
+                connection.reference.clone(),
+                Arc::new(Gate::new(gate_config(connection), now)),
+            );
         }
     }
     let shared = Arc::new(Shared {
@@ -207,54 +237,99 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
                     let policy = Policy {
                         backoff: target.backoff,
                         park: target.park,
-                        follow: target.then.as_ref().map(|_| follow(&acceptor, flow_index, target_index)),
+                        follow: target
+                            .then
+                            .as_ref()
+                            .map(|_| follow(&acceptor, flow_index, target_index)),
                     };
                     policies.insert(acceptor.sym(&flow.name).await?, Arc::new(policy));
                 }
             }
         }
-        let shape = CallShape { method: declared.method.map(crate::wire::method), path: declared.path.clone() };
+        let shape = CallShape {
+            method: declared.method.map(crate::wire::method),
+            path: declared.path.clone(),
+        };
         let destination = Destination::new(Arc::clone(name), sym, shape, policies);
-        by_connection.entry(Arc::clone(&declared.connection)).or_default().push(Arc::new(destination));
+        by_connection
+            .entry(Arc::clone(&declared.connection))
+            .or_default()
+            .push(Arc::new(destination));
     }
     let mut channels = Vec::new();
     for (connection, destinations) in by_connection {
-        let (Some(outbound), Some(gate)) = (outbounds.get(&*connection), gates.get(&*connection)) else { continue };
-        let (gate, outbound, shared) = (Arc::clone(gate), Arc::clone(outbound), Arc::clone(&shared));
-        channels.push(Arc::new(Channel::new(connection, gate, outbound, destinations, shared)));
+        let (Some(outbound), Some(gate)) = (outbounds.get(&*connection), gates.get(&*connection))
+        else {
+            continue;
+        };
+        let (gate, outbound, shared) =
+            (Arc::clone(gate), Arc::clone(outbound), Arc::clone(&shared));
+        channels.push(Arc::new(Channel::new(
+            connection,
+            gate,
+            outbound,
+            destinations,
+            shared,
+        )));
     }
     let dispatcher = Arc::new(Dispatcher::new(channels));
     let desk = Arc::new(Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher)).await?);
-    Ok(Prepared { acceptor, dispatcher, outbounds, desk })
+    Ok(Prepared {
+        acceptor,
+        dispatcher,
+        outbounds,
+        desk,
+    })
 }
 
 /// Makes the event that a flow declared with `then:` out of an answer. It is committed with
 /// the delivery's end, so an answer is never half told.
 fn follow(acceptor: &Arc<Acceptor>, flow: usize, target: usize) -> Follow {
     let acceptor = Arc::clone(acceptor);
-    Follow(Arc::new(move |ready: &Ready, reply: &Reply| -> Option<Acceptance> {
-        let plan = Arc::clone(&acceptor.plan);
-        let then = plan.flows[flow].targets[target].then.as_ref()?;
-        let content_type = match reply.content_type.split(';').next().unwrap_or_default().trim() {
-            _ if reply.body.starts_with(b"MSH") => route::HL7,
-            "" => route::JSON,
-            other if other == "application/json" || other.ends_with("+json") => route::JSON,
-            other => other,
-        };
-        let body = if reply.body.is_empty() { bytes::Bytes::from_static(b"{}") } else { reply.body.clone() };
-        let content = route::read(content_type, &body).unwrap_or(wardline_mapping::Content::Text(body));
-        let key = ready.key.clone().map(PlainKey::Recorded);
-        let derived = crate::accept::with_runtime(|runtime| {
-            route::follow(&plan, flow, then, Subject::new(content), key, ready.lane, runtime)
-        });
-        if derived.messages.is_empty() {
-            return None;
-        }
-        acceptor
+    Follow(Arc::new(
+        move |ready: &Ready, reply: &Reply| -> Option<Acceptance> {
+            let plan = Arc::clone(&acceptor.plan);
+            let then = plan.flows[flow].targets[target].then.as_ref()?;
+            let content_type = match reply
+                .content_type
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+            {
+                _ if reply.body.starts_with(b"MSH") => route::HL7,
+                "" => route::JSON,
+                other if other == "application/json" || other.ends_with("+json") => route::JSON,
+                other => other,
+            };
+            let body = if reply.body.is_empty() {
+                bytes::Bytes::from_static(b"{}")
+            } else {
+                reply.body.clone()
+            };
+            let content =
+                route::read(content_type, &body).unwrap_or(wardline_mapping::Content::Text(body));
+            let key = ready.key.clone().map(PlainKey::Recorded);
+            let derived = crate::accept::with_runtime(|runtime| {
+                route::follow(
+                    &plan,
+                    flow,
+                    then,
+                    Subject::new(content),
+                    key,
+                    ready.lane,
+                    runtime,
+                )
+            });
+            if derived.messages.is_empty() {
+                return None;
+            }
+            acceptor
             .seal(derived, None::<Root>, Some(Cause::Existing(ready.id.0)))
             .inspect_err(|error| tracing::error!(%error, "what follows from an answer could not be recorded"))
             .ok()
-    }))
+        },
+    ))
 }
 
 fn call_of(
@@ -285,5 +360,9 @@ fn gate_config(connection: &Connection) -> GateConfig {
 }
 
 fn longest_dedup(plan: &Plan) -> Option<Duration> {
-    plan.estate.connections().filter_map(|(_, connection)| connection.duplicate.as_ref()).map(|d| d.within).max()
+    plan.estate
+        .connections()
+        .filter_map(|(_, connection)| connection.duplicate.as_ref())
+        .map(|d| d.within)
+        .max()
 }

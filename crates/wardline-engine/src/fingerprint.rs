@@ -50,10 +50,27 @@ mod tests {
 
     #[test]
     fn values_do_not_matter_but_words_do() {
-        let a = of("W3201", "erp.ws", "503 from erp after 120 ms: `A-1` unknown");
-        assert_eq!(a, of("W3201", "erp.ws", "503 from erp after 7 ms: `B-22` unknown"));
-        assert_ne!(a, of("W3201", "erp.ws", "503 from erp after 7 ms: `B-22` refused"));
-        assert_ne!(a, of("W3202", "erp.ws", "503 from erp after 120 ms: `A-1` unknown"));
+        let a = of(
+            "W3201",
+            "erp.ws",
+            "503 from erp after 120 ms: `A-1` unknown",
+        );
+        assert_eq!(
+            a,
+            of("W3201", "erp.ws", "503 from erp after 7 ms: `B-22` unknown")
+        );
+        assert_ne!(
+            a,
+            of("W3201", "erp.ws", "503 from erp after 7 ms: `B-22` refused")
+        );
+        assert_ne!(
+            a,
+            of(
+                "W3202",
+                "erp.ws",
+                "503 from erp after 120 ms: `A-1` unknown"
+            )
+        );
         assert_eq!(parse(&text(a)), Some(a));
         assert_eq!(parse("9f2a"), None);
     }

@@ -10,7 +10,9 @@ pub(crate) struct Latency(Mutex<Option<Histogram<u64>>>);
 
 impl Default for Latency {
     fn default() -> Self {
-        Self(Mutex::new(Histogram::new_with_bounds(1, 86_400_000_000, 2).ok()))
+        Self(Mutex::new(
+            Histogram::new_with_bounds(1, 86_400_000_000, 2).ok(),
+        ))
     }
 }
 

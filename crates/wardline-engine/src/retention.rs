@@ -33,10 +33,16 @@ impl Forgetting {
         loop {
             match self.round(&shutdown).await {
                 Ok(report) if report.payloads + report.messages > 0 => {
-                    tracing::info!(payloads = report.payloads, messages = report.messages, "retention removed");
+                    tracing::info!(
+                        payloads = report.payloads,
+                        messages = report.messages,
+                        "retention removed"
+                    );
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(code = %error.code(), %error, "retention stopped; it goes on later"),
+                Err(error) => {
+                    tracing::warn!(code = %error.code(), %error, "retention stopped; it goes on later")
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(ROUND) => {}
@@ -46,9 +52,16 @@ impl Forgetting {
     }
 
     /// Everything that is due now.
-    pub(crate) async fn round(&self, shutdown: &CancellationToken) -> Result<PruneReport, StoreError> {
+    pub(crate) async fn round(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Result<PruneReport, StoreError> {
         let now = self.clock.now();
-        let before = |age: Duration| Some(Timestamp(now.0.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))));
+        let before = |age: Duration| {
+            Some(Timestamp(now.0.saturating_sub(
+                i64::try_from(age.as_micros()).unwrap_or(i64::MAX),
+            )))
+        };
         let request = PruneRequest {
             payloads_before: before(self.retention.payloads),
             records_before: before(self.retention.records),
@@ -60,19 +73,28 @@ impl Forgetting {
             let report = self.store.prune(&request).await?;
             sum.payloads += report.payloads;
             sum.messages += report.messages;
+            sum.oldest_content = report.oldest_content;
             if !report.more || shutdown.is_cancelled() {
                 break;
             }
             tokio::time::sleep(BREATH).await;
         }
-        if let Some(limit) = request.payloads_before {
-            // One day of grace: a payload is sealed with the key of the day it was received.
-            let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
-            match self.vault.destroy_before(day) {
-                Ok(_) => {}
-                Err(error) => tracing::warn!(code = %error.code(), %error, "old data keys were not destroyed"),
-            }
-        }
+        self.forget_keys(&request, sum.oldest_content);
         Ok(sum)
+    }
+
+    /// Destroys the keys of days from which nothing is kept. A payload that is still owed keeps
+    /// its day's key, however old it is.
+    fn forget_keys(&self, request: &PruneRequest, oldest: Option<Timestamp>) {
+        let Some(limit) = request.payloads_before else {
+            return;
+        };
+        let limit = oldest.map_or(limit, |oldest| oldest.min(limit));
+        // One day of grace: sealing comes a moment before recording, maybe on the other side
+        // of midnight.
+        let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
+        if let Err(error) = self.vault.destroy_before(day) {
+            tracing::warn!(code = %error.code(), %error, "old data keys were not destroyed");
+        }
     }
 }

@@ -8,7 +8,9 @@ use crate::plan::{EventPlan, FieldPath, FlowPlan, KeyPlan, MapPlan, Plan, ThenPl
 use bytes::Bytes;
 use std::sync::Arc;
 use wardline_core::{Code, Lane, OrderingKey, Sensitivity};
-use wardline_mapping::{Content, Metadata, Output, Runtime, Schema, Subject, from_json_bytes, to_json_bytes};
+use wardline_mapping::{
+    Content, Metadata, Output, Runtime, Schema, Subject, from_json_bytes, to_json_bytes,
+};
 use wardline_store::{Note, RouteOutcome};
 
 /// Events may follow from events this deep.
@@ -117,13 +119,27 @@ struct Failure {
 impl Failure {
     fn note(self, place: &str) -> Note {
         let fingerprint = fingerprint::of(self.code.0, place, &self.text);
-        Note { code: self.code.to_string(), text: self.text, fingerprint }
+        Note {
+            code: self.code.to_string(),
+            text: self.text,
+            fingerprint,
+        }
     }
 }
 
 /// Routes one message.
-pub(crate) fn route(plan: &Plan, start: Start<'_>, arrival: Arrival, runtime: &mut Runtime) -> Derived {
-    let mut router = Router { plan, runtime, out: Derived::default(), too_deep: false };
+pub(crate) fn route(
+    plan: &Plan,
+    start: Start<'_>,
+    arrival: Arrival,
+    runtime: &mut Runtime,
+) -> Derived {
+    let mut router = Router {
+        plan,
+        runtime,
+        out: Derived::default(),
+        too_deep: false,
+    };
     let first = DerivedMessage {
         event: None,
         flow: None,
@@ -149,8 +165,11 @@ pub(crate) fn route(plan: &Plan, start: Start<'_>, arrival: Arrival, runtime: &m
             if let Start::Source(source) = start
                 && let Some(source) = plan.sources.get(source)
             {
-                router.out.messages[0].terms =
-                    source.keys.iter().filter_map(|path| field_text(path, &subject, &[])).collect();
+                router.out.messages[0].terms = source
+                    .keys
+                    .iter()
+                    .filter_map(|path| field_text(path, &subject, &[]))
+                    .collect();
             }
             for &flow in flows {
                 router.flow(flow, 0, &subject, 0);
@@ -159,7 +178,10 @@ pub(crate) fn route(plan: &Plan, start: Start<'_>, arrival: Arrival, runtime: &m
         Err(note) => {
             for &flow in flows {
                 let name = &plan.flows[flow].failed;
-                let note = Note { fingerprint: fingerprint::of(&note.code, name, &note.text), ..note.clone() };
+                let note = Note {
+                    fingerprint: fingerprint::of(&note.code, name, &note.text),
+                    ..note.clone()
+                };
                 router.fail(flow, 0, note);
             }
         }
@@ -177,15 +199,34 @@ pub(crate) fn follow(
     lane: Lane,
     runtime: &mut Runtime,
 ) -> Derived {
-    let mut router = Router { plan, runtime, out: Derived::default(), too_deep: false };
-    let results = router.chain(&then.maps, &answer, &plan.flows[flow].failed).and_then(|results| {
-        let name = &plan.flows[flow].failed;
-        results.into_iter().map(|c| valid(then.schema.as_deref(), c, name)).collect::<Result<Vec<_>, _>>()
-    });
+    let mut router = Router {
+        plan,
+        runtime,
+        out: Derived::default(),
+        too_deep: false,
+    };
+    let results = router
+        .chain(&then.maps, &answer, &plan.flows[flow].failed)
+        .and_then(|results| {
+            let name = &plan.flows[flow].failed;
+            results
+                .into_iter()
+                .map(|c| valid(then.schema.as_deref(), c, name))
+                .collect::<Result<Vec<_>, _>>()
+        });
     match results {
         Ok(results) => {
             for content in results {
-                router.event(&then.emit, flow, None, key.clone(), lane, content, &answer.metadata, 0);
+                router.event(
+                    &then.emit,
+                    flow,
+                    None,
+                    key.clone(),
+                    lane,
+                    content,
+                    &answer.metadata,
+                    0,
+                );
             }
         }
         Err(failure) => {
@@ -228,7 +269,9 @@ impl Router<'_> {
             match when.test(subject, self.runtime) {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.out.messages[message].routes.push((index, None, RouteOutcome::Filtered));
+                    self.out.messages[message]
+                        .routes
+                        .push((index, None, RouteOutcome::Filtered));
                     return;
                 }
                 Err(error) => {
@@ -244,10 +287,14 @@ impl Router<'_> {
         match self.apply(flow, message, subject) {
             Err(failure) => self.fail(index, message, failure.note(&flow.failed)),
             Ok((_, results)) if results.is_empty() => {
-                self.out.messages[message].routes.push((index, None, RouteOutcome::Filtered));
+                self.out.messages[message]
+                    .routes
+                    .push((index, None, RouteOutcome::Filtered));
             }
             Ok((key, results)) => {
-                self.out.messages[message].routes.push((index, None, RouteOutcome::Taken));
+                self.out.messages[message]
+                    .routes
+                    .push((index, None, RouteOutcome::Taken));
                 for content in results {
                     self.result(index, message, subject, key.as_ref(), content, depth);
                 }
@@ -282,8 +329,15 @@ impl Router<'_> {
             if flow.enrich.is_empty() {
                 results.push(Some(content));
             } else {
-                let subject = Subject { content, metadata: subject.metadata.clone() };
-                results.extend(self.chain(&flow.enrich, &subject, &flow.name)?.into_iter().map(Some));
+                let subject = Subject {
+                    content,
+                    metadata: subject.metadata.clone(),
+                };
+                results.extend(
+                    self.chain(&flow.enrich, &subject, &flow.name)?
+                        .into_iter()
+                        .map(Some),
+                );
             }
         }
         Ok((key, results))
@@ -305,7 +359,10 @@ impl Router<'_> {
             let view = match &content {
                 None => subject,
                 Some(content) => {
-                    mapped = Subject { content: content.clone(), metadata: subject.metadata.clone() };
+                    mapped = Subject {
+                        content: content.clone(),
+                        metadata: subject.metadata.clone(),
+                    };
                     &mapped
                 }
             };
@@ -313,33 +370,58 @@ impl Router<'_> {
                 match when.test(view, self.runtime) {
                     Ok(true) => {}
                     Ok(false) => {
-                        self.out.messages[message].routes.push((index, Some(position), RouteOutcome::Filtered));
+                        self.out.messages[message].routes.push((
+                            index,
+                            Some(position),
+                            RouteOutcome::Filtered,
+                        ));
                         continue;
                     }
                     Err(error) => {
                         let failure = Failure {
                             code: codes::PREDICATE_FAILED,
-                            text: format!("the predicate of {} in flow {}: {error}", target.destination, flow.name),
+                            text: format!(
+                                "the predicate of {} in flow {}: {error}",
+                                target.destination, flow.name
+                            ),
                         };
                         let note = failure.note(&target.destination);
-                        self.deliver(index, Some(position), message, key.cloned(), None, Some(note));
+                        self.deliver(
+                            index,
+                            Some(position),
+                            message,
+                            key.cloned(),
+                            None,
+                            Some(note),
+                        );
                         continue;
                     }
                 }
             }
             let place = &target.destination;
-            let made = self.key(&target.key, view, key.cloned(), &flow.name).and_then(|key| {
-                let bodies = if target.maps.is_empty() {
-                    vec![content.clone()]
-                } else {
-                    self.chain(&target.maps, view, place)?.into_iter().map(Some).collect()
-                };
-                let bodies = bodies.into_iter().map(|body| body.map(|c| written(&c, place)).transpose());
-                Ok((key, bodies.collect::<Result<Vec<_>, Failure>>()?))
-            });
+            let made = self
+                .key(&target.key, view, key.cloned(), &flow.name)
+                .and_then(|key| {
+                    let bodies = if target.maps.is_empty() {
+                        vec![content.clone()]
+                    } else {
+                        self.chain(&target.maps, view, place)?
+                            .into_iter()
+                            .map(Some)
+                            .collect()
+                    };
+                    let bodies = bodies
+                        .into_iter()
+                        .map(|body| body.map(|c| written(&c, place)).transpose());
+                    Ok((key, bodies.collect::<Result<Vec<_>, Failure>>()?))
+                });
             match made {
                 Ok((_, bodies)) if bodies.is_empty() => {
-                    self.out.messages[message].routes.push((index, Some(position), RouteOutcome::Filtered));
+                    self.out.messages[message].routes.push((
+                        index,
+                        Some(position),
+                        RouteOutcome::Filtered,
+                    ));
                 }
                 Ok((key, bodies)) => {
                     for body in bodies {
@@ -348,13 +430,29 @@ impl Router<'_> {
                 }
                 Err(failure) => {
                     let note = failure.note(place);
-                    self.deliver(index, Some(position), message, key.cloned(), None, Some(note));
+                    self.deliver(
+                        index,
+                        Some(position),
+                        message,
+                        key.cloned(),
+                        None,
+                        Some(note),
+                    );
                 }
             }
         }
         if let Some(event) = &flow.emit {
             let content = content.unwrap_or_else(|| subject.content.clone());
-            self.event(event, index, Some(message), key.cloned(), flow.lane, content, &subject.metadata, depth);
+            self.event(
+                event,
+                index,
+                Some(message),
+                key.cloned(),
+                flow.lane,
+                content,
+                &subject.metadata,
+                depth,
+            );
         }
     }
 
@@ -379,7 +477,8 @@ impl Router<'_> {
                 return;
             }
         };
-        if depth >= MAX_DEPTH || self.out.messages.len() + self.out.deliveries.len() >= MAX_DERIVED {
+        if depth >= MAX_DEPTH || self.out.messages.len() + self.out.deliveries.len() >= MAX_DERIVED
+        {
             self.stop(flow, cause.unwrap_or(0));
             return;
         }
@@ -389,13 +488,20 @@ impl Router<'_> {
                 source: Some(Arc::clone(&plan.flows[flow].name)),
                 message_type: Some(Arc::clone(&event.name)),
                 key: key.as_ref().and_then(PlainKey::text),
-                id: inherited.id.as_ref().map(|id| format!("{id}-{}", self.out.messages.len()).into()),
+                id: inherited
+                    .id
+                    .as_ref()
+                    .map(|id| format!("{id}-{}", self.out.messages.len()).into()),
                 received: inherited.received.clone(),
                 facility: inherited.facility.clone(),
                 correlation_id: inherited.correlation_id.clone(),
             },
         };
-        let terms = event.keys.iter().filter_map(|path| json_text(&subject, path)).collect();
+        let terms = event
+            .keys
+            .iter()
+            .filter_map(|path| json_text(&subject, path))
+            .collect();
         self.out.messages.push(DerivedMessage {
             event: Some(Arc::clone(&event.name)),
             flow: Some(flow),
@@ -419,7 +525,9 @@ impl Router<'_> {
         self.too_deep = true;
         let failure = Failure {
             code: codes::TOO_DEEP,
-            text: format!("more than {MAX_DERIVED} messages and deliveries, or events {MAX_DEPTH} deep, follow from one message"),
+            text: format!(
+                "more than {MAX_DERIVED} messages and deliveries, or events {MAX_DEPTH} deep, follow from one message"
+            ),
         };
         let note = failure.note(&self.plan.flows[flow].failed);
         self.fail(flow, message, note);
@@ -438,12 +546,24 @@ impl Router<'_> {
             self.stop(flow, message);
             return;
         }
-        let lane = target.map_or(self.plan.flows[flow].lane, |t| self.plan.flows[flow].targets[t].lane);
-        self.out.deliveries.push(DerivedDelivery { message, flow, target, key, lane, body, failed });
+        let lane = target.map_or(self.plan.flows[flow].lane, |t| {
+            self.plan.flows[flow].targets[t].lane
+        });
+        self.out.deliveries.push(DerivedDelivery {
+            message,
+            flow,
+            target,
+            key,
+            lane,
+            body,
+            failed,
+        });
     }
 
     fn fail(&mut self, flow: usize, message: usize, note: Note) {
-        self.out.messages[message].routes.push((flow, None, RouteOutcome::Failed));
+        self.out.messages[message]
+            .routes
+            .push((flow, None, RouteOutcome::Failed));
         let key = self.out.messages[message].key.clone();
         self.deliver(flow, None, message, key, None, Some(note));
     }
@@ -458,36 +578,55 @@ impl Router<'_> {
         match plan {
             KeyPlan::Inherit => Ok(inherited),
             KeyPlan::Unordered => Ok(None),
-            KeyPlan::Expression { program, sensitivity } => match program.key(subject, self.runtime) {
+            KeyPlan::Expression {
+                program,
+                sensitivity,
+            } => match program.key(subject, self.runtime) {
                 Ok(value) => Ok(value
                     .filter(|value| !value.is_empty())
                     .map(|value| PlainKey::Value(value.as_str().into(), *sensitivity))),
-                Err(error) => {
-                    Err(Failure { code: codes::KEY_FAILED, text: format!("the key of flow {flow}: {error}") })
-                }
+                Err(error) => Err(Failure {
+                    code: codes::KEY_FAILED,
+                    text: format!("the key of flow {flow}: {error}"),
+                }),
             },
         }
     }
 
     /// Runs maps one after the other; each result of one is a subject of the next.
-    fn chain(&mut self, maps: &[MapPlan], subject: &Subject, place: &str) -> Result<Vec<Content>, Failure> {
+    fn chain(
+        &mut self,
+        maps: &[MapPlan],
+        subject: &Subject,
+        place: &str,
+    ) -> Result<Vec<Content>, Failure> {
         let mut current = vec![subject.content.clone()];
         for map in maps {
             let mut next = Vec::with_capacity(current.len());
             for content in current {
-                let input = Subject { content, metadata: subject.metadata.clone() };
-                let output = map.program.run(&input, self.runtime).map_err(|error| Failure {
-                    code: codes::MAP_FAILED,
-                    text: format!("{} for {place}: {error}", map.name),
-                })?;
+                let input = Subject {
+                    content,
+                    metadata: subject.metadata.clone(),
+                };
+                let output = map
+                    .program
+                    .run(&input, self.runtime)
+                    .map_err(|error| Failure {
+                        code: codes::MAP_FAILED,
+                        text: format!("{} for {place}: {error}", map.name),
+                    })?;
                 match output {
                     Output::Json(value) => next.push(Content::Json(value)),
                     Output::Many(values) => next.extend(values.into_iter().map(Content::Json)),
                     Output::Hl7(bytes) => {
-                        let message = wardline_hl7::Message::parse(bytes).map_err(|error| Failure {
-                            code: codes::MAP_FAILED,
-                            text: format!("{} for {place} wrote what is not HL7: {error}", map.name),
-                        })?;
+                        let message =
+                            wardline_hl7::Message::parse(bytes).map_err(|error| Failure {
+                                code: codes::MAP_FAILED,
+                                text: format!(
+                                    "{} for {place} wrote what is not HL7: {error}",
+                                    map.name
+                                ),
+                            })?;
                         next.push(Content::Hl7(Arc::new(message)));
                     }
                     Output::Filtered { .. } => {}
@@ -495,7 +634,10 @@ impl Router<'_> {
                 if next.len() > MAX_DERIVED {
                     return Err(Failure {
                         code: codes::TOO_DEEP,
-                        text: format!("{} for {place} returned more than {MAX_DERIVED} results", map.name),
+                        text: format!(
+                            "{} for {place} returned more than {MAX_DERIVED} results",
+                            map.name
+                        ),
                     });
                 }
             }
@@ -507,15 +649,24 @@ impl Router<'_> {
 
 /// Checks a result against its entity.
 fn valid(schema: Option<&Schema>, content: Content, place: &str) -> Result<Content, Failure> {
-    let (Some(schema), Content::Json(value)) = (schema, &content) else { return Ok(content) };
+    let (Some(schema), Content::Json(value)) = (schema, &content) else {
+        return Ok(content);
+    };
     let violations = schema.validate(value);
     if violations.is_empty() {
         return Ok(content);
     }
     let shown: Vec<String> = violations.iter().take(3).map(ToString::to_string).collect();
     let more = violations.len().saturating_sub(3);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Failure { code: codes::INVALID_ENTITY, text: format!("the result of {place}: {}{rest}", shown.join("; ")) })
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Failure {
+        code: codes::INVALID_ENTITY,
+        text: format!("the result of {place}: {}{rest}", shown.join("; ")),
+    })
 }
 
 /// The bytes of a result and their media type.
@@ -523,9 +674,10 @@ fn written(content: &Content, place: &str) -> Result<(Bytes, &'static str), Fail
     match content {
         Content::Json(value) => match to_json_bytes(value, MAX_BODY) {
             Ok(bytes) => Ok((Bytes::from(bytes), JSON)),
-            Err(error) => {
-                Err(Failure { code: codes::MAP_FAILED, text: format!("the result for {place} cannot be written: {error}") })
-            }
+            Err(error) => Err(Failure {
+                code: codes::MAP_FAILED,
+                text: format!("the result for {place} cannot be written: {error}"),
+            }),
         },
         Content::Hl7(message) => Ok((message.bytes().clone(), HL7)),
         Content::Text(bytes) => Ok((bytes.clone(), "text/plain")),
@@ -533,21 +685,32 @@ fn written(content: &Content, place: &str) -> Result<(Bytes, &'static str), Fail
 }
 
 /// The text of a field, for keys and duplicates; `None` where it is absent or empty.
-pub(crate) fn field_text(path: &FieldPath, subject: &Subject, headers: &[(String, String)]) -> Option<String> {
+pub(crate) fn field_text(
+    path: &FieldPath,
+    subject: &Subject,
+    headers: &[(String, String)],
+) -> Option<String> {
     match path {
         FieldPath::Hl7(path) => match &subject.content {
-            Content::Hl7(message) => message.value(path).map(std::borrow::Cow::into_owned).filter(|v| !v.is_empty()),
+            Content::Hl7(message) => message
+                .value(path)
+                .map(std::borrow::Cow::into_owned)
+                .filter(|v| !v.is_empty()),
             _ => None,
         },
-        FieldPath::Header(name) => {
-            headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).filter(|v| !v.is_empty())
-        }
+        FieldPath::Header(name) => headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+            .filter(|v| !v.is_empty()),
         FieldPath::Json(path) => json_text(subject, path),
     }
 }
 
 fn json_text(subject: &Subject, path: &str) -> Option<String> {
-    let Content::Json(value) = &subject.content else { return None };
+    let Content::Json(value) = &subject.content else {
+        return None;
+    };
     let mut at = value;
     for part in path.split('.') {
         at = at.as_object()?.get(part)?;
@@ -555,7 +718,9 @@ fn json_text(subject: &Subject, path: &str) -> Option<String> {
     if at.is_null() {
         return None;
     }
-    let text = at.to_str_lossy().map_or_else(|| at.to_string(), std::borrow::Cow::into_owned);
+    let text = at
+        .to_str_lossy()
+        .map_or_else(|| at.to_string(), std::borrow::Cow::into_owned);
     (!text.is_empty()).then_some(text)
 }
 
@@ -570,7 +735,9 @@ pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Content, Note> {
         HL7 => wardline_hl7::Message::parse(body.clone())
             .map(|message| Content::Hl7(Arc::new(message)))
             .map_err(|error| fail(format!("the message is not HL7 v2: {error}"))),
-        JSON => from_json_bytes(body).map(Content::Json).map_err(|error| fail(format!("the body is not JSON: {error}"))),
+        JSON => from_json_bytes(body)
+            .map(Content::Json)
+            .map_err(|error| fail(format!("the body is not JSON: {error}"))),
         _ => Ok(Content::Text(body.clone())),
     }
 }

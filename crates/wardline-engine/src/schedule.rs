@@ -6,9 +6,9 @@
 
 use crate::accept::Acceptor;
 use bytes::Bytes;
-use croner::Cron;
 use chrono::DateTime;
 use chrono_tz::Tz;
+use croner::Cron;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,10 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) async fn run(self, acceptor: Arc<Acceptor>, shutdown: CancellationToken) {
-        let (Ok(cron), Ok(zone)) =
-            (Cron::from_str(&self.schedule.cron.value), self.schedule.time_zone.value.parse::<Tz>())
-        else {
+        let (Ok(cron), Ok(zone)) = (
+            Cron::from_str(&self.schedule.cron.value),
+            self.schedule.time_zone.value.parse::<Tz>(),
+        ) else {
             // `check` refuses such an estate; a plan cannot hold one.
             tracing::error!(flow = %self.flow, "the schedule cannot be read; the flow does not run");
             return;
@@ -59,7 +60,10 @@ impl Job {
             if let Err(error) = self.fire(&acceptor).await {
                 tracing::error!(flow = %self.flow, %error, "the scheduled message was not accepted; next try at the next due time");
             }
-            let mark = Change::SetMeta { name: meta.clone(), value: last.to_string().into_bytes() };
+            let mark = Change::SetMeta {
+                name: meta.clone(),
+                value: last.to_string().into_bytes(),
+            };
             if let Err(error) = acceptor.store.commit(vec![mark]).await {
                 tracing::error!(flow = %self.flow, %error, "the time of the last run was not recorded; it may run again");
             }
@@ -68,9 +72,11 @@ impl Job {
 
     async fn fire(&self, acceptor: &Acceptor) -> Result<(), String> {
         let body = match &self.call {
-            None => serde_json::to_vec(&self.schedule.body.clone().unwrap_or(serde_json::json!({})))
-                .map(Bytes::from)
-                .map_err(|error| error.to_string())?,
+            None => {
+                serde_json::to_vec(&self.schedule.body.clone().unwrap_or(serde_json::json!({})))
+                    .map(Bytes::from)
+                    .map_err(|error| error.to_string())?
+            }
             Some((outbound, method, path)) => {
                 let key = format!("{}-{}", self.flow, acceptor.clock.now().unix_ms());
                 let request = Request {
@@ -82,11 +88,19 @@ impl Job {
                     path: path.as_deref(),
                     correlation: &key,
                 };
-                outbound.send(request).await.map_err(|failure| failure.to_string())?.body
+                outbound
+                    .send(request)
+                    .await
+                    .map_err(|failure| failure.to_string())?
+                    .body
             }
         };
         let source = crate::plan::schedule_source(&self.flow);
-        acceptor.take(&source, body).await.map(drop).map_err(|error| error.to_string())
+        acceptor
+            .take(&source, body)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -107,7 +121,13 @@ mod tests {
         let zone = Tz::America__Chicago;
         let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
         // 02:00 CST is 08:00 UTC; after the change to CDT it is 07:00 UTC.
-        assert_eq!(next(&cron, zone, at("2026-03-06T12:00:00Z")), Some(at("2026-03-07T08:00:00Z")));
-        assert_eq!(next(&cron, zone, at("2026-03-08T12:00:00Z")), Some(at("2026-03-09T07:00:00Z")));
+        assert_eq!(
+            next(&cron, zone, at("2026-03-06T12:00:00Z")),
+            Some(at("2026-03-07T08:00:00Z"))
+        );
+        assert_eq!(
+            next(&cron, zone, at("2026-03-08T12:00:00Z")),
+            Some(at("2026-03-09T07:00:00Z"))
+        );
     }
 }

@@ -41,16 +41,28 @@ pub fn run(plan: &Plan, filter: Option<&str>) -> Vec<Trial> {
         .tests
         .iter()
         .filter(|test| filter.is_none_or(|text| test.name.contains(text)))
-        .map(|test| Trial { name: test.name.clone(), at: test.at, failures: run_one(plan, test) })
+        .map(|test| Trial {
+            name: test.name.clone(),
+            at: test.at,
+            failures: run_one(plan, test),
+        })
         .collect()
 }
 
 fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
     let mut runtime = Runtime::default();
-    let now = test.now.as_ref().map_or("2026-01-01T00:00:00Z", |now| now.value.as_str());
+    let now = test
+        .now
+        .as_ref()
+        .map_or("2026-01-01T00:00:00Z", |now| now.value.as_str());
     if !runtime.stop_clock_at(now) {
         let at = test.now.as_ref().map_or(test.at, |now| now.at);
-        return vec![Failure { at, message: format!("`{now}` is not a time"), expected: None, actual: None }];
+        return vec![Failure {
+            at,
+            message: format!("`{now}` is not a time"),
+            expected: None,
+            actual: None,
+        }];
     }
     let derived = match &test.given {
         Given::Message { path, into, .. } => {
@@ -58,7 +70,12 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
                 Ok(body) => Bytes::from(message_bytes(body)),
                 Err(error) => {
                     let message = format!("cannot read {}: {error}", path.display());
-                    return vec![Failure { at: test.at, message, expected: None, actual: None }];
+                    return vec![Failure {
+                        at: test.at,
+                        message,
+                        expected: None,
+                        actual: None,
+                    }];
                 }
             };
             let source = plan.sources.get(into.value.as_str());
@@ -80,7 +97,11 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
                     ..Metadata::default()
                 })
             });
-            let arrival = Arrival { subject, key: None, lane: Lane::Normal };
+            let arrival = Arrival {
+                subject,
+                key: None,
+                lane: Lane::Normal,
+            };
             route::route(plan, Start::Source(&into.value), arrival, &mut runtime)
         }
         Given::Event { event, data } => {
@@ -93,7 +114,11 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
                     ..Metadata::default()
                 })
             });
-            let arrival = Arrival { subject, key: None, lane: Lane::Normal };
+            let arrival = Arrival {
+                subject,
+                key: None,
+                lane: Lane::Normal,
+            };
             route::route(plan, Start::Event(&event.value), arrival, &mut runtime)
         }
     };
@@ -103,7 +128,10 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
 /// Fixtures are kept one segment a line; HL7 ends segments with CR.
 fn message_bytes(body: Vec<u8>) -> Vec<u8> {
     if body.starts_with(b"MSH") && !body.contains(&b'\r') {
-        let text: Vec<u8> = body.into_iter().map(|b| if b == b'\n' { b'\r' } else { b }).collect();
+        let text: Vec<u8> = body
+            .into_iter()
+            .map(|b| if b == b'\n' { b'\r' } else { b })
+            .collect();
         return text;
     }
     body
@@ -120,7 +148,11 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
         let mut left = actual.clone();
         for want in expected {
             let fits = |(event, data): &(&str, Value)| {
-                *event == want.event.value && want.data.as_ref().is_none_or(|data_wanted| contains(data, data_wanted))
+                *event == want.event.value
+                    && want
+                        .data
+                        .as_ref()
+                        .is_none_or(|data_wanted| contains(data, data_wanted))
             };
             if let Some(position) = left.iter().position(fits) {
                 left.remove(position);
@@ -131,7 +163,11 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
                 at: want.at,
                 message: match near {
                     Some(_) => format!("event `{}` has other data", want.event.value),
-                    None => format!("no event `{}`; there were: {}", want.event.value, names(actual.iter().map(|(e, _)| *e))),
+                    None => format!(
+                        "no event `{}`; there were: {}",
+                        want.event.value,
+                        names(actual.iter().map(|(e, _)| *e))
+                    ),
                 },
                 expected: want.data.as_ref().map(pretty),
                 actual: near.map(|(_, data)| pretty(data)),
@@ -140,7 +176,10 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
         if failures.is_empty() && !left.is_empty() {
             failures.push(Failure {
                 at: test.at,
-                message: format!("events that nobody expected: {}", names(left.iter().map(|(e, _)| *e))),
+                message: format!(
+                    "events that nobody expected: {}",
+                    names(left.iter().map(|(e, _)| *e))
+                ),
                 expected: None,
                 actual: None,
             });
@@ -150,9 +189,15 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
         deliveries(plan, test, derived, expected, &mut failures);
     }
     for flow in &test.expect.filtered {
-        let filtered = derived.messages.iter().flat_map(|message| &message.routes).any(|(index, target, outcome)| {
-            *outcome == RouteOutcome::Filtered && target.is_none() && *plan.flows[*index].name == flow.value
-        });
+        let filtered = derived
+            .messages
+            .iter()
+            .flat_map(|message| &message.routes)
+            .any(|(index, target, outcome)| {
+                *outcome == RouteOutcome::Filtered
+                    && target.is_none()
+                    && *plan.flows[*index].name == flow.value
+            });
         if !filtered {
             failures.push(Failure {
                 at: flow.at,
@@ -169,12 +214,18 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
         .map(|note| format!("{}: {}", note.code, note.text))
         .collect();
     match &test.expect.error {
-        Some(want) if !errors.iter().any(|error| error.contains(&want.value)) => failures.push(Failure {
-            at: want.at,
-            message: format!("no error says `{}`", want.value),
-            expected: Some(want.value.clone()),
-            actual: Some(if errors.is_empty() { "no error".to_owned() } else { errors.join("\n") }),
-        }),
+        Some(want) if !errors.iter().any(|error| error.contains(&want.value)) => {
+            failures.push(Failure {
+                at: want.at,
+                message: format!("no error says `{}`", want.value),
+                expected: Some(want.value.clone()),
+                actual: Some(if errors.is_empty() {
+                    "no error".to_owned()
+                } else {
+                    errors.join("\n")
+                }),
+            })
+        }
         None if !errors.is_empty() => failures.push(Failure {
             at: test.at,
             message: "something failed that no `error:` expects".to_owned(),
@@ -186,7 +237,13 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
     failures
 }
 
-fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[ExpectedDelivery], failures: &mut Vec<Failure>) {
+fn deliveries(
+    plan: &Plan,
+    test: &TestCase,
+    derived: &Derived,
+    expected: &[ExpectedDelivery],
+    failures: &mut Vec<Failure>,
+) {
     struct Seen<'a> {
         to: &'a str,
         body: Bytes,
@@ -208,7 +265,11 @@ fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[Expec
                 PlainKey::Value(text, _) => text.to_string(),
                 PlainKey::Recorded(key) => key.shown.as_deref().unwrap_or_default().to_owned(),
             });
-            Some(Seen { to: &target.destination, body, key })
+            Some(Seen {
+                to: &target.destination,
+                body,
+                key,
+            })
         })
         .collect();
     let all = names(left.iter().map(|seen| seen.to));
@@ -216,9 +277,17 @@ fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[Expec
     for want in expected {
         let fits = |seen: &Seen<'_>| {
             seen.to == want.to.value
-                && want.body.as_ref().is_none_or(|body| body_fits(&seen.body, body))
-                && want.key.as_ref().is_none_or(|key| seen.key.as_ref() == Some(key))
-                && want.fields.iter().all(|(path, value)| field(&seen.body, &path.value).as_deref() == Some(value.as_str()))
+                && want
+                    .body
+                    .as_ref()
+                    .is_none_or(|body| body_fits(&seen.body, body))
+                && want
+                    .key
+                    .as_ref()
+                    .is_none_or(|key| seen.key.as_ref() == Some(key))
+                && want.fields.iter().all(|(path, value)| {
+                    field(&seen.body, &path.value).as_deref() == Some(value.as_str())
+                })
         };
         if let Some(position) = left.iter().position(fits) {
             left.remove(position);
@@ -229,7 +298,11 @@ fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[Expec
             at: want.at,
             message: match near {
                 Some(seen) if want.key.is_some() && seen.key != want.key => {
-                    format!("the delivery to `{}` has the key {:?}", want.to.value, seen.key.as_deref().unwrap_or("none"))
+                    format!(
+                        "the delivery to `{}` has the key {:?}",
+                        want.to.value,
+                        seen.key.as_deref().unwrap_or("none")
+                    )
                 }
                 Some(_) => format!("the delivery to `{}` has another body", want.to.value),
                 None => format!("no delivery to `{}`; there were: {all}", want.to.value),
@@ -241,7 +314,10 @@ fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[Expec
     if failures.len() == before && !left.is_empty() {
         failures.push(Failure {
             at: test.at,
-            message: format!("deliveries that nobody expected: {}", names(left.iter().map(|seen| seen.to))),
+            message: format!(
+                "deliveries that nobody expected: {}",
+                names(left.iter().map(|seen| seen.to))
+            ),
             expected: None,
             actual: None,
         });
@@ -250,11 +326,16 @@ fn deliveries(plan: &Plan, test: &TestCase, derived: &Derived, expected: &[Expec
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = names.collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 fn json(body: &Bytes) -> Value {
-    serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).replace('\r', "\n")))
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).replace('\r', "\n")))
 }
 
 fn pretty(value: &Value) -> String {
@@ -267,7 +348,9 @@ fn pretty(value: &Value) -> String {
 fn body_fits(body: &Bytes, want: &Value) -> bool {
     match want {
         Value::String(text) => {
-            let got = String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n");
+            let got = String::from_utf8_lossy(body)
+                .replace("\r\n", "\n")
+                .replace('\r', "\n");
             got.trim_end() == text.trim_end()
         }
         other => contains(&json(body), other),
@@ -283,9 +366,9 @@ fn field(body: &Bytes, path: &str) -> Option<String> {
 /// Whether `actual` has everything that `want` has; it may have more members.
 fn contains(actual: &Value, want: &Value) -> bool {
     match (actual, want) {
-        (Value::Object(actual), Value::Object(want)) => {
-            want.iter().all(|(name, value)| actual.get(name).is_some_and(|found| contains(found, value)))
-        }
+        (Value::Object(actual), Value::Object(want)) => want
+            .iter()
+            .all(|(name, value)| actual.get(name).is_some_and(|found| contains(found, value))),
         (Value::Array(actual), Value::Array(want)) => {
             actual.len() == want.len() && actual.iter().zip(want).all(|(a, w)| contains(a, w))
         }

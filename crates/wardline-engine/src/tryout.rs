@@ -4,7 +4,9 @@ use crate::plan;
 use crate::route;
 use bytes::Bytes;
 use wardline_estate::{Diagnostics, Estate, FileId};
-use wardline_mapping::{Content, Environment, Input, Metadata, Output, Program, Runtime, Subject, to_json_bytes};
+use wardline_mapping::{
+    Content, Environment, Input, Metadata, Output, Program, Runtime, Subject, to_json_bytes,
+};
 
 /// Bytes of a result that are shown.
 const SHOWN: usize = 16 << 20;
@@ -17,13 +19,21 @@ pub struct MapBench {
 impl MapBench {
     /// A bench with an estate's code tables and zone.
     pub fn new(estate: Option<&Estate>) -> Self {
-        Self { environment: estate.map(plan::environment).unwrap_or_default() }
+        Self {
+            environment: estate.map(plan::environment).unwrap_or_default(),
+        }
     }
 
     /// Compiles `source` for what `input` is (HL7, JSON, else text) and runs it. Returns each
     /// result as text: none where the map filtered it. `None` where something is wrong, which
     /// `diagnostics` then says.
-    pub fn run(&self, file: FileId, source: &str, input: &Bytes, diagnostics: &mut Diagnostics) -> Option<Vec<String>> {
+    pub fn run(
+        &self,
+        file: FileId,
+        source: &str,
+        input: &Bytes,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<String>> {
         let content = if input.starts_with(b"MSH") {
             route::read(route::HL7, input)
         } else {
@@ -32,7 +42,10 @@ impl MapBench {
         let content = match content {
             Ok(content) => content,
             Err(note) => {
-                diagnostics.push(wardline_estate::Diagnostic::error(crate::codes::UNREADABLE_BODY, note.text));
+                diagnostics.push(wardline_estate::Diagnostic::error(
+                    crate::codes::UNREADABLE_BODY,
+                    note.text,
+                ));
                 return None;
             }
         };
@@ -45,7 +58,10 @@ impl MapBench {
             Content::Json(_) => Input::Json,
             Content::Text(_) => Input::Text,
         };
-        let environment = Environment { input, ..self.environment.clone() };
+        let environment = Environment {
+            input,
+            ..self.environment.clone()
+        };
         let program = match Program::compile(source, &environment) {
             Ok(program) => program,
             Err(problems) => {
@@ -58,17 +74,24 @@ impl MapBench {
         for warning in program.warnings() {
             diagnostics.push(plan::diagnostic_in(file, warning.clone()));
         }
-        let subject =
-            Subject::new(content).with(Metadata { message_type: Some(kind.into()), ..Metadata::default() });
+        let subject = Subject::new(content).with(Metadata {
+            message_type: Some(kind.into()),
+            ..Metadata::default()
+        });
         match program.run(&subject, &mut Runtime::default()) {
             Ok(Output::Json(value)) => Some(vec![pretty(&value)]),
             Ok(Output::Many(values)) => Some(values.iter().map(pretty).collect()),
-            Ok(Output::Hl7(bytes)) => Some(vec![String::from_utf8_lossy(&bytes).replace('\r', "\n")]),
+            Ok(Output::Hl7(bytes)) => {
+                Some(vec![String::from_utf8_lossy(&bytes).replace('\r', "\n")])
+            }
             Ok(Output::Filtered { .. }) => Some(Vec::new()),
             Err(error) => {
-                let mut diagnostic = wardline_estate::Diagnostic::error(error.code(), error.to_string());
+                let mut diagnostic =
+                    wardline_estate::Diagnostic::error(error.code(), error.to_string());
                 if let Some((start, end)) = error.span() {
-                    diagnostic = diagnostic.at(plan::span_in(file, start, end)).label("stopped here");
+                    diagnostic = diagnostic
+                        .at(plan::span_in(file, start, end))
+                        .label("stopped here");
                 }
                 diagnostics.push(diagnostic);
                 None

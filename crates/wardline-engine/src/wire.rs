@@ -5,9 +5,12 @@ use crate::plan::Plan;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wardline_connect::{ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls};
+use wardline_connect::{
+    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls,
+};
 use wardline_estate::model::{
-    self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, HeaderValue, Limits, SecretRef, ServerTls,
+    self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, HeaderValue, Limits,
+    SecretRef, ServerTls,
 };
 use wardline_vault::{Secrets, VaultError};
 
@@ -21,7 +24,9 @@ pub enum WireError {
     #[error(transparent)]
     Secret(#[from] VaultError),
     /// A header of a connection is not one.
-    #[error("connection {connection}: header `{header}` is not a valid HTTP header: check its name and value")]
+    #[error(
+        "connection {connection}: header `{header}` is not a valid HTTP header: check its name and value"
+    )]
     Header {
         /// `system.connection`.
         connection: String,
@@ -53,7 +58,10 @@ impl Wiring<'_> {
                 cert: tls::Pem::File(self.estate.root.join(&declared.cert.path)),
                 key: tls::Pem::Text(self.secret(&declared.key)?),
             },
-            client_ca: declared.client_ca.as_ref().map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+            client_ca: declared
+                .client_ca
+                .as_ref()
+                .map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
         })
     }
 
@@ -66,23 +74,35 @@ impl Wiring<'_> {
             _ => None,
         };
         Ok(tls::ClientTls {
-            ca: declared.ca.as_ref().map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+            ca: declared
+                .ca
+                .as_ref()
+                .map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
             identity,
             server_name: declared.server_name.clone(),
         })
     }
 
     /// Binds every inbound connection. Returns where each source listens, in words.
-    pub(crate) async fn listen(&self, plan: &Plan) -> Result<(Vec<Listening>, BTreeMap<String, String>), WireError> {
+    pub(crate) async fn listen(
+        &self,
+        plan: &Plan,
+    ) -> Result<(Vec<Listening>, BTreeMap<String, String>), WireError> {
         let mut out = Vec::new();
         let mut places = BTreeMap::new();
         let mut routes: BTreeMap<&str, Vec<(http::Route, String)>> = BTreeMap::new();
         for (_, connection) in plan.estate.connections() {
             match &connection.kind {
                 ConnectionKind::MllpListen(declared) => {
-                    let mut config =
-                        mllp::InboundConfig::new(connection.reference.as_str(), declared.bind.value.to_string());
-                    config.tls = declared.tls.as_ref().map(|tls| self.server_tls(tls)).transpose()?;
+                    let mut config = mllp::InboundConfig::new(
+                        connection.reference.as_str(),
+                        declared.bind.value.to_string(),
+                    );
+                    config.tls = declared
+                        .tls
+                        .as_ref()
+                        .map(|tls| self.server_tls(tls))
+                        .transpose()?;
                     config.ack_mode = match declared.ack.mode {
                         AckMode::Auto => mllp::AckMode::Auto,
                         AckMode::Original => mllp::AckMode::Original,
@@ -95,7 +115,10 @@ impl Wiring<'_> {
                     config.allow = declared.allow.iter().filter_map(network).collect();
                     let secured = if config.tls.is_some() { " (tls)" } else { "" };
                     let listener = mllp::Listener::bind(config).await?;
-                    places.insert(connection.reference.clone(), format!("mllp {}{secured}", listener.local_addr()));
+                    places.insert(
+                        connection.reference.clone(),
+                        format!("mllp {}{secured}", listener.local_addr()),
+                    );
                     out.push(Listening::Mllp(listener));
                 }
                 ConnectionKind::HttpIn(declared) => {
@@ -103,28 +126,54 @@ impl Wiring<'_> {
                     routes
                         .entry(declared.listener.value.as_str())
                         .or_default()
-                        .push((route, format!("{} {}", declared.method.as_str(), declared.path.value)));
+                        .push((
+                            route,
+                            format!("{} {}", declared.method.as_str(), declared.path.value),
+                        ));
                 }
-                ConnectionKind::MllpConnect(_) | ConnectionKind::HttpOut(_) | ConnectionKind::Null => {}
+                ConnectionKind::MllpConnect(_)
+                | ConnectionKind::HttpOut(_)
+                | ConnectionKind::Null => {}
             }
         }
         for (name, routes) in routes {
-            let Some(declared) = self.estate.listeners.get(name) else { continue };
+            let Some(declared) = self.estate.listeners.get(name) else {
+                continue;
+            };
             let (routes, words): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
-            let sources: Vec<Arc<str>> = routes.iter().map(|route| Arc::clone(&route.source)).collect();
-            let mut config = http::IngressConfig::new(name, declared.bind.value.to_string(), routes);
-            config.tls = declared.tls.as_ref().map(|tls| self.server_tls(tls)).transpose()?;
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            let sources: Vec<Arc<str>> = routes
+                .iter()
+                .map(|route| Arc::clone(&route.source))
+                .collect();
+            let mut config =
+                http::IngressConfig::new(name, declared.bind.value.to_string(), routes);
+            config.tls = declared
+                .tls
+                .as_ref()
+                .map(|tls| self.server_tls(tls))
+                .transpose()?;
+            let scheme = if config.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
             let ingress = http::Ingress::bind(config).await?;
             for (source, words) in sources.iter().zip(words) {
-                places.insert(source.to_string(), format!("{scheme} {} {words}", ingress.local_addr()));
+                places.insert(
+                    source.to_string(),
+                    format!("{scheme} {} {words}", ingress.local_addr()),
+                );
             }
             out.push(Listening::Http(ingress));
         }
         Ok((out, places))
     }
 
-    fn route(&self, connection: &Connection, declared: &model::HttpIn) -> Result<http::Route, WireError> {
+    fn route(
+        &self,
+        connection: &Connection,
+        declared: &model::HttpIn,
+    ) -> Result<http::Route, WireError> {
         let auth = match &declared.auth {
             Auth::None => http::InboundAuth::None,
             Auth::Basic(secret) => http::InboundAuth::Basic(self.secret(secret)?),
@@ -134,34 +183,55 @@ impl Wiring<'_> {
                 http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &[key])?)
             }
             Auth::Header { name, .. } => {
-                return Err(WireError::Header { connection: connection.reference.clone(), header: name.clone() });
+                return Err(WireError::Header {
+                    connection: connection.reference.clone(),
+                    header: name.clone(),
+                });
             }
         };
-        let mut route = http::Route::post(connection.reference.as_str(), declared.path.value.as_str(), auth);
+        let mut route = http::Route::post(
+            connection.reference.as_str(),
+            declared.path.value.as_str(),
+            auth,
+        );
         route.method = method(declared.method);
-        route.status = http::StatusCode::from_u16(declared.ack.status).unwrap_or(http::StatusCode::ACCEPTED);
+        route.status =
+            http::StatusCode::from_u16(declared.ack.status).unwrap_or(http::StatusCode::ACCEPTED);
         route.max_body = usize::try_from(declared.max_size).unwrap_or(usize::MAX);
         Ok(route)
     }
 
     /// Makes the sender of an outbound connection.
-    pub(crate) fn outbound(&self, connection: &Connection) -> Result<Option<Arc<dyn Outbound>>, WireError> {
+    pub(crate) fn outbound(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Outbound>>, WireError> {
         let mut all: Vec<Arc<dyn Outbound>> = Vec::new();
         match &connection.kind {
             ConnectionKind::Null => all.push(Arc::new(null::Outbound::new())),
             ConnectionKind::MllpConnect(declared) => {
                 for address in std::iter::once(&declared.address).chain(&connection.failover) {
-                    let mut config = mllp::OutboundConfig::new(connection.reference.as_str(), address.value.as_str());
+                    let mut config = mllp::OutboundConfig::new(
+                        connection.reference.as_str(),
+                        address.value.as_str(),
+                    );
                     config.ack_timeout = declared.ack_timeout;
                     config.connect_timeout = declared.connect_timeout;
                     config.sessions = sessions(connection.limits);
-                    config.tls = declared.tls.as_ref().map(|tls| self.client_tls(tls)).transpose()?;
+                    config.tls = declared
+                        .tls
+                        .as_ref()
+                        .map(|tls| self.client_tls(tls))
+                        .transpose()?;
                     all.push(Arc::new(mllp::Outbound::new(config)?));
                 }
             }
             ConnectionKind::HttpOut(declared) => {
                 for url in std::iter::once(&declared.url).chain(&connection.failover) {
-                    let mut config = http::OutboundConfig::new(connection.reference.as_str(), url.value.as_str());
+                    let mut config = http::OutboundConfig::new(
+                        connection.reference.as_str(),
+                        url.value.as_str(),
+                    );
                     config.timeout = declared.timeout;
                     config.connect_timeout = declared.connect_timeout;
                     config.auth = self.outbound_auth(connection, &declared.auth)?;
@@ -174,10 +244,18 @@ impl Wiring<'_> {
             }
             ConnectionKind::MllpListen(_) | ConnectionKind::HttpIn(_) => return Ok(None),
         }
-        Ok(if all.len() == 1 { all.pop() } else { Some(Arc::new(Failover(all))) })
+        Ok(if all.len() == 1 {
+            all.pop()
+        } else {
+            Some(Arc::new(Failover(all)))
+        })
     }
 
-    fn outbound_auth(&self, connection: &Connection, auth: &Auth) -> Result<http::OutboundAuth, WireError> {
+    fn outbound_auth(
+        &self,
+        connection: &Connection,
+        auth: &Auth,
+    ) -> Result<http::OutboundAuth, WireError> {
         Ok(match auth {
             Auth::None | Auth::Webhook(_) => http::OutboundAuth::None,
             Auth::Basic(secret) => http::OutboundAuth::Basic(self.secret(secret)?),
@@ -199,13 +277,18 @@ impl Wiring<'_> {
     ) -> Result<::http::HeaderMap, WireError> {
         let mut headers = ::http::HeaderMap::new();
         for (name, value) in declared {
-            let bad = || WireError::Header { connection: connection.reference.clone(), header: name.clone() };
+            let bad = || WireError::Header {
+                connection: connection.reference.clone(),
+                header: name.clone(),
+            };
             let parsed: ::http::HeaderName = name.parse().map_err(|_| bad())?;
             let value = match value {
-                HeaderValue::Plain(text) => ::http::HeaderValue::from_str(text).map_err(|_| bad())?,
+                HeaderValue::Plain(text) => {
+                    ::http::HeaderValue::from_str(text).map_err(|_| bad())?
+                }
                 HeaderValue::Secret(secret) => {
-                    let mut value =
-                        ::http::HeaderValue::from_bytes(self.secret(secret)?.expose()).map_err(|_| bad())?;
+                    let mut value = ::http::HeaderValue::from_bytes(self.secret(secret)?.expose())
+                        .map_err(|_| bad())?;
                     value.set_sensitive(true);
                     value
                 }
@@ -233,7 +316,9 @@ pub(crate) fn method(declared: model::Method) -> http::Method {
 }
 
 fn network(declared: &model::Network) -> Option<wardline_connect::Network> {
-    format!("{}/{}", declared.address, declared.prefix).parse().ok()
+    format!("{}/{}", declared.address, declared.prefix)
+        .parse()
+        .ok()
 }
 
 /// Several addresses of one system: the next is tried when the payload never left for the
@@ -251,11 +336,19 @@ impl Outbound for Failover {
             }
         }
         Err(last.unwrap_or_else(|| {
-            Failure::new(FailureKind::Unreachable, crate::codes::NOT_FOUND, "the connection has no address")
+            Failure::new(
+                FailureKind::Unreachable,
+                crate::codes::NOT_FOUND,
+                "the connection has no address",
+            )
         }))
     }
 
     fn describe(&self) -> String {
-        self.0.iter().map(|one| one.describe()).collect::<Vec<_>>().join(", else ")
+        self.0
+            .iter()
+            .map(|one| one.describe())
+            .collect::<Vec<_>>()
+            .join(", else ")
     }
 }

@@ -376,6 +376,8 @@ pub struct PruneReport {
     pub payloads: u64,
     /// Messages removed with their deliveries.
     pub messages: u64,
+    /// When the oldest payload, body or answer that is still kept was recorded.
+    pub oldest_content: Option<Timestamp>,
     /// There is more to do.
     pub more: bool,
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId};
 use wardline_mapping::{Metadata, Subject};
 use wardline_store::{
-    Acceptance, Cause, Change, DeliveryRow, MessageRef, MessageRow, NewDelivery, Note, Operation, Outcome,
+    Acceptance, Cause, Change, DeliveryRow, MessageRef, MessageRow, NewDelivery, Note, Operation,
+    Outcome,
 };
 use wardline_vault::{AuditEntry, Kind};
 
@@ -26,14 +27,21 @@ const RATE: u32 = 50;
 impl Desk {
     /// Repeats deliveries, or says what repeating would do. Open ones (retrying, held) are not
     /// repeated but tried now: repeating them would send twice. Repeats travel in the bulk lane.
-    pub async fn replay(&self, request: &ReplayRequest, actor: &str) -> Result<ReplayReport, DeskError> {
+    pub async fn replay(
+        &self,
+        request: &ReplayRequest,
+        actor: &str,
+    ) -> Result<ReplayReport, DeskError> {
         if !request.preview {
             demand_reason(&request.reason)?;
         }
         let rows = self.selected(&request.select).await?;
-        let (open, ended): (Vec<&DeliveryRow>, Vec<&DeliveryRow>) = rows.iter().partition(|row| row.state.is_open());
-        let to_release: Vec<&DeliveryRow> =
-            open.into_iter().filter(|row| row.state != DeliveryState::Pending).collect();
+        let (open, ended): (Vec<&DeliveryRow>, Vec<&DeliveryRow>) =
+            rows.iter().partition(|row| row.state.is_open());
+        let to_release: Vec<&DeliveryRow> = open
+            .into_iter()
+            .filter(|row| row.state != DeliveryState::Pending)
+            .collect();
         let mut report = ReplayReport {
             selected: rows.len() as u64,
             destinations: counts(&ended, &to_release, self),
@@ -41,7 +49,11 @@ impl Desk {
             preview: request.preview,
             ..ReplayReport::default()
         };
-        let rate = if request.rate == 0 { RATE } else { request.rate };
+        let rate = if request.rate == 0 {
+            RATE
+        } else {
+            request.rate
+        };
         report.seconds = (ended.len() as u64).div_ceil(u64::from(rate));
         if request.preview {
             return Ok(report);
@@ -51,8 +63,11 @@ impl Desk {
             .with("selected", report.selected)
             .with("released", report.released)
             .with("from_raw", request.from_raw);
-        let release = Operation::Release { deliveries: to_release.iter().map(|row| row.id).collect() };
-        self.commit_audited(&entry, vec![Change::Operate(release)]).await?;
+        let release = Operation::Release {
+            deliveries: to_release.iter().map(|row| row.id).collect(),
+        };
+        self.commit_audited(&entry, vec![Change::Operate(release)])
+            .await?;
         self.dispatcher.revisit(to_release.iter().copied());
         report.created = if request.from_raw {
             self.rerun(&ended, rate).await?
@@ -72,11 +87,11 @@ impl Desk {
         for batch in rows.chunks(BATCH) {
             let mut changes = Vec::with_capacity(batch.len());
             for row in batch {
-                let body = if row.own_body { store.delivery_body(row.id).await? } else { None };
                 if self.name(row.destination).starts_with("flow/") {
                     // It died before it had a destination: only its flow can say what to send.
                     continue;
                 }
+                let body = self.fresh_body(row).await?;
                 changes.push(Change::Accept(Box::new(Acceptance {
                     deliveries: vec![NewDelivery {
                         message: MessageRef::Existing(row.message),
@@ -86,7 +101,7 @@ impl Desk {
                         key: row.key.clone(),
                         state: DeliveryState::Pending,
                         note: None,
-                        body,
+                        body: Some(body),
                         size: row.size,
                         content_type: row.content_type,
                         replay_of: Some(row.id),
@@ -101,12 +116,28 @@ impl Desk {
             pace(batch.len(), rate).await;
         }
         // What died in its flow is run again from the message.
-        let failed: Vec<&DeliveryRow> =
-            rows.iter().filter(|row| self.name(row.destination).starts_with("flow/")).copied().collect();
+        let failed: Vec<&DeliveryRow> = rows
+            .iter()
+            .filter(|row| self.name(row.destination).starts_with("flow/"))
+            .copied()
+            .collect();
         if !failed.is_empty() {
             created += self.rerun(&failed, rate).await?;
         }
         Ok(created)
+    }
+
+    /// What a delivery sends, sealed with today's key: a repeat must outlive the key of the
+    /// original's day, and the original's message.
+    async fn fresh_body(&self, row: &DeliveryRow) -> Result<wardline_core::Sealed, DeskError> {
+        let Some(sealed) = self.acceptor.store.delivery_body(row.id).await? else {
+            return Err(DeskError::Gone(format!(
+                "delivery {} has no body any more",
+                row.id
+            )));
+        };
+        let plain = self.acceptor.vault.open_sealed(Kind::Message, &sealed)?;
+        Ok(self.acceptor.vault.seal(Kind::Message, &plain)?)
     }
 
     /// The flows of the selected deliveries run again on their messages, with today's maps.
@@ -127,19 +158,37 @@ impl Desk {
 
     async fn rerun_one(&self, message: MessageId, flow: &str) -> Result<u64, DeskError> {
         let acceptor = &self.acceptor;
-        let Some(index) = acceptor.plan.flows.iter().position(|plan| *plan.name == *flow) else {
-            return Err(DeskError::NotFound { what: "flow", id: flow.to_owned() });
+        let Some(index) = acceptor
+            .plan
+            .flows
+            .iter()
+            .position(|plan| *plan.name == *flow)
+        else {
+            return Err(DeskError::NotFound {
+                what: "flow",
+                id: flow.to_owned(),
+            });
         };
         let Some(row) = acceptor.store.message(message).await? else {
-            return Err(DeskError::NotFound { what: "message", id: message.to_string() });
+            return Err(DeskError::NotFound {
+                what: "message",
+                id: message.to_string(),
+            });
         };
         let Some(sealed) = acceptor.store.payload(message).await? else {
-            return Err(DeskError::Gone(format!("message {message} has no payload any more")));
+            return Err(DeskError::Gone(format!(
+                "message {message} has no payload any more"
+            )));
         };
         let body = acceptor.vault.open_sealed(Kind::Message, &sealed)?;
+        // With today's key: the copy must outlive the key of the original's day.
+        let sealed = acceptor.vault.seal(Kind::Message, &body)?;
         let acceptance = self.routed_again(&row, Start::Flow(index), &body, sealed)?;
         let count = acceptance.deliveries.len() as u64;
-        acceptor.store.commit(vec![Change::Accept(Box::new(acceptance))]).await?;
+        acceptor
+            .store
+            .commit(vec![Change::Accept(Box::new(acceptance))])
+            .await?;
         Ok(count)
     }
 
@@ -164,9 +213,13 @@ impl Desk {
                 ..Metadata::default()
             })
         });
-        let arrival =
-            Arrival { subject, key: row.key.clone().map(PlainKey::Recorded), lane: Lane::Bulk };
-        let mut derived = with_runtime(|runtime| route::route(&acceptor.plan, start, arrival, runtime));
+        let arrival = Arrival {
+            subject,
+            key: row.key.clone().map(PlainKey::Recorded),
+            lane: Lane::Bulk,
+        };
+        let mut derived =
+            with_runtime(|runtime| route::route(&acceptor.plan, start, arrival, runtime));
         for delivery in &mut derived.deliveries {
             delivery.lane = Lane::Bulk;
         }
@@ -183,26 +236,56 @@ impl Desk {
     }
 
     /// Tries held or retrying deliveries now, counting attempts from zero.
-    pub async fn release(&self, select: &Selection, reason: &str, actor: &str) -> Result<u64, DeskError> {
-        self.operate(select, reason, actor, "delivery.release", |row| {
-            matches!(row.state, DeliveryState::Held | DeliveryState::Retrying)
-        }, |deliveries, _| Operation::Release { deliveries })
+    pub async fn release(
+        &self,
+        select: &Selection,
+        reason: &str,
+        actor: &str,
+    ) -> Result<u64, DeskError> {
+        self.operate(
+            select,
+            reason,
+            actor,
+            "delivery.release",
+            |row| matches!(row.state, DeliveryState::Held | DeliveryState::Retrying),
+            |deliveries, _| Operation::Release { deliveries },
+        )
         .await
     }
 
     /// Withdraws open deliveries.
-    pub async fn cancel(&self, select: &Selection, reason: &str, actor: &str) -> Result<u64, DeskError> {
-        self.operate(select, reason, actor, "delivery.cancel", |row| row.state.is_open(), |deliveries, note| {
-            Operation::Cancel { deliveries, note }
-        })
+    pub async fn cancel(
+        &self,
+        select: &Selection,
+        reason: &str,
+        actor: &str,
+    ) -> Result<u64, DeskError> {
+        self.operate(
+            select,
+            reason,
+            actor,
+            "delivery.cancel",
+            |row| row.state.is_open(),
+            |deliveries, note| Operation::Cancel { deliveries, note },
+        )
         .await
     }
 
     /// Gives up open deliveries so that their followers pass.
-    pub async fn park(&self, select: &Selection, reason: &str, actor: &str) -> Result<u64, DeskError> {
-        self.operate(select, reason, actor, "delivery.park", |row| row.state.is_open(), |deliveries, note| {
-            Operation::Park { deliveries, note }
-        })
+    pub async fn park(
+        &self,
+        select: &Selection,
+        reason: &str,
+        actor: &str,
+    ) -> Result<u64, DeskError> {
+        self.operate(
+            select,
+            reason,
+            actor,
+            "delivery.park",
+            |row| row.state.is_open(),
+            |deliveries, note| Operation::Park { deliveries, note },
+        )
         .await
     }
 
@@ -222,8 +305,13 @@ impl Desk {
             return Ok(0);
         }
         let word = act.trim_start_matches("delivery.");
-        let note = note_of(codes::INVALID_REQUEST, format!("{word} by {actor}: {reason}"));
-        let entry = AuditEntry::new(actor, act, describe(select)).because(reason).with("deliveries", rows.len());
+        let note = note_of(
+            codes::INVALID_REQUEST,
+            format!("{word} by {actor}: {reason}"),
+        );
+        let entry = AuditEntry::new(actor, act, describe(select))
+            .because(reason)
+            .with("deliveries", rows.len());
         let change = Change::Operate(operation(rows.iter().map(|row| row.id).collect(), note));
         let outcomes = self.commit_audited(&entry, vec![change]).await?;
         self.dispatcher.revisit(&rows);
@@ -235,15 +323,25 @@ impl Desk {
 
     /// Sends an edited copy of a delivery. An open original is cancelled in the same step, so
     /// that exactly one of the two is sent; an ended one stays as it is.
-    pub async fn resubmit(&self, id: DeliveryId, edited: &str, reason: &str, actor: &str) -> Result<DeliveryId, DeskError> {
+    pub async fn resubmit(
+        &self,
+        id: DeliveryId,
+        edited: &str,
+        reason: &str,
+        actor: &str,
+    ) -> Result<DeliveryId, DeskError> {
         demand_reason(reason)?;
         let store = &self.acceptor.store;
         let Some(row) = store.delivery(id).await? else {
-            return Err(DeskError::NotFound { what: "delivery", id: id.to_string() });
+            return Err(DeskError::NotFound {
+                what: "delivery",
+                id: id.to_string(),
+            });
         };
         if self.name(row.destination).starts_with("flow/") {
             return Err(DeskError::Invalid(
-                "it failed before it had a destination: mend the map, then `wardline replay` it".to_owned(),
+                "it failed before it had a destination: mend the map, then `wardline replay` it"
+                    .to_owned(),
             ));
         }
         let content_type = self.name(row.content_type);
@@ -252,13 +350,20 @@ impl Desk {
             route::HL7 => Bytes::from(edited.replace("\r\n", "\r").replace('\n', "\r")),
             _ => Bytes::copy_from_slice(edited.as_bytes()),
         };
-        route::read(&content_type, &body).map_err(|note| DeskError::Invalid(format!("{}: {}", note.code, note.text)))?;
+        route::read(&content_type, &body)
+            .map_err(|note| DeskError::Invalid(format!("{}: {}", note.code, note.text)))?;
         let sealed = self.acceptor.vault.seal(Kind::Message, &body)?;
         let entry = AuditEntry::new(actor, "delivery.resubmit", id.to_string()).because(reason);
         let mut changes = Vec::new();
         if row.state.is_open() {
-            let note = note_of(codes::INVALID_REQUEST, format!("replaced by an edited copy by {actor}: {reason}"));
-            changes.push(Change::Operate(Operation::Cancel { deliveries: vec![id], note }));
+            let note = note_of(
+                codes::INVALID_REQUEST,
+                format!("replaced by an edited copy by {actor}: {reason}"),
+            );
+            changes.push(Change::Operate(Operation::Cancel {
+                deliveries: vec![id],
+                note,
+            }));
         }
         changes.push(Change::Accept(Box::new(Acceptance {
             deliveries: vec![NewDelivery {
@@ -280,12 +385,14 @@ impl Desk {
         self.dispatcher.revisit([&row]);
         match outcomes.last() {
             Some(Outcome::Accepted(accepted)) => Ok(DeliveryId(accepted.first)),
-            _ => Err(DeskError::Invalid("the journal gave no id for the copy".to_owned())),
+            _ => Err(DeskError::Invalid(
+                "the journal gave no id for the copy".to_owned(),
+            )),
         }
     }
 
     /// The deliveries that a selection names, oldest first.
-     pub(super) async fn selected(&self, select: &Selection) -> Result<Vec<DeliveryRow>, DeskError> {
+    pub(super) async fn selected(&self, select: &Selection) -> Result<Vec<DeliveryRow>, DeskError> {
         let named = !select.deliveries.is_empty() || !select.messages.is_empty();
         let filtered = select.destination.is_some()
             || select.flow.is_some()
@@ -303,15 +410,23 @@ impl Desk {
         let mut rows: BTreeMap<Id, DeliveryRow> = BTreeMap::new();
         for id in &select.deliveries {
             let row = store.delivery(*id).await?;
-            let row = row.ok_or_else(|| DeskError::NotFound { what: "delivery", id: id.to_string() })?;
+            let row = row.ok_or_else(|| DeskError::NotFound {
+                what: "delivery",
+                id: id.to_string(),
+            })?;
             rows.insert(row.id.0, row);
         }
         for id in &select.messages {
             let trace = store.trace(id.0, MOST).await?;
-            let trace = trace.ok_or_else(|| DeskError::NotFound { what: "message", id: id.to_string() })?;
+            let trace = trace.ok_or_else(|| DeskError::NotFound {
+                what: "message",
+                id: id.to_string(),
+            })?;
             rows.extend(trace.deliveries.into_iter().map(|row| (row.id.0, row)));
         }
-        let Some(mut filter) = self.filter_of(select)? else { return Ok(Vec::new()) };
+        let Some(mut filter) = self.filter_of(select)? else {
+            return Ok(Vec::new());
+        };
         if named {
             rows.retain(|_, row| {
                 filter.destination.is_none_or(|d| d == row.destination)
@@ -340,20 +455,28 @@ impl Desk {
 
 fn demand_reason(reason: &str) -> Result<(), DeskError> {
     if reason.trim().is_empty() {
-        return Err(DeskError::Invalid("a reason is needed: it goes into the audit log".to_owned()));
+        return Err(DeskError::Invalid(
+            "a reason is needed: it goes into the audit log".to_owned(),
+        ));
     }
     Ok(())
 }
 
 async fn pace(done: usize, rate: u32) {
-    tokio::time::sleep(Duration::from_secs_f64(done as f64 / f64::from(rate.max(1)))).await;
+    tokio::time::sleep(Duration::from_secs_f64(
+        done as f64 / f64::from(rate.max(1)),
+    ))
+    .await;
 }
 
 fn counts(ended: &[&DeliveryRow], released: &[&DeliveryRow], desk: &Desk) -> Vec<ReplayCount> {
     let mut by_name: BTreeMap<String, ReplayCount> = BTreeMap::new();
     for row in ended.iter().chain(released) {
         let name = desk.name(row.destination);
-        let count = by_name.entry(name.clone()).or_insert_with(|| ReplayCount { destination: name, ..ReplayCount::default() });
+        let count = by_name.entry(name.clone()).or_insert_with(|| ReplayCount {
+            destination: name,
+            ..ReplayCount::default()
+        });
         count.count += 1;
         count.delivered_before += u64::from(row.state == DeliveryState::Delivered);
     }
@@ -376,7 +499,14 @@ fn describe(select: &Selection) -> String {
     parts.extend(select.destination.iter().map(|name| format!("to {name}")));
     parts.extend(select.flow.iter().map(|name| format!("of flow {name}")));
     if !select.states.is_empty() {
-        parts.push(select.states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(" or "));
+        parts.push(
+            select
+                .states
+                .iter()
+                .map(|state| state.as_str())
+                .collect::<Vec<_>>()
+                .join(" or "),
+        );
     }
     parts.extend(select.fingerprint.iter().cloned());
     if select.key.is_some() {

@@ -14,11 +14,21 @@ const CHECKPOINT: &str = "audit/checkpoint";
 const READ: usize = 1_000;
 
 fn of_store(record: AuditRecord) -> wardline_vault::AuditRecord {
-    wardline_vault::AuditRecord { sequence: record.sequence, at: record.at, body: record.body, hash: record.hash }
+    wardline_vault::AuditRecord {
+        sequence: record.sequence,
+        at: record.at,
+        body: record.body,
+        hash: record.hash,
+    }
 }
 
 fn of_vault(record: &wardline_vault::AuditRecord) -> AuditRecord {
-    AuditRecord { sequence: record.sequence, at: record.at, body: record.body.clone(), hash: record.hash }
+    AuditRecord {
+        sequence: record.sequence,
+        at: record.at,
+        body: record.body.clone(),
+        hash: record.hash,
+    }
 }
 
 /// Continues the log where the journal ends it.
@@ -27,7 +37,10 @@ pub(super) async fn restore(acceptor: &Acceptor) -> Result<AuditLog, crate::Star
     let from = checkpoint.as_ref().map_or(0, Checkpoint::resume_from);
     let mut records = Vec::new();
     loop {
-        let page = acceptor.store.audit(from + records.len() as u64, READ).await?;
+        let page = acceptor
+            .store
+            .audit(from + records.len() as u64, READ)
+            .await?;
         let more = page.len() == READ;
         records.extend(page.into_iter().map(of_store));
         if !more {
@@ -35,39 +48,69 @@ pub(super) async fn restore(acceptor: &Acceptor) -> Result<AuditLog, crate::Star
         }
     }
     let signer = acceptor.vault.audit_signer();
-    Ok(AuditLog::restore(signer, Arc::clone(&acceptor.clock), checkpoint.as_ref(), records)?)
+    Ok(AuditLog::restore(
+        signer,
+        Arc::clone(&acceptor.clock),
+        checkpoint.as_ref(),
+        records,
+    )?)
 }
 
 async fn last_checkpoint(store: &dyn Store) -> Result<Option<Checkpoint>, StoreError> {
-    let Some(bytes) = store.meta(CHECKPOINT).await? else { return Ok(None) };
-    std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(StoreError::Database {
-        doing: "reading the audit checkpoint",
-        reason: "it is not one: it was edited, or is of a newer version".to_owned(),
-    })
+    let Some(bytes) = store.meta(CHECKPOINT).await? else {
+        return Ok(None);
+    };
+    std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Some)
+        .ok_or(StoreError::Database {
+            doing: "reading the audit checkpoint",
+            reason: "it is not one: it was edited, or is of a newer version".to_owned(),
+        })
 }
 
 impl Desk {
     /// Commits changes together with the audit entry that explains them.
-    pub(super) async fn commit_audited(&self, entry: &AuditEntry, changes: Vec<Change>) -> Result<Vec<Outcome>, DeskError> {
+    pub(super) async fn commit_audited(
+        &self,
+        entry: &AuditEntry,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Outcome>, DeskError> {
         let mut log = self.audit.lock().await;
         let proposal = log.propose(entry);
         let mut all = vec![Change::Audit(of_vault(proposal.record()))];
         all.extend(changes);
         let mut outcomes = self.acceptor.store.commit(all).await?;
-        log.accept(proposal).map_err(|broken| DeskError::Invalid(format!("the audit log moved on meanwhile: {broken}")))?;
+        log.accept(proposal).map_err(|broken| {
+            DeskError::Invalid(format!("the audit log moved on meanwhile: {broken}"))
+        })?;
         outcomes.remove(0);
         Ok(outcomes)
     }
 
     /// Lines of the audit log, newest first, ending before `before`.
-    pub async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {
+    pub async fn audit(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditView>, DeskError> {
         let end = match before {
             Some(before) => before,
-            None => self.acceptor.store.audit_head().await?.map_or(0, |head| head.sequence + 1),
+            None => self
+                .acceptor
+                .store
+                .audit_head()
+                .await?
+                .map_or(0, |head| head.sequence + 1),
         };
         let limit = limit.clamp(1, READ);
         let from = end.saturating_sub(limit as u64);
-        let records = self.acceptor.store.audit(from, (end - from) as usize).await?;
+        let records = self
+            .acceptor
+            .store
+            .audit(from, (end - from) as usize)
+            .await?;
         let mut lines: Vec<AuditView> = records.iter().map(line).collect();
         lines.reverse();
         Ok(lines)
@@ -104,7 +147,10 @@ impl Desk {
             return;
         }
         let value = log.checkpoint().to_string().into_bytes();
-        let change = Change::SetMeta { name: CHECKPOINT.to_owned(), value };
+        let change = Change::SetMeta {
+            name: CHECKPOINT.to_owned(),
+            value,
+        };
         if let Err(error) = self.acceptor.store.commit(vec![change]).await {
             tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete");
         }

@@ -4,15 +4,17 @@ use super::words::attempt_view;
 use super::{Desk, DeskError};
 use crate::fingerprint;
 use crate::view::{
-    DeliveryView, DestinationView, ErrorGroupView, FlowView, Hl7SegmentView, MessageQuery, MessageView, Overview,
-    PageView, Part, PayloadView, Selection, SourceView, StoreView, TraceItem, TraceNode, TraceView,
+    DeliveryView, DestinationView, ErrorGroupView, FlowView, Hl7SegmentView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, Selection, SourceView, StoreView,
+    TraceItem, TraceNode, TraceView,
 };
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use wardline_core::{DeliveryId, DeliveryState, Id, MessageId, Sensitivity, Sym, Timestamp};
 use wardline_store::{
-    CounterKind, DeliveryFilter, DeliveryRow, MessageFilter, MessageOutcome, MessageRow, Series, TimeRange, Trace,
+    CounterKind, DeliveryFilter, DeliveryRow, MessageFilter, MessageOutcome, MessageRow, Series,
+    TimeRange, Trace,
 };
 use wardline_vault::mask::{self, SensitivePaths};
 use wardline_vault::{AuditEntry, Kind};
@@ -43,14 +45,23 @@ impl Desk {
         let totals = store.totals().await?;
         let gauges = store.gauges().await?;
         let count = |kind: CounterKind, name: Sym| -> u64 {
-            totals.iter().filter(|c| c.kind == kind && c.name == name).map(|c| c.count).sum()
+            totals
+                .iter()
+                .filter(|c| c.kind == kind && c.name == name)
+                .map(|c| c.count)
+                .sum()
         };
         let flow_count = |kind: CounterKind, flow: Sym| -> u64 {
-            totals.iter().filter(|c| c.kind == kind && c.flow == Some(flow)).map(|c| c.count).sum()
+            totals
+                .iter()
+                .filter(|c| c.kind == kind && c.flow == Some(flow))
+                .map(|c| c.count)
+                .sum()
         };
         let mut states: HashMap<(Sym, DeliveryState), u64> = HashMap::new();
         for gauge in &gauges {
-            *states.entry((gauge.destination, gauge.state)).or_default() += u64::try_from(gauge.count).unwrap_or(0);
+            *states.entry((gauge.destination, gauge.state)).or_default() +=
+                u64::try_from(gauge.count).unwrap_or(0);
         }
         let stopped = store.stopped_keys(None, Id::ZERO, 10_000).await?;
         let groups = store.error_groups(GROUP_LIMIT).await?;
@@ -61,7 +72,10 @@ impl Desk {
                 names.insert(name.to_string(), sym);
             }
         }
-        let owed_elsewhere = totals.iter().filter(|c| c.kind == CounterKind::Owed).map(|c| c.name);
+        let owed_elsewhere = totals
+            .iter()
+            .filter(|c| c.kind == CounterKind::Owed)
+            .map(|c| c.name);
         for sym in owed_elsewhere {
             names.entry(self.name(sym)).or_insert(sym);
         }
@@ -72,24 +86,53 @@ impl Desk {
             let channel = self.dispatcher.channel(sym);
             let live = self.dispatcher.destination(sym);
             let outage = channel.and_then(|channel| channel.outage());
-            let stopped_here: Vec<_> = stopped.iter().filter(|lane| lane.destination == sym).collect();
+            let stopped_here: Vec<_> = stopped
+                .iter()
+                .filter(|lane| lane.destination == sym)
+                .collect();
             let waiting = of(DeliveryState::Pending);
             let (retrying, held) = (of(DeliveryState::Retrying), of(DeliveryState::Held));
             let since = stopped_here.iter().map(|lane| lane.since).min();
             let dead = count(CounterKind::Dead, sym);
             let (state, reason, since) = match outage {
-                Some(outage) => ("down", format!("down: {}; {waiting} wait, one probe at a time", outage.reason), Some(outage.since)),
+                Some(outage) => (
+                    "down",
+                    format!(
+                        "down: {}; {waiting} wait, one probe at a time",
+                        outage.reason
+                    ),
+                    Some(outage.since),
+                ),
                 None if held > 0 => {
-                    let keys = stopped_here.iter().filter(|lane| lane.state == DeliveryState::Held).count();
-                    ("blocked", format!("{} held for a person; other keys flow", plural(keys as u64, "key")), since)
+                    let keys = stopped_here
+                        .iter()
+                        .filter(|lane| lane.state == DeliveryState::Held)
+                        .count();
+                    (
+                        "blocked",
+                        format!(
+                            "{} held for a person; other keys flow",
+                            plural(keys as u64, "key")
+                        ),
+                        since,
+                    )
                 }
-                None if retrying > 0 => {
-                    ("blocked", format!("{} retrying; other keys flow", plural(stopped_here.len() as u64, "key")), since)
+                None if retrying > 0 => (
+                    "blocked",
+                    format!(
+                        "{} retrying; other keys flow",
+                        plural(stopped_here.len() as u64, "key")
+                    ),
+                    since,
+                ),
+                None if waiting > 0 && live.is_none() && name.starts_with("flow/") => {
+                    ("flowing", String::new(), None)
                 }
-                None if waiting > 0 && live.is_none() && name.starts_with("flow/") => ("flowing", String::new(), None),
-                None if waiting > 0 && live.is_none() => {
-                    ("paused", "nothing sends there now: it is not in the running estate".to_owned(), None)
-                }
+                None if waiting > 0 && live.is_none() => (
+                    "paused",
+                    "nothing sends there now: it is not in the running estate".to_owned(),
+                    None,
+                ),
                 None => ("flowing", String::new(), None),
             };
             if waiting + retrying > 0
@@ -111,15 +154,20 @@ impl Desk {
                 in_flight: live.map_or(0, |live| live.in_flight.load(Ordering::Relaxed)),
                 p50_us: live.and_then(|live| live.latency.quantile(0.5)),
                 p99_us: live.and_then(|live| live.latency.quantile(0.99)),
-                last_error: live.and_then(|live| live.last_error.lock().clone()).or_else(|| {
-                    groups
-                        .iter()
-                        .filter(|group| group.destination == sym)
-                        .max_by_key(|group| group.last)
-                        .map(|group| format!("{}: {}", group.note.code, group.note.text))
-                }),
+                last_error: live
+                    .and_then(|live| live.last_error.lock().clone())
+                    .or_else(|| {
+                        groups
+                            .iter()
+                            .filter(|group| group.destination == sym)
+                            .max_by_key(|group| group.last)
+                            .map(|group| format!("{}: {}", group.note.code, group.note.text))
+                    }),
                 stopped_keys: stopped_here.len() as u64,
-                runbook: plan.destinations.get(name.as_str()).and_then(|d| d.runbook.clone()),
+                runbook: plan
+                    .destinations
+                    .get(name.as_str())
+                    .and_then(|d| d.runbook.clone()),
                 name,
             });
         }
@@ -162,19 +210,30 @@ impl Desk {
                     filtered: of(CounterKind::Filtered),
                     unrouted: of(CounterKind::Unrouted),
                     listening: places.get(&**name).cloned(),
-                    ack_p99_us: self.acceptor.latency.get(&**name).and_then(|latency| latency.quantile(0.99)),
+                    ack_p99_us: self
+                        .acceptor
+                        .latency
+                        .get(&**name)
+                        .and_then(|latency| latency.quantile(0.99)),
                 }
             })
             .collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
 
-        let hour = TimeRange { from: Some(Timestamp(now.0 - 3_600_000_000)), to: None };
+        let hour = TimeRange {
+            from: Some(Timestamp(now.0 - 3_600_000_000)),
+            to: None,
+        };
         let accepted = store.series(CounterKind::Accepted, None, hour).await?;
         let delivered = store.series(CounterKind::Delivered, None, hour).await?;
         let status = store.status();
         let (headline, well) = headline(&destinations, status.trouble.as_deref());
         Ok(Overview {
-            estate: plan.estate.title.clone().unwrap_or_else(|| plan.estate.name.clone()),
+            estate: plan
+                .estate
+                .title
+                .clone()
+                .unwrap_or_else(|| plan.estate.name.clone()),
             headline,
             well,
             at: now,
@@ -199,7 +258,11 @@ impl Desk {
     async fn oldest_open(&self, destination: Sym) -> Result<Option<Timestamp>, DeskError> {
         let mut oldest: Option<Timestamp> = None;
         for lane in wardline_core::Lane::ALL {
-            let first = self.acceptor.store.window(destination, lane, Id::ZERO, 1).await?;
+            let first = self
+                .acceptor
+                .store
+                .window(destination, lane, Id::ZERO, 1)
+                .await?;
             if let Some(row) = first.first().filter(|row| row.state != DeliveryState::Held) {
                 oldest = Some(oldest.map_or(row.accepted, |o| o.min(row.accepted)));
             }
@@ -211,7 +274,10 @@ impl Desk {
     pub async fn messages(&self, query: &MessageQuery) -> Result<PageView<MessageView>, DeskError> {
         let mut filter = MessageFilter {
             term: query.key.as_deref().map(|key| self.blind(key)),
-            range: TimeRange { from: query.from, to: query.to },
+            range: TimeRange {
+                from: query.from,
+                to: query.to,
+            },
             before: query.before,
             limit: query.limit,
             roots_only: !query.events,
@@ -227,7 +293,13 @@ impl Desk {
             if let Some(text) = text {
                 match self.acceptor.store.lookup(text) {
                     Some(sym) => *slot = Some(sym),
-                    None => return Ok(PageView { rows: Vec::new(), scanned: 0, next: None }),
+                    None => {
+                        return Ok(PageView {
+                            rows: Vec::new(),
+                            scanned: 0,
+                            next: None,
+                        });
+                    }
                 }
             }
         }
@@ -261,32 +333,51 @@ impl Desk {
             let next = (rows.len() > limit).then(|| rows[limit - 1].id.0);
             rows.truncate(limit);
             let rows = rows.iter().map(|row| self.delivery_view(row)).collect();
-            return Ok(PageView { rows, scanned, next });
+            return Ok(PageView {
+                rows,
+                scanned,
+                next,
+            });
         }
         let Some(mut filter) = self.filter_of(select)? else {
-            return Ok(PageView { rows: Vec::new(), scanned: 0, next: None });
+            return Ok(PageView {
+                rows: Vec::new(),
+                scanned: 0,
+                next: None,
+            });
         };
         filter.before = before;
         filter.limit = limit.min(1_000);
         let page = self.acceptor.store.deliveries(&filter).await?;
         Ok(PageView {
-            rows: page.rows.iter().map(|row| self.delivery_view(row)).collect(),
+            rows: page
+                .rows
+                .iter()
+                .map(|row| self.delivery_view(row))
+                .collect(),
             scanned: page.scanned,
             next: page.next,
         })
     }
 
     /// The filter of a selection; `None` when it names what never was.
-    pub(super) fn filter_of(&self, select: &Selection) -> Result<Option<DeliveryFilter>, DeskError> {
+    pub(super) fn filter_of(
+        &self,
+        select: &Selection,
+    ) -> Result<Option<DeliveryFilter>, DeskError> {
         let sym = |name: &Option<String>| match name {
             None => Ok(None),
             Some(name) => self.acceptor.store.lookup(name).map(Some).ok_or(()),
         };
-        let (Ok(destination), Ok(flow)) = (sym(&select.destination), sym(&select.flow)) else { return Ok(None) };
+        let (Ok(destination), Ok(flow)) = (sym(&select.destination), sym(&select.flow)) else {
+            return Ok(None);
+        };
         let fingerprint = match &select.fingerprint {
             None => None,
             Some(text) => Some(fingerprint::parse(text).ok_or_else(|| {
-                DeskError::Invalid(format!("`{text}` is not a fingerprint: `wardline dead` prints them, as v1:…"))
+                DeskError::Invalid(format!(
+                    "`{text}` is not a fingerprint: `wardline dead` prints them, as v1:…"
+                ))
             })?),
         };
         Ok(Some(DeliveryFilter {
@@ -296,7 +387,10 @@ impl Desk {
             key: select.key.as_deref().map(|key| self.blind(key)),
             fingerprint,
             error: None,
-            range: TimeRange { from: select.from, to: select.to },
+            range: TimeRange {
+                from: select.from,
+                to: select.to,
+            },
             before: None,
             limit: 0,
         }))
@@ -310,13 +404,18 @@ impl Desk {
         {
             return Ok(Found::Trace(id));
         }
-        let query = MessageQuery { key: Some(text.to_owned()), ..MessageQuery::default() };
+        let query = MessageQuery {
+            key: Some(text.to_owned()),
+            ..MessageQuery::default()
+        };
         Ok(Found::Messages(self.messages(&query).await?))
     }
 
     /// The tree around a message or delivery.
     pub async fn trace(&self, id: Id) -> Result<Option<TraceView>, DeskError> {
-        let Some(trace) = self.acceptor.store.trace(id, TRACE_LIMIT).await? else { return Ok(None) };
+        let Some(trace) = self.acceptor.store.trace(id, TRACE_LIMIT).await? else {
+            return Ok(None);
+        };
         Ok(self.tree(&trace))
     }
 
@@ -336,7 +435,10 @@ impl Desk {
                 Some(original) if trace.deliveries.iter().any(|d| d.id == original) => {
                     replays.entry(original).or_default().push(delivery);
                 }
-                _ => deliveries.entry(delivery.message).or_default().push(delivery),
+                _ => deliveries
+                    .entry(delivery.message)
+                    .or_default()
+                    .push(delivery),
             }
         }
         enum Step<'a> {
@@ -365,7 +467,9 @@ impl Desk {
                     }
                 }
                 Step::Delivery(delivery, depth) => {
-                    let end = delivery.settled.unwrap_or_else(|| self.acceptor.clock.now());
+                    let end = delivery
+                        .settled
+                        .unwrap_or_else(|| self.acceptor.clock.now());
                     let accepted = Timestamp::from_unix_ms(delivery.id.0.unix_ms());
                     last = last.max(delivery.settled.unwrap_or(last));
                     nodes.push(TraceNode {
@@ -404,11 +508,22 @@ impl Desk {
         let mut out = Vec::with_capacity(groups.len());
         for group in groups {
             let destination = self.name(group.destination);
-            let flow = self.acceptor.store.delivery(group.sample).await?.map(|row| self.name(row.flow)).unwrap_or_default();
+            let flow = self
+                .acceptor
+                .store
+                .delivery(group.sample)
+                .await?
+                .map(|row| self.name(row.flow))
+                .unwrap_or_default();
             out.push(ErrorGroupView {
                 fingerprint: fingerprint::text(group.fingerprint),
                 runbook: self.runbook(&flow, &destination),
-                owner: self.acceptor.plan.flow_named(&flow).map(|flow| flow.owner.clone()).unwrap_or_default(),
+                owner: self
+                    .acceptor
+                    .plan
+                    .flow_named(&flow)
+                    .map(|flow| flow.owner.clone())
+                    .unwrap_or_default(),
                 destination,
                 code: group.note.code,
                 text: group.note.text,
@@ -436,16 +551,28 @@ impl Desk {
         let (sealed, kind, content_type) = match part {
             Part::Payload => {
                 let id = MessageId(id);
-                let Some(row) = store.message(id).await? else { return Ok(None) };
+                let Some(row) = store.message(id).await? else {
+                    return Ok(None);
+                };
                 if let Some(paths) = self.sensitive_paths(&self.name(row.kind)) {
                     hidden = paths;
                 }
-                (store.payload(id).await?, Kind::Message, self.name(row.content_type))
+                (
+                    store.payload(id).await?,
+                    Kind::Message,
+                    self.name(row.content_type),
+                )
             }
             Part::Body => {
                 let id = DeliveryId(id);
-                let Some(row) = store.delivery(id).await? else { return Ok(None) };
-                (store.delivery_body(id).await?, Kind::Message, self.name(row.content_type))
+                let Some(row) = store.delivery(id).await? else {
+                    return Ok(None);
+                };
+                (
+                    store.delivery_body(id).await?,
+                    Kind::Message,
+                    self.name(row.content_type),
+                )
             }
             Part::Response => {
                 let id = DeliveryId(id);
@@ -456,17 +583,27 @@ impl Desk {
             }
         };
         let Some(sealed) = sealed else {
-            return Err(DeskError::Gone("retention removed it, or there never was one".to_owned()));
+            return Err(DeskError::Gone(
+                "retention removed it, or there never was one".to_owned(),
+            ));
         };
         if let Some(reason) = reveal {
             if reason.trim().is_empty() {
-                return Err(DeskError::Invalid("say why you need to see it: the reason goes into the audit log".to_owned()));
+                return Err(DeskError::Invalid(
+                    "say why you need to see it: the reason goes into the audit log".to_owned(),
+                ));
             }
-            let entry = AuditEntry::new(actor, "payload.reveal", id.to_string()).because(reason).with("part", part_word(part));
+            let entry = AuditEntry::new(actor, "payload.reveal", id.to_string())
+                .because(reason)
+                .with("part", part_word(part));
             self.commit_audited(&entry, Vec::new()).await?;
         }
         let plain = self.acceptor.vault.open_sealed(kind, &sealed)?;
-        Ok(Some(show(&plain, content_type, reveal.is_none().then_some(&hidden))))
+        Ok(Some(show(
+            &plain,
+            content_type,
+            reveal.is_none().then_some(&hidden),
+        )))
     }
 
     /// What to hide of an event: the sensitive attributes of its entity. `None` for anything
@@ -474,14 +611,25 @@ impl Desk {
     fn sensitive_paths(&self, event: &str) -> Option<SensitivePaths> {
         let entity = event.split('.').next()?.replace('_', "-");
         let entity = self.acceptor.plan.estate.entities.get(&entity)?;
-        let sensitive = entity.sensitivity.iter().filter(|(_, class)| !class.may_be_shown());
+        let sensitive = entity
+            .sensitivity
+            .iter()
+            .filter(|(_, class)| !class.may_be_shown());
         Some(sensitive.map(|(path, _)| path.as_str()).collect())
     }
 
     /// The bytes of a message's payload or a delivery's body, for export; always audited.
-    pub async fn export(&self, part: Part, id: Id, reason: &str, actor: &str) -> Result<Option<Bytes>, DeskError> {
+    pub async fn export(
+        &self,
+        part: Part,
+        id: Id,
+        reason: &str,
+        actor: &str,
+    ) -> Result<Option<Bytes>, DeskError> {
         if reason.trim().is_empty() {
-            return Err(DeskError::Invalid("say why you need it: the reason goes into the audit log".to_owned()));
+            return Err(DeskError::Invalid(
+                "say why you need it: the reason goes into the audit log".to_owned(),
+            ));
         }
         let store = &self.acceptor.store;
         let (sealed, kind) = match part {
@@ -489,8 +637,12 @@ impl Desk {
             Part::Body => (store.delivery_body(DeliveryId(id)).await?, Kind::Message),
             Part::Response => (store.response(DeliveryId(id)).await?, Kind::Response),
         };
-        let Some(sealed) = sealed else { return Ok(None) };
-        let entry = AuditEntry::new(actor, "payload.export", id.to_string()).because(reason).with("part", part_word(part));
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let entry = AuditEntry::new(actor, "payload.export", id.to_string())
+            .because(reason)
+            .with("part", part_word(part));
         self.commit_audited(&entry, Vec::new()).await?;
         Ok(Some(self.acceptor.vault.open_sealed(kind, &sealed)?))
     }
@@ -500,7 +652,13 @@ impl Desk {
     pub async fn balance(&self) -> Result<Balance, DeskError> {
         let totals = self.acceptor.store.totals().await?;
         let gauges = self.acceptor.store.gauges().await?;
-        let sum = |kind: CounterKind| totals.iter().filter(|c| c.kind == kind).map(|c| c.count).sum::<u64>();
+        let sum = |kind: CounterKind| {
+            totals
+                .iter()
+                .filter(|c| c.kind == kind)
+                .map(|c| c.count)
+                .sum::<u64>()
+        };
         let (dispatched, latency) = self.live_sums();
         Ok(Balance {
             accepted: sum(CounterKind::Accepted),
@@ -512,7 +670,10 @@ impl Desk {
             delivered: sum(CounterKind::Delivered),
             dead: sum(CounterKind::Dead),
             cancelled: sum(CounterKind::Cancelled),
-            open: gauges.iter().map(|gauge| u64::try_from(gauge.count).unwrap_or(0)).sum(),
+            open: gauges
+                .iter()
+                .map(|gauge| u64::try_from(gauge.count).unwrap_or(0))
+                .sum(),
             failed_attempts: sum(CounterKind::Failed),
             sent_since_start: dispatched,
             p50_us: latency.0,
@@ -521,8 +682,17 @@ impl Desk {
     }
 
     fn live_sums(&self) -> (u64, (Option<u64>, Option<u64>)) {
-        let sent = self.dispatcher.destinations().map(|d| d.sent.load(Ordering::Relaxed)).sum();
-        let worst = |q: f64| self.dispatcher.destinations().filter_map(|d| d.latency.quantile(q)).max();
+        let sent = self
+            .dispatcher
+            .destinations()
+            .map(|d| d.sent.load(Ordering::Relaxed))
+            .sum();
+        let worst = |q: f64| {
+            self.dispatcher
+                .destinations()
+                .filter_map(|d| d.latency.quantile(q))
+                .max()
+        };
         (sent, (worst(0.5), worst(0.99)))
     }
 }
@@ -576,7 +746,11 @@ fn part_word(part: Part) -> &'static str {
 }
 
 fn plural(n: u64, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+    if n == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{n} {word}s")
+    }
 }
 
 fn rank(destination: &DestinationView) -> u8 {
@@ -592,23 +766,40 @@ fn rank(destination: &DestinationView) -> u8 {
 
 fn headline(destinations: &[DestinationView], trouble: Option<&str>) -> (String, bool) {
     if let Some(trouble) = trouble {
-        return (format!("The journal cannot take messages: {trouble}"), false);
+        return (
+            format!("The journal cannot take messages: {trouble}"),
+            false,
+        );
     }
     let down: Vec<&DestinationView> = destinations.iter().filter(|d| d.state == "down").collect();
     let held: u64 = destinations.iter().map(|d| d.held).sum();
     let dead: u64 = destinations.iter().map(|d| d.dead).sum();
     let retrying: u64 = destinations.iter().map(|d| d.retrying).sum();
     if let [one, ..] = down.as_slice() {
-        let others = if down.len() > 1 { format!(" and {} more", down.len() - 1) } else { String::new() };
+        let others = if down.len() > 1 {
+            format!(" and {} more", down.len() - 1)
+        } else {
+            String::new()
+        };
         let since = one.since.map(|t| format!(" since {t}")).unwrap_or_default();
         return (
-            format!("{}{others} down{since} — {} waiting; everything else flows.", one.name, one.waiting + one.retrying),
+            format!(
+                "{}{others} down{since} — {} waiting; everything else flows.",
+                one.name,
+                one.waiting + one.retrying
+            ),
             false,
         );
     }
     match (held, dead, retrying) {
         (0, 0, 0) => ("All flows running.".to_owned(), true),
-        (0, 0, n) => (format!("All flows running; {} being tried again.", plural(n, "delivery").replace("deliverys", "deliveries")), true),
+        (0, 0, n) => (
+            format!(
+                "All flows running; {} being tried again.",
+                plural(n, "delivery").replace("deliverys", "deliveries")
+            ),
+            true,
+        ),
         (held, dead, _) => {
             let mut parts = Vec::new();
             if held > 0 {
@@ -617,22 +808,45 @@ fn headline(destinations: &[DestinationView], trouble: Option<&str>) -> (String,
             if dead > 0 {
                 parts.push(format!("{dead} dead"));
             }
-            (format!("{} — a person is needed; other keys flow.", parts.join(", ")), false)
+            (
+                format!(
+                    "{} — a person is needed; other keys flow.",
+                    parts.join(", ")
+                ),
+                false,
+            )
         }
     }
 }
 
 fn trace_headline(root: &MessageRow, deliveries: &[DeliveryRow]) -> String {
     let open = deliveries.iter().filter(|d| d.state.is_open()).count();
-    let dead = deliveries.iter().filter(|d| d.state == DeliveryState::Dead).count();
-    let retries: u32 = deliveries.iter().map(|d| d.attempts.saturating_sub(1)).sum();
+    let dead = deliveries
+        .iter()
+        .filter(|d| d.state == DeliveryState::Dead)
+        .count();
+    let retries: u32 = deliveries
+        .iter()
+        .map(|d| d.attempts.saturating_sub(1))
+        .sum();
     let all = deliveries.len();
     match (all, open, dead) {
-        (0, ..) if root.outcome == MessageOutcome::Filtered => "filtered: no flow wanted it".to_owned(),
-        (0, ..) if root.outcome == MessageOutcome::Unrouted => "no flow listens to its source".to_owned(),
+        (0, ..) if root.outcome == MessageOutcome::Filtered => {
+            "filtered: no flow wanted it".to_owned()
+        }
+        (0, ..) if root.outcome == MessageOutcome::Unrouted => {
+            "no flow listens to its source".to_owned()
+        }
         (0, ..) => "nobody had to hear of it".to_owned(),
         (_, 0, 0) if retries == 0 => "completed".to_owned(),
-        (_, 0, 0) => format!("completed with {}", if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") }),
+        (_, 0, 0) => format!(
+            "completed with {}",
+            if retries == 1 {
+                "1 retry".to_owned()
+            } else {
+                format!("{retries} retries")
+            }
+        ),
         (_, 0, dead) => format!("{dead} of {all} deliveries dead"),
         (_, open, 0) => format!("{open} of {all} deliveries waiting"),
         (_, open, dead) => format!("{open} of {all} deliveries waiting, {dead} dead"),
@@ -659,17 +873,30 @@ fn show(plain: &Bytes, content_type: String, hidden: Option<&SensitivePaths>) ->
     let cut = &plain[..plain.len().min(SHOWN)];
     if let Ok(message) = wardline_hl7::Message::parse(Bytes::copy_from_slice(cut)) {
         let (text, segments) = hl7_view(&message, masked);
-        return PayloadView { content_type, text, masked, size, hl7: Some(segments) };
+        return PayloadView {
+            content_type,
+            text,
+            masked,
+            size,
+            hl7: Some(segments),
+        };
     }
     let text = match serde_json::from_slice::<serde_json::Value>(cut) {
         Ok(value) => {
-            let value = hidden.map_or_else(|| value.clone(), |paths| mask::mask_json(&value, paths));
+            let value =
+                hidden.map_or_else(|| value.clone(), |paths| mask::mask_json(&value, paths));
             serde_json::to_string_pretty(&value).unwrap_or_default()
         }
         Err(_) if masked => format!("{} ({size} bytes)", mask::MASK),
         Err(_) => String::from_utf8_lossy(cut).into_owned(),
     };
-    PayloadView { content_type, text, masked, size, hl7: None }
+    PayloadView {
+        content_type,
+        text,
+        masked,
+        size,
+        hl7: None,
+    }
 }
 
 fn hl7_view(message: &wardline_hl7::Message, masked: bool) -> (String, Vec<Hl7SegmentView>) {
@@ -690,18 +917,29 @@ fn hl7_view(message: &wardline_hl7::Message, masked: bool) -> (String, Vec<Hl7Se
             let hidden = masked
                 && !raw.is_empty()
                 && mask::is_sensitive_hl7(&name, n as u16) > Sensitivity::Internal;
-            let text = if hidden { mask::MASK.to_owned() } else { String::from_utf8_lossy(raw.bytes()).into_owned() };
+            let text = if hidden {
+                mask::MASK.to_owned()
+            } else {
+                String::from_utf8_lossy(raw.bytes()).into_owned()
+            };
             if !(header && n == 1) {
                 line.push(text.clone());
             }
             if !raw.is_empty() && !(header && n <= 2) {
-                let title = names.and_then(|s| s.field(n)).map(|f| f.name.to_owned()).unwrap_or_default();
+                let title = names
+                    .and_then(|s| s.field(n))
+                    .map(|f| f.name.to_owned())
+                    .unwrap_or_default();
                 fields.push((format!("{name}-{n}"), title, text));
             }
         }
         let title = names.map(|s| s.name.to_owned()).unwrap_or_default();
         lines.push(line.join(&separator.to_string()));
-        segments.push(Hl7SegmentView { name, title, fields });
+        segments.push(Hl7SegmentView {
+            name,
+            title,
+            fields,
+        });
     }
     (lines.join("\n"), segments)
 }

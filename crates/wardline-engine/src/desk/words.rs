@@ -90,7 +90,10 @@ impl Desk {
             status: row.status.clone(),
             error_code: row.note.as_ref().map(|note| note.code.clone()),
             error: row.note.as_ref().map(|note| note.text.clone()),
-            fingerprint: row.note.as_ref().map(|note| fingerprint::text(note.fingerprint)),
+            fingerprint: row
+                .note
+                .as_ref()
+                .map(|note| fingerprint::text(note.fingerprint)),
             size: row.size,
             has_response: row.has_response,
             own_body: row.own_body,
@@ -100,16 +103,25 @@ impl Desk {
 
     pub(super) fn runbook(&self, flow: &str, destination: &str) -> Option<String> {
         let flow = self.acceptor.plan.flow_named(flow)?;
-        flow.targets.iter().find(|target| *target.destination == *destination)?.runbook.clone()
+        flow.targets
+            .iter()
+            .find(|target| *target.destination == *destination)?
+            .runbook
+            .clone()
     }
 
     /// Why an open delivery waits.
     fn reason(&self, row: &DeliveryRow, destination: &str) -> String {
         match row.state {
-            DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Cancelled => return String::new(),
+            DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Cancelled => {
+                return String::new();
+            }
             DeliveryState::Held => return "held: needs a person; its key waits".to_owned(),
             DeliveryState::Retrying => {
-                let when = row.next.map(|next| format!(" at {next}")).unwrap_or_default();
+                let when = row
+                    .next
+                    .map(|next| format!(" at {next}"))
+                    .unwrap_or_default();
                 return format!("failed {} times; tried again{when}", row.attempts);
             }
             DeliveryState::Pending => {}
@@ -122,12 +134,17 @@ impl Desk {
             };
         };
         if let Some(outage) = channel.outage() {
-            return format!("{} is down since {}; next probe at {}", channel.name, outage.since, outage.next_probe);
+            return format!(
+                "{} is down since {}; next probe at {}",
+                channel.name, outage.since, outage.next_probe
+            );
         }
         if let Some(trouble) = channel.stuck.lock().clone() {
             return format!("the journal does not answer: {trouble}");
         }
-        let Standing { backing_off, held, .. } = channel.standing();
+        let Standing {
+            backing_off, held, ..
+        } = channel.standing();
         if backing_off + held > 0 && row.key.is_some() {
             "waits its turn, or for an earlier delivery of its key".to_owned()
         } else {

@@ -37,8 +37,11 @@ impl Default for Backoff {
 impl Backoff {
     /// The wait after the `attempt`-th failure (from 1). `chance` is uniform in 0..1.
     pub(crate) fn wait(&self, attempt: u32, chance: f64) -> Duration {
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX).min(64);
-        let full = (self.first.as_secs_f64() * self.factor.max(1.0).powi(exponent)).min(self.max.as_secs_f64());
+        let exponent = i32::try_from(attempt.saturating_sub(1))
+            .unwrap_or(i32::MAX)
+            .min(64);
+        let full = (self.first.as_secs_f64() * self.factor.max(1.0).powi(exponent))
+            .min(self.max.as_secs_f64());
         Duration::from_secs_f64(if self.jitter { full * chance } else { full })
     }
 }
@@ -49,7 +52,10 @@ mod tests {
 
     #[test]
     fn grows_to_its_limit_and_spreads() {
-        let backoff = Backoff { jitter: false, ..Backoff::default() };
+        let backoff = Backoff {
+            jitter: false,
+            ..Backoff::default()
+        };
         let waits: Vec<u64> = (1..=10).map(|n| backoff.wait(n, 0.3).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
         assert_eq!(backoff.wait(u32::MAX, 0.0).as_secs(), 300);

@@ -9,11 +9,11 @@ use super::gate::{Closed, Gate, Outage, Pass, Transition};
 use super::queue::{Group, Queue, Reload, Standing};
 use crate::fingerprint;
 use crate::metrics::Latency;
+use ahash::AHashMap;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use ahash::AHashMap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Failure, FailureKind, Outbound, Reply, Request};
 use wardline_core::{Clock, DeliveryState, Id, Lane, Sym, Timestamp};
-use wardline_store::{Acceptance, Change, Note, Outcome, Ready, Settlement, SettlementResult, Store, StoreError};
+use wardline_store::{
+    Acceptance, Change, Note, Outcome, Ready, Settlement, SettlementResult, Store, StoreError,
+};
 use wardline_vault::{Kind, Vault};
 
 /// Deliveries of one connection kept in memory, and their bytes.
@@ -85,7 +87,12 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    pub(crate) fn new(name: Arc<str>, sym: Sym, shape: CallShape, policies: HashMap<Sym, Arc<Policy>>) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        sym: Sym,
+        shape: CallShape,
+        policies: HashMap<Sym, Arc<Policy>>,
+    ) -> Self {
         Self {
             name,
             sym,
@@ -139,7 +146,11 @@ impl Channel {
             stuck: Mutex::default(),
             destinations: destinations.into_iter().map(|one| (one.sym, one)).collect(),
             outbound,
-            default_policy: Arc::new(Policy { backoff: Backoff::default(), park: false, follow: None }),
+            default_policy: Arc::new(Policy {
+                backoff: Backoff::default(),
+                park: false,
+                follow: None,
+            }),
             shared,
             queue: Mutex::new(Queue::new(WINDOW, WINDOW_BYTES)),
             wake: Notify::new(),
@@ -174,7 +185,8 @@ impl Channel {
     /// Sends until told to stop; then finishes what is being sent, settles it and returns.
     pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let mut sends: JoinSet<Finished> = JoinSet::new();
-        let mut background: FuturesUnordered<BoxFuture<'static, Background>> = FuturesUnordered::new();
+        let mut background: FuturesUnordered<BoxFuture<'static, Background>> =
+            FuturesUnordered::new();
         let mut finished: Vec<Finished> = Vec::new();
         let mut commits = 0usize;
         let mut store_pause: Option<Timestamp> = None;
@@ -187,7 +199,8 @@ impl Channel {
 
             // Settle what has ended, in as few commits as keep the writer busy.
             while commits < SETTLE_COMMITS && !finished.is_empty() && store_pause.is_none() {
-                let batch: Vec<Finished> = finished.drain(..finished.len().min(SETTLE_BATCH)).collect();
+                let batch: Vec<Finished> =
+                    finished.drain(..finished.len().min(SETTLE_BATCH)).collect();
                 commits += 1;
                 background.push(Arc::clone(&self).settle(batch).boxed());
             }
@@ -274,12 +287,18 @@ impl Channel {
         }
     }
 
-    fn collect(&self, joined: Result<Finished, tokio::task::JoinError>, finished: &mut Vec<Finished>) {
+    fn collect(
+        &self,
+        joined: Result<Finished, tokio::task::JoinError>,
+        finished: &mut Vec<Finished>,
+    ) {
         match joined {
             Ok(one) => finished.push(one),
             // The delivery is still open in the journal; its key stays busy in memory until a
             // restart, which is the safe side of a bug.
-            Err(error) => tracing::error!(connection = %self.name, %error, "a send ended abnormally"),
+            Err(error) => {
+                tracing::error!(connection = %self.name, %error, "a send ended abnormally")
+            }
         }
     }
 
@@ -293,12 +312,21 @@ impl Channel {
 
     /// Reads the next deliveries of one lane, of all destinations in id order.
     async fn read_lane(self: Arc<Self>, lane: Lane, after: Id) -> Background {
-        let read = merged(self.destinations.keys(), READ, |sym| self.shared.store.window(sym, lane, after, READ)).await;
+        let read = merged(self.destinations.keys(), READ, |sym| {
+            self.shared.store.window(sym, lane, after, READ)
+        })
+        .await;
         Background::Refill(lane, read)
     }
 
     async fn read_key(self: Arc<Self>, reload: Reload) -> Background {
-        let Reload { lane, group, from, limit, .. } = reload;
+        let Reload {
+            lane,
+            group,
+            from,
+            limit,
+            ..
+        } = reload;
         let store = &self.shared.store;
         let read = match group {
             Group::Key(index) => {
@@ -307,11 +335,17 @@ impl Channel {
             }
             Group::Single(id) => {
                 let before = Id::from_i64(id.0.as_i64() - 1);
-                let read = merged(self.destinations.keys(), 1, |sym| store.window(sym, lane, before, 1)).await;
+                let read = merged(self.destinations.keys(), 1, |sym| {
+                    store.window(sym, lane, before, 1)
+                })
+                .await;
                 read.map(|mut rows| {
                     rows.rows.retain(|row| row.id == id);
                     // Nothing else belongs to it, so nothing is left to read.
-                    Rows { complete: true, ..rows }
+                    Rows {
+                        complete: true,
+                        ..rows
+                    }
                 })
             }
         };
@@ -319,7 +353,10 @@ impl Channel {
     }
 
     async fn settle(self: Arc<Self>, batch: Vec<Finished>) -> Background {
-        let changes = batch.iter().map(|one| Change::Settle(Box::new(one.settlement.clone()))).collect();
+        let changes = batch
+            .iter()
+            .map(|one| Change::Settle(Box::new(one.settlement.clone())))
+            .collect();
         let outcomes = self.shared.store.commit(changes).await;
         Background::Settled(batch, outcomes)
     }
@@ -327,7 +364,11 @@ impl Channel {
     /// Lets keys go on after their settlement is durable. Returns the batch when it could not
     /// be written, to be tried again: the destination has answered, so sending again instead
     /// would be a duplicate.
-    fn settled(&self, batch: Vec<Finished>, outcomes: Result<Vec<Outcome>, StoreError>) -> Option<Vec<Finished>> {
+    fn settled(
+        &self,
+        batch: Vec<Finished>,
+        outcomes: Result<Vec<Outcome>, StoreError>,
+    ) -> Option<Vec<Finished>> {
         match outcomes {
             Err(StoreError::Closed) => None,
             Err(error) => {
@@ -350,7 +391,9 @@ impl Channel {
                     match one.settlement.result {
                         SettlementResult::Delivered => {
                             if let Some(destination) = self.destinations.get(&ready.destination) {
-                                destination.latency.record(one.settlement.ended.since(ready.accepted));
+                                destination
+                                    .latency
+                                    .record(one.settlement.ended.since(ready.accepted));
                                 destination.sent.fetch_add(1, Ordering::Relaxed);
                             }
                             queue.finished(lane, group);
@@ -390,8 +433,15 @@ impl Channel {
             destination.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         let result = match self.shared.vault.open_sealed(Kind::Message, &ready.body) {
-            Ok(body) => self.call(destination.as_deref(), &ready, attempt, body).await,
-            Err(error) => Err(Failure::new(FailureKind::Permanent, error.code(), error.to_string())),
+            Ok(body) => {
+                self.call(destination.as_deref(), &ready, attempt, body)
+                    .await
+            }
+            Err(error) => Err(Failure::new(
+                FailureKind::Permanent,
+                error.code(),
+                error.to_string(),
+            )),
         };
         let ended = self.shared.clock.now();
         if let Some(destination) = &destination {
@@ -404,16 +454,28 @@ impl Channel {
         drop(pass);
 
         let policy = Arc::clone(self.policy(destination.as_ref(), ready.flow));
-        let place: Arc<str> = destination.map_or_else(|| Arc::clone(&self.name), |one| Arc::clone(&one.name));
+        let place: Arc<str> =
+            destination.map_or_else(|| Arc::clone(&self.name), |one| Arc::clone(&one.name));
         let (status, answer, decision, follow) = match result {
             Ok(reply) => {
-                let follow = policy.follow.as_ref().and_then(|follow| (follow.0)(&ready, &reply)).map(Box::new);
-                (reply.status.clone(), Some(reply.body), SettlementResult::Delivered, follow)
+                let follow = policy
+                    .follow
+                    .as_ref()
+                    .and_then(|follow| (follow.0)(&ready, &reply))
+                    .map(Box::new);
+                (
+                    reply.status.clone(),
+                    Some(reply.body),
+                    SettlementResult::Delivered,
+                    follow,
+                )
             }
             Err(failure) => {
                 let decision = decide(&policy, &place, &ready, attempt, &failure, ended);
-                let (status, body) =
-                    failure.reply.map_or_else(|| (String::new(), None), |reply| (reply.status, Some(reply.body)));
+                let (status, body) = failure.reply.map_or_else(
+                    || (String::new(), None),
+                    |reply| (reply.status, Some(reply.body)),
+                );
                 (status, body, decision, None)
             }
         };
@@ -465,7 +527,9 @@ impl Channel {
                 idempotency_key: &key,
                 attempt,
                 body,
-                content_type: content_type.as_deref().unwrap_or("application/octet-stream"),
+                content_type: content_type
+                    .as_deref()
+                    .unwrap_or("application/octet-stream"),
                 method: shape.method,
                 path: path.as_deref(),
                 correlation: &correlation,
@@ -487,7 +551,10 @@ impl Channel {
         };
         match transition {
             Some(Transition::Opened) => {
-                let reason = self.outage().map(|outage| outage.reason).unwrap_or_default();
+                let reason = self
+                    .outage()
+                    .map(|outage| outage.reason)
+                    .unwrap_or_default();
                 tracing::warn!(connection = %self.name, reason, "down: sending stops, one probe at a time");
             }
             Some(Transition::Recovered(since)) => {
@@ -513,9 +580,18 @@ fn decide(
         text: failure.text.clone(),
         fingerprint: fingerprint::of(failure.code.0, place, &failure.text),
     };
-    let end = |note| if policy.park { SettlementResult::Dead(note) } else { SettlementResult::Hold(note) };
+    let end = |note| {
+        if policy.park {
+            SettlementResult::Dead(note)
+        } else {
+            SettlementResult::Hold(note)
+        }
+    };
     let first = ready.first_attempt.unwrap_or(now);
-    let too_old = policy.backoff.max_age.is_some_and(|age| now.since(first) >= age);
+    let too_old = policy
+        .backoff
+        .max_age
+        .is_some_and(|age| now.since(first) >= age);
     // While nobody answers, attempts say nothing about the message: only its age counts.
     let exhausted = policy.backoff.attempts > 0
         && attempt >= policy.backoff.attempts
@@ -524,10 +600,16 @@ fn decide(
         return end(note);
     }
     let mut wait = policy.backoff.wait(attempt, rand::random::<f64>());
-    if let FailureKind::Busy { retry_after: Some(asked) } = failure.kind {
+    if let FailureKind::Busy {
+        retry_after: Some(asked),
+    } = failure.kind
+    {
         wait = wait.max(asked);
     }
-    SettlementResult::Retry { next: now.after(wait), note }
+    SettlementResult::Retry {
+        next: now.after(wait),
+        note,
+    }
 }
 
 /// What a read gave, in id order: everything that was open up to the last row.
@@ -554,9 +636,13 @@ impl Merge {
 
     fn finish(mut self, limit: usize) -> Rows {
         self.rows.sort_unstable_by_key(|row| row.id);
-        self.rows.retain(|row| self.known_to.is_some_and(|known| row.id.0 <= known));
+        self.rows
+            .retain(|row| self.known_to.is_some_and(|known| row.id.0 <= known));
         self.rows.truncate(limit);
-        Rows { rows: self.rows, complete: self.known_to.is_none() }
+        Rows {
+            rows: self.rows,
+            complete: self.known_to.is_none(),
+        }
     }
 }
 

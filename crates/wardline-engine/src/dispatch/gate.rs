@@ -18,7 +18,7 @@ pub(crate) struct GateConfig {
     pub(crate) burst: u32,
     /// Sends at the same time.
     pub(crate) concurrent: usize,
-    /// Failures within `within` that open the breaker.
+    /// Failures within `within` that open the breaker; 0 for never.
     pub(crate) open_after: u32,
     /// See `open_after`.
     pub(crate) within: Duration,
@@ -114,8 +114,13 @@ impl Gate {
         Self {
             config,
             sessions: Arc::new(Semaphore::new(config.concurrent.max(1))),
-            bucket: Mutex::new(Bucket { tokens: f64::from(config.burst.max(1)), filled: now }),
-            breaker: Mutex::new(Breaker::Closed { failures: VecDeque::new() }),
+            bucket: Mutex::new(Bucket {
+                tokens: f64::from(config.burst.max(1)),
+                filled: now,
+            }),
+            breaker: Mutex::new(Breaker::Closed {
+                failures: VecDeque::new(),
+            }),
             freed: Arc::new(Notify::new()),
         }
     }
@@ -131,7 +136,9 @@ impl Gate {
         if let Breaker::Open { outage, probing } = &*breaker
             && (*probing || now < outage.next_probe)
         {
-            return Err(Closed::Down(outage.next_probe.max(now.after(Duration::from_millis(50)))));
+            return Err(Closed::Down(
+                outage.next_probe.max(now.after(Duration::from_millis(50))),
+            ));
         }
         let Ok(permit) = Arc::clone(&self.sessions).try_acquire_owned() else {
             return Err(Closed::Concurrency);
@@ -150,7 +157,10 @@ impl Gate {
         if let Breaker::Open { probing, .. } = &mut *breaker {
             *probing = true;
         }
-        Ok(Pass { permit: Some(permit), freed: Arc::clone(&self.freed) })
+        Ok(Pass {
+            permit: Some(permit),
+            freed: Arc::clone(&self.freed),
+        })
     }
 
     /// A pass was not used after all: the session, the probe and the share of the rate are
@@ -171,7 +181,9 @@ impl Gate {
         match &*breaker {
             Breaker::Open { outage, .. } => {
                 let since = outage.since;
-                *breaker = Breaker::Closed { failures: VecDeque::new() };
+                *breaker = Breaker::Closed {
+                    failures: VecDeque::new(),
+                };
                 drop(breaker);
                 self.freed.notify_waiters();
                 Some(Transition::Recovered(since))
@@ -193,12 +205,17 @@ impl Gate {
                 }
                 None
             }
+            // Declared as 0: it never opens, and there is nothing to count.
+            Breaker::Closed { .. } if self.config.open_after == 0 => None,
             Breaker::Closed { failures } => {
                 failures.push_back(now);
-                while failures.front().is_some_and(|t| now.since(*t) > self.config.within) {
+                while failures
+                    .front()
+                    .is_some_and(|t| now.since(*t) > self.config.within)
+                {
                     failures.pop_front();
                 }
-                if failures.len() < self.config.open_after.max(1) as usize {
+                if failures.len() < self.config.open_after as usize {
                     return None;
                 }
                 *breaker = Breaker::Open {
@@ -236,7 +253,13 @@ mod tests {
 
     #[test]
     fn one_session_is_one_session() {
-        let gate = Gate::new(GateConfig { concurrent: 1, ..GateConfig::default() }, T0);
+        let gate = Gate::new(
+            GateConfig {
+                concurrent: 1,
+                ..GateConfig::default()
+            },
+            T0,
+        );
         let pass = gate.pass(T0).unwrap();
         assert_eq!(gate.pass(T0).unwrap_err(), Closed::Concurrency);
         drop(pass);
@@ -245,7 +268,14 @@ mod tests {
 
     #[test]
     fn rate_allows_a_burst_and_then_its_pace() {
-        let gate = Gate::new(GateConfig { rate: Some(20.0), burst: 2, ..GateConfig::default() }, T0);
+        let gate = Gate::new(
+            GateConfig {
+                rate: Some(20.0),
+                burst: 2,
+                ..GateConfig::default()
+            },
+            T0,
+        );
         assert!(gate.pass(T0).is_ok());
         assert!(gate.pass(T0).is_ok());
         assert_eq!(gate.pass(T0).unwrap_err(), Closed::Rate(at(50)));
@@ -255,28 +285,47 @@ mod tests {
 
     #[test]
     fn an_unused_pass_costs_nothing() {
-        let gate = Gate::new(GateConfig { rate: Some(1.0), concurrent: 1, ..GateConfig::default() }, T0);
+        let gate = Gate::new(
+            GateConfig {
+                rate: Some(1.0),
+                concurrent: 1,
+                ..GateConfig::default()
+            },
+            T0,
+        );
         let mut freed = std::pin::pin!(gate.freed());
         freed.as_mut().enable();
         for _ in 0..3 {
             let pass = gate.pass(T0).unwrap();
             gate.unused(pass);
         }
-        assert!(freed.as_mut().now_or_never().is_none(), "looking for work is no reason to look again");
+        assert!(
+            freed.as_mut().now_or_never().is_none(),
+            "looking for work is no reason to look again"
+        );
         drop(gate.pass(T0).unwrap());
         assert!(freed.now_or_never().is_some());
     }
 
     #[test]
     fn breaker_opens_once_probes_and_recovers() {
-        let gate = Gate::new(GateConfig { open_after: 3, ..GateConfig::default() }, T0);
+        let gate = Gate::new(
+            GateConfig {
+                open_after: 3,
+                ..GateConfig::default()
+            },
+            T0,
+        );
         assert_eq!(gate.failed(at(0), "refused"), None);
         assert_eq!(gate.failed(at(1), "refused"), None);
         assert_eq!(gate.failed(at(2), "refused"), Some(Transition::Opened));
         assert_eq!(gate.failed(at(3), "late result"), None);
         assert!(matches!(gate.pass(at(4)), Err(Closed::Down(_))));
         let probe = gate.pass(at(10_002)).unwrap();
-        assert!(matches!(gate.pass(at(10_003)), Err(Closed::Down(_))), "one probe at a time");
+        assert!(
+            matches!(gate.pass(at(10_003)), Err(Closed::Down(_))),
+            "one probe at a time"
+        );
         assert_eq!(gate.failed(at(10_010), "refused"), None);
         drop(probe);
         assert!(gate.pass(at(15_000)).is_err());
@@ -286,8 +335,29 @@ mod tests {
     }
 
     #[test]
+    fn a_breaker_of_zero_never_opens() {
+        let gate = Gate::new(
+            GateConfig {
+                open_after: 0,
+                ..GateConfig::default()
+            },
+            T0,
+        );
+        for i in 0..100 {
+            assert_eq!(gate.failed(at(i), "503"), None);
+        }
+        assert!(gate.pass(at(100)).is_ok());
+    }
+
+    #[test]
     fn failures_far_apart_do_not_open() {
-        let gate = Gate::new(GateConfig { open_after: 2, ..GateConfig::default() }, T0);
+        let gate = Gate::new(
+            GateConfig {
+                open_after: 2,
+                ..GateConfig::default()
+            },
+            T0,
+        );
         for i in 0..10 {
             assert_eq!(gate.failed(at(i * 31_000), "503"), None);
         }

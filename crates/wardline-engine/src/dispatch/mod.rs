@@ -35,12 +35,17 @@ impl Dispatcher {
             .enumerate()
             .flat_map(|(index, channel)| channel.destinations.keys().map(move |sym| (*sym, index)))
             .collect();
-        Self { channels, by_destination }
+        Self {
+            channels,
+            by_destination,
+        }
     }
 
     /// The connection that a destination goes through.
     pub(crate) fn channel(&self, destination: Sym) -> Option<&Arc<Channel>> {
-        self.by_destination.get(&destination).map(|index| &self.channels[*index])
+        self.by_destination
+            .get(&destination)
+            .map(|index| &self.channels[*index])
     }
 
     pub(crate) fn destination(&self, sym: Sym) -> Option<&Arc<Destination>> {
@@ -48,7 +53,9 @@ impl Dispatcher {
     }
 
     pub(crate) fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.channels.iter().flat_map(|channel| channel.destinations.values())
+        self.channels
+            .iter()
+            .flat_map(|channel| channel.destinations.values())
     }
 
     /// Runs every connection until shutdown; returns when all have drained.
@@ -68,7 +75,10 @@ impl Dispatcher {
     pub(crate) fn revisit<'a>(&self, rows: impl IntoIterator<Item = &'a DeliveryRow>) {
         for row in rows {
             if let Some(channel) = self.channel(row.destination) {
-                let group = row.key.as_ref().map_or(Group::Single(row.id), |key| Group::Key(key.index));
+                let group = row
+                    .key
+                    .as_ref()
+                    .map_or(Group::Single(row.id), |key| Group::Key(key.index));
                 channel.revisit(row.lane, group, row.id.0);
             }
         }

@@ -6,11 +6,14 @@ use std::fmt::Write as _;
 /// percent-encoded as one path segment (RFC 3986 section 3.3). Returns the name of the
 /// first member that is missing or is no text, number or boolean.
 pub(crate) fn render(template: &str, body: &[u8]) -> Result<String, String> {
-    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).unwrap_or_default();
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}').map(|i| open + i) else { break };
+        let Some(close) = rest[open..].find('}').map(|i| open + i) else {
+            break;
+        };
         out.push_str(&rest[..open]);
         let name = &rest[open + 1..close];
         match members.get(name) {
@@ -29,7 +32,10 @@ fn encode(text: &str, out: &mut String) {
     // `.` and `..` alone would be resolved away by clients and proxies.
     let dots = matches!(text, "." | "..");
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !dots) {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'~')
+            || (byte == b'.' && !dots)
+        {
             out.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -45,7 +51,10 @@ mod tests {
     #[test]
     fn values_stay_one_segment() {
         let body = br#"{"account":"A/../7 \u00e9","n":12,"dots":"..","empty":""}"#;
-        assert_eq!(render("/accounts/{account}/close", body).unwrap(), "/accounts/A%2F..%2F7%20%C3%A9/close");
+        assert_eq!(
+            render("/accounts/{account}/close", body).unwrap(),
+            "/accounts/A%2F..%2F7%20%C3%A9/close"
+        );
         assert_eq!(render("/n/{n}", body).unwrap(), "/n/12");
         assert_eq!(render("/d/{dots}", body).unwrap(), "/d/%2E%2E");
         assert_eq!(render("/e/{empty}", body).unwrap_err(), "empty");

@@ -26,7 +26,10 @@ pub(crate) enum Group {
 
 impl Group {
     pub(crate) fn of(ready: &Ready) -> Self {
-        ready.key.as_ref().map_or(Self::Single(ready.id), |key| Self::Key(key.index))
+        ready
+            .key
+            .as_ref()
+            .map_or(Self::Single(ready.id), |key| Self::Key(key.index))
     }
 }
 
@@ -65,7 +68,11 @@ impl Queue {
             };
             Window::new(lane, max_loaded / parts, max_bytes / parts)
         });
-        Self { lanes, credit: Lane::ALL.map(Lane::weight), first: 0 }
+        Self {
+            lanes,
+            credit: Lane::ALL.map(Lane::weight),
+            first: 0,
+        }
     }
 
     fn lane(&mut self, lane: Lane) -> &mut Window {
@@ -81,7 +88,9 @@ impl Queue {
     /// A lane that needs reading, with the id to read above. The caller reads and calls
     /// [`Queue::refill`] or [`Queue::refill_failed`].
     pub(crate) fn wants(&mut self) -> Option<(Lane, Id)> {
-        Lane::ALL.into_iter().find_map(|lane| self.lane(lane).wants().map(|after| (lane, after)))
+        Lane::ALL
+            .into_iter()
+            .find_map(|lane| self.lane(lane).wants().map(|after| (lane, after)))
     }
 
     /// The read that [`Queue::wants`] asked for failed; it will be asked for again.
@@ -180,7 +189,10 @@ impl Queue {
 
     /// How deliveries stand in memory.
     pub(crate) fn standing(&self) -> Standing {
-        self.lanes.iter().map(Window::standing).fold(Standing::default(), std::ops::Add::add)
+        self.lanes
+            .iter()
+            .map(Window::standing)
+            .fold(Standing::default(), std::ops::Add::add)
     }
 }
 

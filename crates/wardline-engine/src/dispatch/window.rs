@@ -227,7 +227,10 @@ impl Window {
         while let Some(reload) = self.reloads.front().copied() {
             let reserved = (self.reloading + 1) * share;
             let busy = self.standing.loaded + self.reloading > 0;
-            if busy && (self.standing.loaded + reserved > self.max_loaded || self.bytes >= self.max_bytes) {
+            if busy
+                && (self.standing.loaded + reserved > self.max_loaded
+                    || self.bytes >= self.max_bytes)
+            {
                 return None;
             }
             self.reloads.pop_front();
@@ -237,7 +240,10 @@ impl Window {
                 // From here on, `spilled` means: dropped since this read began.
                 key.reading = key.spilled.take();
                 self.reloading += 1;
-                return Some(Reload { limit: share, ..reload });
+                return Some(Reload {
+                    limit: share,
+                    ..reload
+                });
             }
         }
         None
@@ -259,14 +265,20 @@ impl Window {
         self.reloading = self.reloading.saturating_sub(1);
         let cursor = self.cursor;
         let share = self.key_share();
-        let Some(key) = self.keys.get_mut(&reload.group) else { return };
+        let Some(key) = self.keys.get_mut(&reload.group) else {
+            return;
+        };
         if key.turn != reload.turn {
             return;
         }
         key.reading = None;
         // What was dropped while the read was under way may or may not be part of it; whatever
         // the rows taken do not reach is read again.
-        let mut unread = if complete { None } else { rows.last().map(|last| last.id.0.offset(1)) };
+        let mut unread = if complete {
+            None
+        } else {
+            rows.last().map(|last| last.id.0.offset(1))
+        };
         let mut last_taken = None;
         for row in rows {
             // What lies above the cursor comes with the cursor; taking it here too would send
@@ -297,12 +309,16 @@ impl Window {
     /// The head of the next key that may send.
     pub(super) fn take(&mut self) -> Option<Ready> {
         while let Some(group) = self.ready.pop_front() {
-            let Some(key) = self.keys.get_mut(&group) else { continue };
+            let Some(key) = self.keys.get_mut(&group) else {
+                continue;
+            };
             key.listed = false;
             if key.stand != Stand::Queued {
                 continue;
             }
-            let Some(ready) = key.waiting.pop_front() else { continue };
+            let Some(ready) = key.waiting.pop_front() else {
+                continue;
+            };
             key.stand = Stand::Sending;
             self.turns += 1;
             key.turn = self.turns;
@@ -349,7 +365,10 @@ impl Window {
     }
 
     fn stops_sending(&mut self, group: Group) -> bool {
-        let sending = self.keys.get(&group).is_some_and(|key| key.stand == Stand::Sending);
+        let sending = self
+            .keys
+            .get(&group)
+            .is_some_and(|key| key.stand == Stand::Sending);
         if sending {
             self.standing.sending -= 1;
         }
@@ -369,7 +388,9 @@ impl Window {
     pub(super) fn wake(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         while self.next_due().is_some_and(|due| due <= now) {
-            let Some(Reverse((_, _, group))) = self.timers.pop() else { return };
+            let Some(Reverse((_, _, group))) = self.timers.pop() else {
+                return;
+            };
             self.standing.backing_off -= 1;
             self.rest(group);
         }
@@ -414,7 +435,9 @@ impl Window {
 
     /// Drops what is in memory of a key; it is read again from `from` or earlier.
     fn forget(&mut self, group: Group, from: Id) {
-        let Some(key) = self.keys.get_mut(&group) else { return };
+        let Some(key) = self.keys.get_mut(&group) else {
+            return;
+        };
         key.spill(from);
         if let Some(begun) = key.reading.take() {
             key.spill(begun);
@@ -427,7 +450,8 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.standing.loaded + self.reloading * self.key_share() >= self.max_loaded || self.bytes >= self.max_bytes
+        self.standing.loaded + self.reloading * self.key_share() >= self.max_loaded
+            || self.bytes >= self.max_bytes
     }
 
     fn key_share(&self) -> usize {
@@ -475,7 +499,9 @@ impl Window {
     /// later, held, to be read, or gone.
     fn rest(&mut self, group: Group) {
         let share = self.key_share();
-        let Some(key) = self.keys.get_mut(&group) else { return };
+        let Some(key) = self.keys.get_mut(&group) else {
+            return;
+        };
         self.turns += 1;
         key.turn = self.turns;
         key.stale = false;
@@ -483,7 +509,13 @@ impl Window {
             None => {
                 if let Some(from) = key.spilled {
                     key.stand = Stand::Loading;
-                    self.reloads.push_back(Reload { lane: self.lane, group, from, limit: share, turn: key.turn });
+                    self.reloads.push_back(Reload {
+                        lane: self.lane,
+                        group,
+                        from,
+                        limit: share,
+                        turn: key.turn,
+                    });
                 } else {
                     self.keys.remove(&group);
                 }
@@ -500,10 +532,15 @@ impl Window {
                     self.standing.backing_off += 1;
                     self.timers.push(Reverse((next, key.turn, group)));
                     let others = self.standing.loaded - key.waiting.len();
-                    let bytes = self.bytes - key.waiting.iter().map(|one| one.body.len()).sum::<usize>();
+                    let bytes =
+                        self.bytes - key.waiting.iter().map(|one| one.body.len()).sum::<usize>();
                     let pressed = (others + 1) * STOPPED_SHARE > self.max_loaded
                         || (bytes + head.body.len()) * STOPPED_SHARE > self.max_bytes;
-                    if pressed { 0 } else { FOLLOWERS_KEPT.min(share) }
+                    if pressed {
+                        0
+                    } else {
+                        FOLLOWERS_KEPT.min(share)
+                    }
                 }
                 _ => {
                     key.stand = Stand::Queued;
@@ -520,7 +557,9 @@ impl Window {
             if key.waiting.len() <= keep && !heavy {
                 return;
             }
-            let Some(dropped) = key.waiting.pop_back() else { return };
+            let Some(dropped) = key.waiting.pop_back() else {
+                return;
+            };
             self.standing.loaded -= 1;
             self.bytes -= dropped.body.len();
             key.spill(dropped.id.0);
@@ -533,21 +572,38 @@ impl Window {
     /// Counts everything anew and compares it with the counters that were kept.
     pub(super) fn audit(&self, at_once: usize) {
         let loaded: usize = self.keys.values().map(|key| key.waiting.len()).sum();
-        let bytes: usize = self.keys.values().flat_map(|key| &key.waiting).map(|one| one.body.len()).sum();
-        let stands = |wanted: fn(Stand) -> bool| self.keys.values().filter(|key| wanted(key.stand)).count();
+        let bytes: usize = self
+            .keys
+            .values()
+            .flat_map(|key| &key.waiting)
+            .map(|one| one.body.len())
+            .sum();
+        let stands =
+            |wanted: fn(Stand) -> bool| self.keys.values().filter(|key| wanted(key.stand)).count();
         let truth = Standing {
             loaded,
             sending: stands(|stand| stand == Stand::Sending),
             backing_off: stands(|stand| matches!(stand, Stand::Backoff(_))),
             held: stands(|stand| stand == Stand::Held),
         };
-        assert_eq!((self.standing, self.bytes), (truth, bytes), "counters of {:?}", self.lane);
+        assert_eq!(
+            (self.standing, self.bytes),
+            (truth, bytes),
+            "counters of {:?}",
+            self.lane
+        );
         let most = self.max_loaded + at_once;
         assert!(loaded <= most, "{loaded} loaded, {most} allowed");
         assert!(self.aside.len() <= self.max_loaded);
         for (group, key) in &self.keys {
-            assert!(key.stand != Stand::Queued || (key.listed && !key.waiting.is_empty()), "{group:?} is forgotten");
-            assert!(key.waiting.len() <= self.key_share() + 1, "{group:?} fills the window");
+            assert!(
+                key.stand != Stand::Queued || (key.listed && !key.waiting.is_empty()),
+                "{group:?} is forgotten"
+            );
+            assert!(
+                key.waiting.len() <= self.key_share() + 1,
+                "{group:?} fills the window"
+            );
         }
     }
 

@@ -70,6 +70,12 @@ impl Writer<'_> {
             .prepare_cached("DELETE FROM counter WHERE minute < ?1")?
             .execute([(self.now.0.div_euclid(60_000_000) - SERIES_DAYS * 1_440).max(0)])?;
         self.give_back()?;
+        // The first row of the primary key: no scan.
+        report.oldest_content = self
+            .conn
+            .prepare_cached("SELECT min(id) FROM content")?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))?
+            .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
         Ok(report)
     }
 

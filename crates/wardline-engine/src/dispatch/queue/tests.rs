@@ -169,7 +169,11 @@ impl World {
 
     fn begin_reads(&mut self) {
         while let Some((lane, after)) = self.queue.wants() {
-            self.lane_reads.push(LaneRead { lane, after, rows: None });
+            self.lane_reads.push(LaneRead {
+                lane,
+                after,
+                rows: None,
+            });
         }
         while let Some(reload) = self.queue.next_reload() {
             self.key_reads.push(KeyRead { reload, rows: None });
@@ -187,13 +191,27 @@ impl World {
         };
         for one in self.lane_reads.iter_mut().filter(|one| one.rows.is_none()) {
             let rows = self.open.range(one.after.offset(1)..).map(|(_, row)| row);
-            let rows = rows.filter(|row| row.lane == one.lane).take(read).cloned().collect();
+            let rows = rows
+                .filter(|row| row.lane == one.lane)
+                .take(read)
+                .cloned()
+                .collect();
             one.rows = Some(page(rows, read));
         }
         for one in self.key_reads.iter_mut().filter(|one| one.rows.is_none()) {
-            let Reload { lane, group, from, limit, .. } = one.reload;
+            let Reload {
+                lane,
+                group,
+                from,
+                limit,
+                ..
+            } = one.reload;
             let rows = self.open.range(from..).map(|(_, row)| row);
-            let rows = rows.filter(|row| row.lane == lane && Group::of(row) == group).take(limit).cloned().collect();
+            let rows = rows
+                .filter(|row| row.lane == lane && Group::of(row) == group)
+                .take(limit)
+                .cloned()
+                .collect();
             one.rows = Some(page(rows, limit));
         }
     }
@@ -207,7 +225,11 @@ impl World {
             let index = self.dice.below(self.lane_reads.len());
             let failed = !self.calm && self.dice.chance(10);
             match self.lane_reads.swap_remove(index) {
-                LaneRead { lane, rows: Some((rows, complete)), .. } if !failed => self.queue.refill(lane, rows, complete),
+                LaneRead {
+                    lane,
+                    rows: Some((rows, complete)),
+                    ..
+                } if !failed => self.queue.refill(lane, rows, complete),
                 LaneRead { lane, .. } => self.queue.refill_failed(lane),
             }
         } else {
@@ -217,7 +239,10 @@ impl World {
             let index = self.dice.below(self.key_reads.len());
             let failed = !self.calm && self.dice.chance(10);
             match self.key_reads.swap_remove(index) {
-                KeyRead { reload, rows: Some((rows, complete)) } if !failed => {
+                KeyRead {
+                    reload,
+                    rows: Some((rows, complete)),
+                } if !failed => {
                     self.queue.reloaded(reload, rows, complete);
                 }
                 KeyRead { reload, .. } => self.queue.reload_failed(reload),
@@ -228,9 +253,14 @@ impl World {
     fn send(&mut self) {
         while self.attempts.len() < AT_ONCE {
             self.queue.wake(self.now);
-            let Some(ready) = self.queue.take() else { return };
+            let Some(ready) = self.queue.take() else {
+                return;
+            };
             self.may_be_sent(&ready);
-            self.attempts.push(Attempt { ready, settled: None });
+            self.attempts.push(Attempt {
+                ready,
+                settled: None,
+            });
             if self.dice.chance(50) {
                 return;
             }
@@ -240,16 +270,26 @@ impl World {
     fn may_be_sent(&self, ready: &Ready) {
         let (id, lane, group) = (ready.id.0, ready.lane, Group::of(ready));
         let same = |other: &Ready| other.lane == lane && Group::of(other) == group;
-        assert!(self.attempts.iter().all(|other| !same(&other.ready)), "{group:?} is sent twice at once");
+        assert!(
+            self.attempts.iter().all(|other| !same(&other.ready)),
+            "{group:?} is sent twice at once"
+        );
         let untold = self.untold.iter().any(|(_, _, changed)| *changed == id);
         match self.open.get(&id) {
             None => assert!(untold, "{id} is at its end and sent again"),
             Some(row) => {
                 assert!(row.state != DeliveryState::Held || untold, "{id} is held");
-                assert!(row.next.is_none_or(|next| next <= self.now), "{id} is not due");
+                assert!(
+                    row.next.is_none_or(|next| next <= self.now),
+                    "{id} is not due"
+                );
             }
         }
-        let earlier = self.open.range(..id).map(|(_, row)| row).find(|row| same(row));
+        let earlier = self
+            .open
+            .range(..id)
+            .map(|(_, row)| row)
+            .find(|row| same(row));
         assert!(earlier.is_none(), "{id} overtakes {earlier:?}");
     }
 
@@ -257,7 +297,9 @@ impl World {
     /// delivery meanwhile.
     fn settle(&mut self) {
         self.hear();
-        let open: Vec<usize> = (0..self.attempts.len()).filter(|i| self.attempts[*i].settled.is_none()).collect();
+        let open: Vec<usize> = (0..self.attempts.len())
+            .filter(|i| self.attempts[*i].settled.is_none())
+            .collect();
         if open.is_empty() {
             return;
         }
@@ -277,7 +319,11 @@ impl World {
     fn write_down(&mut self, index: usize, end: End) {
         let attempt = &mut self.attempts[index];
         let id = attempt.ready.id.0;
-        let Some(row) = self.open.get_mut(&id).filter(|row| row.state == attempt.ready.state) else {
+        let Some(row) = self
+            .open
+            .get_mut(&id)
+            .filter(|row| row.state == attempt.ready.state)
+        else {
             attempt.settled = Some(None);
             return;
         };
@@ -301,7 +347,9 @@ impl World {
     }
 
     fn tell_settled(&mut self) {
-        let done: Vec<usize> = (0..self.attempts.len()).filter(|i| self.attempts[*i].settled.is_some()).collect();
+        let done: Vec<usize> = (0..self.attempts.len())
+            .filter(|i| self.attempts[*i].settled.is_some())
+            .collect();
         if done.is_empty() {
             return;
         }
@@ -330,8 +378,12 @@ impl World {
             if self.open.is_empty() {
                 return;
             }
-            let stopped: Vec<Id> =
-                self.open.values().filter(|row| row.state != DeliveryState::Pending).map(|row| row.id.0).collect();
+            let stopped: Vec<Id> = self
+                .open
+                .values()
+                .filter(|row| row.state != DeliveryState::Pending)
+                .map(|row| row.id.0)
+                .collect();
             let all: Vec<Id> = self.open.keys().copied().collect();
             let from = if release { &stopped } else { &all };
             if from.is_empty() {
@@ -361,7 +413,9 @@ impl World {
     }
 
     fn time_passes(&mut self) {
-        self.now = self.now.after(Duration::from_millis(self.dice.below(150) as u64));
+        self.now = self
+            .now
+            .after(Duration::from_millis(self.dice.below(150) as u64));
         self.queue.wake(self.now);
     }
 
@@ -433,7 +487,13 @@ fn random_histories_keep_order_and_lose_nothing() {
             }
             let held = heads.len();
             let standing = world.queue.standing();
-            assert_eq!(standing, Standing { held, ..Standing::default() });
+            assert_eq!(
+                standing,
+                Standing {
+                    held,
+                    ..Standing::default()
+                }
+            );
 
             while !world.open.is_empty() {
                 let rows: Vec<(Lane, Group, Id)> = world
@@ -449,7 +509,10 @@ fn random_histories_keep_order_and_lose_nothing() {
                 world.untold = rows;
                 world.drain();
             }
-            assert!(world.queue.lanes.iter().all(Window::is_idle), "memory of what is done");
+            assert!(
+                world.queue.lanes.iter().all(Window::is_idle),
+                "memory of what is done"
+            );
             assert_eq!(world.queue.standing(), Standing::default());
             (world.delivered, held)
         });
@@ -459,7 +522,10 @@ fn random_histories_keep_order_and_lose_nothing() {
     }
     // The histories must be worth their name.
     assert!(delivered > 50_000, "only {delivered} were delivered");
-    assert!(still_held > 400, "only {still_held} keys were held at the end");
+    assert!(
+        still_held > 400,
+        "only {still_held} keys were held at the end"
+    );
 }
 
 fn ready(id: i64, lane: Lane, key: i64) -> Ready {
@@ -470,7 +536,10 @@ fn ready(id: i64, lane: Lane, key: i64) -> Ready {
         flow: Sym(1),
         destination: Sym(2),
         lane,
-        key: Some(OrderingKey { index: BlindIndex(key), shown: None }),
+        key: Some(OrderingKey {
+            index: BlindIndex(key),
+            shown: None,
+        }),
         state: DeliveryState::Pending,
         attempts: 0,
         next: None,
@@ -570,9 +639,16 @@ fn bytes_are_bounded_too() {
     let mut queue = fresh(60_000, 3_000);
     for id in 1..=100 {
         let body = Sealed::from_sealed_bytes(Bytes::from(vec![0; 300]));
-        queue.offer(&Ready { body, ..ready(id, Lane::Normal, id) });
+        queue.offer(&Ready {
+            body,
+            ..ready(id, Lane::Normal, id)
+        });
     }
-    assert_eq!(queue.standing().loaded, 4, "the lane has a third of 3,000 bytes");
+    assert_eq!(
+        queue.standing().loaded,
+        4,
+        "the lane has a third of 3,000 bytes"
+    );
 }
 
 #[test]
@@ -584,7 +660,11 @@ fn a_cancelled_delivery_in_a_read_under_way_is_not_sent() {
     queue.revisit(Lane::Normal, Group::of(&stale), stale.id.0);
     queue.refill(Lane::Normal, vec![stale], false);
     assert!(queue.take().is_none());
-    assert_eq!(queue.wants(), Some((Lane::Normal, Id::ZERO)), "it is read again instead");
+    assert_eq!(
+        queue.wants(),
+        Some((Lane::Normal, Id::ZERO)),
+        "it is read again instead"
+    );
 }
 
 #[test]

@@ -1,0 +1,495 @@
+//! Compiling: each predicate, key, map and schema of the estate once per kind of input, and
+//! every problem at its place in the files.
+
+use super::{EventPlan, FlowPlan, KeyPlan, MapPlan, TargetPlan, ThenPlan, input_of};
+use crate::codes;
+use ahash::{AHashMap, AHashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wardline_core::Sensitivity;
+use wardline_estate::model::{
+    self, ConnectionKind, Estate, Exhausted, Flow, Jitter, MapRef, Source, TargetKind, Validate,
+};
+use wardline_estate::{Diagnostic, FileId, Span, Spanned};
+use wardline_mapping::{
+    CodeTable, CodeTables, Environment, Input, KeyExpression, Otherwise, Predicate, Problem,
+    Produces, Program, Schema, Severity, Zone,
+};
+
+pub(super) struct Compiler<'a> {
+    estate: &'a Estate,
+    codes: Arc<CodeTables>,
+    zone: Option<Zone>,
+    maps: BTreeMap<(FileId, u8), Option<Arc<Program>>>,
+    schemas: AHashMap<String, Option<Arc<Schema>>>,
+    reported: AHashSet<(Span, &'static str)>,
+    pub(super) found: Vec<Diagnostic>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(estate: &'a Estate) -> Self {
+        let Environment { codes, zone, .. } = environment(estate);
+        Self {
+            estate,
+            codes,
+            zone,
+            maps: BTreeMap::new(),
+            schemas: AHashMap::new(),
+            reported: AHashSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    fn environment(&self, input: Input) -> Environment {
+        Environment {
+            codes: Arc::clone(&self.codes),
+            zone: self.zone.clone(),
+            ..Environment::for_input(input)
+        }
+    }
+
+    pub(super) fn flow(&mut self, flow: &Flow) -> Option<FlowPlan> {
+        let input = match &flow.source {
+            Source::Connection(reference) => {
+                input_of(&self.estate.connection(&reference.value)?.1.kind).unwrap_or(Input::Json)
+            }
+            Source::Event(_) | Source::Schedule(_) => Input::Json,
+        };
+        let from = match &flow.source {
+            Source::Connection(reference) => reference.value.clone(),
+            Source::Event(events) => {
+                format!(
+                    "event {}",
+                    events
+                        .iter()
+                        .map(|e| e.value.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
+            }
+            Source::Schedule(schedule) => format!(
+                "every {} ({})",
+                schedule.cron.value, schedule.time_zone.value
+            ),
+        };
+        let when = flow.when.as_ref().map(|text| self.predicate(text, input));
+        let key = self.key(flow.key.as_ref(), input, flow);
+        let maps = self.maps(&flow.map, input);
+        let output = if flow.map.is_empty() {
+            input
+        } else {
+            self.output_of(&maps, input)
+        };
+        let schema = match &flow.validate {
+            Validate::Entity(name) => Some(self.schema(name)),
+            Validate::Nothing => None,
+        };
+        let enrich = self.maps(&flow.enrich, output);
+        let emit = flow.emit.as_ref().map(|event| self.event(&event.value));
+        let targets: Vec<Option<TargetPlan>> = flow
+            .to
+            .iter()
+            .map(|target| self.target(target, flow, output))
+            .collect();
+        Some(FlowPlan {
+            name: flow.name.as_str().into(),
+            owner: flow.owner.clone().unwrap_or_default(),
+            from,
+            when: match when {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            when_text: flow.when.as_ref().map(|text| text.value.as_str().into()),
+            key: key?,
+            maps: maps?,
+            schema: match schema {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            enrich: enrich?,
+            emit,
+            lane: flow.lane,
+            targets: targets.into_iter().collect::<Option<_>>()?,
+            failed: format!("flow/{}", flow.name).into(),
+        })
+    }
+
+    fn target(&mut self, target: &model::Target, flow: &Flow, input: Input) -> Option<TargetPlan> {
+        let when = target.when.as_ref().map(|text| self.predicate(text, input));
+        let key = self.key(target.key.as_ref(), input, flow);
+        let mut refs = target.map.clone();
+        if let TargetKind::Call { .. } = &target.kind
+            && let Some((_, operation)) = self.estate.operation(&target.kind.reference())
+            && let Some(request) = &operation.request
+        {
+            refs.push(request.clone());
+        }
+        let maps = self.maps(&refs, input);
+        let then = target.then.as_ref().map(|then| {
+            let mut refs = Vec::new();
+            if let Some((_, operation)) = self.estate.operation(&target.kind.reference())
+                && let Some(response) = &operation.response
+            {
+                refs.push(response.clone());
+            }
+            refs.extend(then.map.iter().cloned());
+            let answer = match self
+                .estate
+                .connection(&target.kind.connection())
+                .map(|(_, c)| &c.kind)
+            {
+                Some(ConnectionKind::MllpConnect(_)) => Input::Hl7,
+                _ => Input::Json,
+            };
+            let maps = self.maps(&refs, answer);
+            let schema = match &then.validate {
+                Validate::Entity(name) => Some(self.schema(name)),
+                Validate::Nothing => None,
+            };
+            let emit = self.event(&then.emit.value);
+            Some(ThenPlan {
+                maps: maps?,
+                schema: match schema {
+                    None => None,
+                    Some(compiled) => Some(compiled?),
+                },
+                emit,
+            })
+        });
+        Some(TargetPlan {
+            destination: target.kind.reference().into(),
+            when: match when {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            when_text: target.when.as_ref().map(|text| text.value.as_str().into()),
+            key: key?,
+            maps: maps?,
+            lane: target.lane,
+            backoff: crate::dispatch::backoff::Backoff {
+                first: target.retry.first,
+                factor: target.retry.factor,
+                max: target.retry.max,
+                attempts: target.retry.attempts,
+                max_age: target.retry.max_age,
+                jitter: target.retry.jitter == Jitter::Full,
+            },
+            park: target.on_exhausted == Exhausted::Park,
+            runbook: target
+                .runbook
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            then: match then {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+        })
+    }
+
+    fn event(&self, name: &str) -> EventPlan {
+        let entity = name.split('.').next().unwrap_or(name).replace('_', "-");
+        let keys = self
+            .estate
+            .entities
+            .get(&entity)
+            .map(|entity| {
+                entity
+                    .keys
+                    .values()
+                    .map(|path| path.value.trim_start_matches('.').to_owned())
+                    .collect()
+            })
+            .unwrap_or_default();
+        EventPlan {
+            name: name.into(),
+            keys,
+        }
+    }
+
+    fn predicate(&mut self, text: &Spanned<String>, input: Input) -> Option<Predicate> {
+        match Predicate::compile(&text.value, &self.environment(input)) {
+            Ok(predicate) => Some(predicate),
+            Err(problems) => {
+                self.inline(text, problems);
+                None
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        text: Option<&Spanned<String>>,
+        input: Input,
+        flow: &Flow,
+    ) -> Option<KeyPlan> {
+        let Some(text) = text else {
+            return Some(KeyPlan::Inherit);
+        };
+        if text.value.trim() == "none" {
+            return Some(KeyPlan::Unordered);
+        }
+        match KeyExpression::compile(&text.value, &self.environment(input)) {
+            Ok(program) => Some(KeyPlan::Expression {
+                program,
+                sensitivity: self.key_sensitivity(&text.value, flow),
+            }),
+            Err(problems) => {
+                self.inline(text, problems);
+                None
+            }
+        }
+    }
+
+    /// A key may be shown only where its class is known to allow it: a plain attribute of an
+    /// entity has that attribute's class; anything else has the class of the connection, or
+    /// the worst class of the entity.
+    fn key_sensitivity(&self, expression: &str, flow: &Flow) -> Sensitivity {
+        match &flow.source {
+            Source::Connection(reference) => self
+                .estate
+                .connection(&reference.value)
+                .map_or(Sensitivity::Phi, |(_, connection)| connection.sensitivity),
+            Source::Schedule(_) => Sensitivity::Internal,
+            Source::Event(events) => events
+                .iter()
+                .map(|event| {
+                    let entity = event
+                        .value
+                        .split('.')
+                        .next()
+                        .unwrap_or_default()
+                        .replace('_', "-");
+                    let Some(entity) = self.estate.entities.get(&entity) else {
+                        return Sensitivity::Phi;
+                    };
+                    let worst = entity
+                        .sensitivity
+                        .values()
+                        .copied()
+                        .max()
+                        .unwrap_or_default();
+                    match expression.trim().strip_prefix('.') {
+                        Some(path)
+                            if path
+                                .chars()
+                                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) =>
+                        {
+                            entity.sensitivity.get(path).copied().unwrap_or_default()
+                        }
+                        _ => worst,
+                    }
+                })
+                .max()
+                .unwrap_or(Sensitivity::Phi),
+        }
+    }
+
+    fn maps(&mut self, refs: &[MapRef], input: Input) -> Option<Vec<MapPlan>> {
+        let mut input = input;
+        let mut out = Vec::with_capacity(refs.len());
+        let mut ok = true;
+        for map in refs {
+            match self.map(map, input) {
+                Some(program) => {
+                    input = if writes_hl7(&program) {
+                        Input::Hl7
+                    } else {
+                        Input::Json
+                    };
+                    out.push(MapPlan {
+                        name: map.path.display().to_string().into(),
+                        program,
+                    });
+                }
+                None => ok = false,
+            }
+        }
+        ok.then_some(out)
+    }
+
+    fn output_of(&self, maps: &Option<Vec<MapPlan>>, input: Input) -> Input {
+        match maps.as_ref().and_then(|maps| maps.last()) {
+            Some(last) if writes_hl7(&last.program) => Input::Hl7,
+            Some(_) => Input::Json,
+            None => input,
+        }
+    }
+
+    fn map(&mut self, map: &MapRef, input: Input) -> Option<Arc<Program>> {
+        if let Some(known) = self.maps.get(&(map.file, input as u8)) {
+            return known.clone();
+        }
+        let source = self.estate.sources.text(map.file);
+        let compiled = match Program::compile(source, &self.environment(input)) {
+            Ok(program) => {
+                let warnings = program.warnings().to_vec();
+                self.in_file(map.file, warnings);
+                Some(Arc::new(program))
+            }
+            Err(problems) => {
+                self.in_file(map.file, problems);
+                None
+            }
+        };
+        self.maps.insert((map.file, input as u8), compiled.clone());
+        compiled
+    }
+
+    fn schema(&mut self, entity: &str) -> Option<Arc<Schema>> {
+        if let Some(known) = self.schemas.get(entity) {
+            return known.clone();
+        }
+        // The loader has compiled it once already to check it, so this fails only where the
+        // two disagree, which is worth a word.
+        let compiled = self.estate.entities.get(entity).and_then(|entity| {
+            match Schema::compile(&entity.schema) {
+                Ok(schema) => Some(Arc::new(schema)),
+                Err(error) => {
+                    self.found.push(
+                        Diagnostic::error(codes::INVALID_ENTITY, error.to_string()).at(entity.at),
+                    );
+                    None
+                }
+            }
+        });
+        self.schemas.insert(entity.to_owned(), compiled.clone());
+        compiled
+    }
+
+    /// Maps of operations that no flow uses are compiled all the same, so that a mistake in
+    /// them is found before the first use.
+    pub(super) fn unused_operation_maps(&mut self) {
+        let estate = self.estate;
+        for system in estate.systems.values() {
+            for operation in system.operations.values() {
+                for map in operation.request.iter().chain(&operation.response) {
+                    let used = [Input::Json, Input::Hl7, Input::Text]
+                        .iter()
+                        .any(|i| self.maps.contains_key(&(map.file, *i as u8)));
+                    if !used {
+                        self.map(map, Input::Json);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Events must not lead back to themselves. Where a predicate may end the circle, the
+    /// estate's own check has warned of it; one without can only go round for ever.
+    pub(super) fn cycles(&mut self) {
+        let estate = self.estate;
+        for flow in estate.flows.values() {
+            if flow.when.is_some() {
+                continue;
+            }
+            let (Some(emit), Source::Event(heard)) = (&flow.emit, &flow.source) else {
+                continue;
+            };
+            let mut seen: AHashSet<&str> = AHashSet::new();
+            let mut todo = vec![emit.value.as_str()];
+            while let Some(event) = todo.pop() {
+                if !seen.insert(event) {
+                    continue;
+                }
+                let endless = estate.flows_on(event).filter(|next| next.when.is_none());
+                todo.extend(
+                    endless.filter_map(|next| next.emit.as_ref().map(|e| e.value.as_str())),
+                );
+            }
+            if let Some(circle) = heard
+                .iter()
+                .find(|event| seen.contains(event.value.as_str()))
+            {
+                self.found.push(
+                    Diagnostic::error(
+                        codes::EVENT_CYCLE,
+                        format!(
+                            "flow `{}` hears `{}` and makes it happen again",
+                            flow.name, circle.value
+                        ),
+                    )
+                    .at(emit.at)
+                    .label("this event leads back to the one the flow begins with")
+                    .related(circle.at, "heard here")
+                    .help("emit another event, or split this one in two"),
+                );
+            }
+        }
+    }
+
+    fn inline(&mut self, text: &Spanned<String>, problems: Vec<Problem>) {
+        for problem in problems {
+            let span = text.inner(problem.start..problem.end, &self.estate.sources);
+            self.report(span, problem);
+        }
+    }
+
+    fn in_file(&mut self, file: FileId, problems: Vec<Problem>) {
+        for problem in problems {
+            self.report(span_in(file, problem.start, problem.end), problem);
+        }
+    }
+
+    fn report(&mut self, span: Span, problem: Problem) {
+        if !self.reported.insert((span, problem.code.0)) {
+            return;
+        }
+        self.found.push(diagnostic_at(span, problem));
+    }
+}
+
+/// What every program of an estate may refer to.
+pub(crate) fn environment(estate: &Estate) -> Environment {
+    let mut tables = CodeTables::default();
+    for table in estate.codes.values() {
+        let otherwise = match &table.otherwise {
+            model::Otherwise::Error => Otherwise::Error,
+            model::Otherwise::Keep => Otherwise::Keep,
+            model::Otherwise::Value(value) => Otherwise::Value(value.as_str().into()),
+        };
+        let entries = table
+            .entries
+            .iter()
+            .map(|entry| (entry.from.as_str(), entry.to.as_str()));
+        tables.insert(
+            table.name.as_str(),
+            CodeTable::from_pairs(entries).otherwise(otherwise),
+        );
+    }
+    Environment {
+        codes: Arc::new(tables),
+        // The loader has checked the name.
+        zone: Zone::named(&estate.time_zone).ok(),
+        ..Environment::default()
+    }
+}
+
+/// A place in a file by byte offsets.
+pub(crate) fn span_in(file: FileId, start: usize, end: usize) -> Span {
+    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Span::new(file, offset(start), offset(end))
+}
+
+/// A mapping problem as a diagnostic of the file that holds the program.
+pub(crate) fn diagnostic_in(file: FileId, problem: Problem) -> Diagnostic {
+    diagnostic_at(span_in(file, problem.start, problem.end), problem)
+}
+
+fn diagnostic_at(span: Span, problem: Problem) -> Diagnostic {
+    let severity = match problem.severity {
+        Severity::Error => wardline_estate::Severity::Error,
+        Severity::Warning => wardline_estate::Severity::Warning,
+    };
+    let mut diagnostic = Diagnostic::new(severity, problem.code, problem.message)
+        .at(span)
+        .label(problem.label)
+        .help_if(problem.help);
+    for note in problem.notes {
+        diagnostic = diagnostic.with_note(note);
+    }
+    diagnostic
+}
+
+fn writes_hl7(program: &Program) -> bool {
+    program.produces() == Produces::Hl7
+}

@@ -1,0 +1,297 @@
+//! The estate made ready to run: every predicate, key, map and schema compiled, every source
+//! and event knowing its flows. Made by [`Plan::compile`], which reports what does not
+//! compile as diagnostics with places in the files.
+
+mod compile;
+
+use compile::Compiler;
+pub(crate) use compile::{diagnostic_in, environment, span_in};
+
+use ahash::AHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wardline_core::{Lane, Sensitivity};
+use wardline_estate::Diagnostics;
+use wardline_estate::model::{self, ConnectionKind, Estate, OperationKind, Source, TargetKind};
+use wardline_mapping::{Input, KeyExpression, Predicate, Program, Schema};
+
+/// A compiled estate.
+pub struct Plan {
+    /// The estate it was made from.
+    pub estate: Arc<Estate>,
+    pub(crate) flows: Vec<FlowPlan>,
+    by_source: AHashMap<Arc<str>, Vec<usize>>,
+    by_event: AHashMap<Arc<str>, Vec<usize>>,
+    pub(crate) sources: AHashMap<Arc<str>, SourcePlan>,
+    pub(crate) destinations: BTreeMap<Arc<str>, DestinationPlan>,
+}
+
+/// What is known about an inbound connection.
+pub(crate) struct SourcePlan {
+    pub(crate) input: Input,
+    pub(crate) facility: Option<Arc<str>>,
+    /// Fields by which duplicates are recognised.
+    pub(crate) duplicate: Vec<FieldPath>,
+    /// Fields by which people search.
+    pub(crate) keys: Vec<FieldPath>,
+}
+
+/// A field of a message: an HL7 path, a header, or a dotted JSON path.
+#[derive(Debug, Clone)]
+pub(crate) enum FieldPath {
+    Hl7(wardline_hl7::Path),
+    Header(String),
+    Json(String),
+}
+
+impl FieldPath {
+    fn new(text: &str, input: Input) -> Self {
+        match input {
+            Input::Hl7 => match wardline_hl7::Path::parse(text) {
+                Ok(path) => Self::Hl7(path),
+                Err(_) => Self::Header(text.to_ascii_lowercase()),
+            },
+            Input::Json | Input::Text => match text.strip_prefix('.') {
+                Some(path) => Self::Json(path.to_owned()),
+                None => Self::Header(text.to_ascii_lowercase()),
+            },
+        }
+    }
+}
+
+/// Where deliveries go.
+pub(crate) struct DestinationPlan {
+    /// `system.connection` whose limits apply.
+    pub(crate) connection: Arc<str>,
+    pub(crate) method: Option<model::Method>,
+    pub(crate) path: Option<String>,
+    /// First declared runbook, for listings.
+    pub(crate) runbook: Option<String>,
+}
+
+/// A compiled flow.
+pub(crate) struct FlowPlan {
+    pub(crate) name: Arc<str>,
+    pub(crate) owner: String,
+    pub(crate) from: String,
+    pub(crate) when: Option<Predicate>,
+    pub(crate) when_text: Option<Arc<str>>,
+    pub(crate) key: KeyPlan,
+    pub(crate) maps: Vec<MapPlan>,
+    pub(crate) schema: Option<Arc<Schema>>,
+    pub(crate) enrich: Vec<MapPlan>,
+    pub(crate) emit: Option<EventPlan>,
+    pub(crate) lane: Lane,
+    pub(crate) targets: Vec<TargetPlan>,
+    /// Pseudo-destination of deliveries that died before they had one.
+    pub(crate) failed: Arc<str>,
+}
+
+/// An event that a flow emits.
+#[derive(Clone)]
+pub(crate) struct EventPlan {
+    pub(crate) name: Arc<str>,
+    /// Entity attributes by which people search: dotted paths.
+    pub(crate) keys: Vec<String>,
+}
+
+/// How a key is found.
+pub(crate) enum KeyPlan {
+    /// As the source message has it.
+    Inherit,
+    /// Declared `none`: no order.
+    Unordered,
+    /// An expression on the flow's input.
+    Expression {
+        program: KeyExpression,
+        sensitivity: Sensitivity,
+    },
+}
+
+/// A compiled map and where it came from.
+pub(crate) struct MapPlan {
+    pub(crate) name: Arc<str>,
+    pub(crate) program: Arc<Program>,
+}
+
+/// A compiled destination of a flow.
+pub(crate) struct TargetPlan {
+    pub(crate) destination: Arc<str>,
+    pub(crate) when: Option<Predicate>,
+    pub(crate) when_text: Option<Arc<str>>,
+    pub(crate) key: KeyPlan,
+    pub(crate) maps: Vec<MapPlan>,
+    pub(crate) lane: Lane,
+    pub(crate) backoff: crate::dispatch::backoff::Backoff,
+    pub(crate) park: bool,
+    pub(crate) runbook: Option<String>,
+    pub(crate) then: Option<ThenPlan>,
+}
+
+/// What becomes of an answer.
+pub(crate) struct ThenPlan {
+    pub(crate) maps: Vec<MapPlan>,
+    pub(crate) schema: Option<Arc<Schema>>,
+    pub(crate) emit: EventPlan,
+}
+
+impl Plan {
+    /// Compiles an estate. Problems of any severity are added to `diagnostics`; the plan is
+    /// `None` where one is an error.
+    pub fn compile(estate: Arc<Estate>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut compiler = Compiler::new(&estate);
+        let flows: Vec<FlowPlan> = estate
+            .flows
+            .values()
+            .filter_map(|flow| compiler.flow(flow))
+            .collect();
+        compiler.unused_operation_maps();
+        compiler.cycles();
+        let failed = compiler
+            .found
+            .iter()
+            .any(|d| d.severity == wardline_estate::Severity::Error);
+        for diagnostic in compiler.found {
+            diagnostics.push(diagnostic);
+        }
+        diagnostics.sort(&estate.sources);
+        if failed || flows.len() != estate.flows.len() {
+            return None;
+        }
+        Some(Self::assemble(estate, flows))
+    }
+
+    fn assemble(estate: Arc<Estate>, flows: Vec<FlowPlan>) -> Self {
+        let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
+        let mut by_event: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
+        for (index, flow) in estate.flows.values().enumerate() {
+            match &flow.source {
+                Source::Connection(reference) => {
+                    by_source
+                        .entry(reference.value.as_str().into())
+                        .or_default()
+                        .push(index);
+                }
+                Source::Event(events) => {
+                    for event in events {
+                        by_event
+                            .entry(event.value.as_str().into())
+                            .or_default()
+                            .push(index);
+                    }
+                }
+                Source::Schedule(_) => by_source
+                    .entry(schedule_source(&flow.name))
+                    .or_default()
+                    .push(index),
+            }
+        }
+        let mut sources = AHashMap::new();
+        for (system, connection) in estate.connections() {
+            let Some(input) = input_of(&connection.kind) else {
+                continue;
+            };
+            let facility = connection
+                .facility
+                .as_deref()
+                .or(system.facility.as_deref())
+                .map(Arc::from);
+            sources.insert(
+                Arc::from(connection.reference.as_str()),
+                SourcePlan {
+                    input,
+                    facility,
+                    duplicate: connection
+                        .duplicate
+                        .iter()
+                        .flat_map(|d| &d.by)
+                        .map(|path| FieldPath::new(&path.value, input))
+                        .collect(),
+                    keys: connection
+                        .keys
+                        .iter()
+                        .map(|key| FieldPath::new(&key.path.value, input))
+                        .collect(),
+                },
+            );
+        }
+        for flow in estate.flows.values() {
+            if let Source::Schedule(_) = flow.source {
+                sources.insert(
+                    schedule_source(&flow.name),
+                    SourcePlan {
+                        input: Input::Json,
+                        facility: None,
+                        duplicate: Vec::new(),
+                        keys: Vec::new(),
+                    },
+                );
+            }
+        }
+        let mut destinations = BTreeMap::new();
+        for flow in estate.flows.values() {
+            for target in &flow.to {
+                let reference: Arc<str> = target.kind.reference().into();
+                let runbook = target
+                    .runbook
+                    .as_ref()
+                    .map(|path| path.display().to_string());
+                let (method, path) = match &target.kind {
+                    TargetKind::Call { .. } => match estate
+                        .operation(&reference)
+                        .map(|(_, operation)| &operation.kind)
+                    {
+                        Some(OperationKind::Http { method, path }) => {
+                            (Some(*method), Some(path.value.clone()))
+                        }
+                        _ => (None, None),
+                    },
+                    TargetKind::Send { .. } => (None, None),
+                };
+                let plan = destinations
+                    .entry(reference)
+                    .or_insert_with(|| DestinationPlan {
+                        connection: target.kind.connection().into(),
+                        method,
+                        path,
+                        runbook: None,
+                    });
+                plan.runbook = plan.runbook.take().or(runbook);
+            }
+        }
+        Self {
+            estate,
+            flows,
+            by_source,
+            by_event,
+            sources,
+            destinations,
+        }
+    }
+
+    pub(crate) fn flows_of_source(&self, source: &str) -> &[usize] {
+        self.by_source.get(source).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn flows_of_event(&self, event: &str) -> &[usize] {
+        self.by_event.get(event).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn flow_named(&self, name: &str) -> Option<&FlowPlan> {
+        self.flows.iter().find(|flow| &*flow.name == name)
+    }
+}
+
+/// The source name of a scheduled flow.
+pub(crate) fn schedule_source(flow: &str) -> Arc<str> {
+    format!("schedule/{flow}").into()
+}
+
+/// What an inbound connection brings; `None` for outbound ones.
+pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
+    match kind {
+        ConnectionKind::MllpListen(_) => Some(Input::Hl7),
+        ConnectionKind::HttpIn(_) => Some(Input::Json),
+        ConnectionKind::MllpConnect(_) | ConnectionKind::HttpOut(_) | ConnectionKind::Null => None,
+    }
+}
