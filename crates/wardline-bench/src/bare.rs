@@ -20,10 +20,19 @@ const SETTLED_AT_ONCE: usize = 256;
 
 /// Accepts and settles for `time`, `group` messages a transaction. `group` senders with one message
 /// under way each cannot bring more into one.
-pub(crate) async fn accepting(directory: Option<&Path>, group: usize, time: Duration) -> Result<Rate, BenchError> {
+pub(crate) async fn accepting(
+    directory: Option<&Path>,
+    group: usize,
+    time: Duration,
+) -> Result<Rate, BenchError> {
     let scratch = site::scratch(directory)?;
     let store = open(scratch.path())?;
-    let load = Load { per_transaction: group.clamp(1, LARGEST_GROUP), terms: TERMS, dedup: true, keys: KEYS };
+    let load = Load {
+        per_transaction: group.clamp(1, LARGEST_GROUP),
+        terms: TERMS,
+        dedup: true,
+        keys: KEYS,
+    };
     let rate = bare_commits(&*store, load, time).await?;
     store.close().await?;
     Ok(rate)
@@ -34,7 +43,12 @@ pub(crate) async fn settling(directory: Option<&Path>, count: usize) -> Result<f
     let scratch = site::scratch(directory)?;
     let store = open(scratch.path())?;
     let mut generator = Generator::new(&*store).await?;
-    let load = Load { per_transaction: 1, terms: 0, dedup: false, keys: KEYS };
+    let load = Load {
+        per_transaction: 1,
+        terms: 0,
+        dedup: false,
+        keys: KEYS,
+    };
     let mut owed: Vec<Id> = Vec::with_capacity(count);
     while owed.len() < count {
         let batch = (0..SETTLED_AT_ONCE.min(count - owed.len())).map(|_| {
@@ -52,20 +66,31 @@ pub(crate) async fn settling(directory: Option<&Path>, count: usize) -> Result<f
     let began = Instant::now();
     let mut settled = 0;
     for batch in owed.chunks(SETTLED_AT_ONCE) {
-        let changes = batch.iter().map(|&id| Change::Settle(Box::new(delivered(&*store, id)))).collect();
+        let changes = batch
+            .iter()
+            .map(|&id| Change::Settle(Box::new(delivered(&*store, id))))
+            .collect();
         let outcomes = store.commit(changes).await?;
-        settled += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Settled(true))).count();
+        settled += outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Settled(true)))
+            .count();
     }
     let rate = settled as f64 / began.elapsed().as_secs_f64();
     store.close().await?;
     if settled != owed.len() {
-        return Err(BenchError::Sums { what: format!("{settled} of {} deliveries could be settled", owed.len()) });
+        return Err(BenchError::Sums {
+            what: format!("{settled} of {} deliveries could be settled", owed.len()),
+        });
     }
     Ok(rate)
 }
 
 fn open(directory: &Path) -> Result<Arc<SqliteStore>, BenchError> {
-    Ok(SqliteStore::open(&directory.join("bare.db"), Options::default())?)
+    Ok(SqliteStore::open(
+        &directory.join("bare.db"),
+        Options::default(),
+    )?)
 }
 
 #[cfg(test)]
@@ -75,7 +100,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_limits_are_measured() {
-        let rate = accepting(None, 10, Duration::from_millis(100)).await.unwrap();
+        let rate = accepting(None, 10, Duration::from_millis(100))
+            .await
+            .unwrap();
         assert!(rate.messages_per_s > 0.0 && rate.transactions > 0);
         assert!(settling(None, 600).await.unwrap() > 0.0);
     }

@@ -81,7 +81,9 @@ pub enum BenchError {
         reason: String,
     },
     /// The engine refused messages or gave an answer that fits none.
-    #[error("{count} of {sent} messages were not acknowledged ({example}): the figure would be of something else")]
+    #[error(
+        "{count} of {sent} messages were not acknowledged ({example}): the figure would be of something else"
+    )]
     Refused {
         /// How many.
         count: u64,
@@ -91,7 +93,9 @@ pub enum BenchError {
         example: String,
     },
     /// Deliveries arrived in the wrong order, or not what was sent: a broken promise.
-    #[error("{receiver}: {out_of_order} deliveries out of order, {strange} not understood, of {received}")]
+    #[error(
+        "{receiver}: {out_of_order} deliveries out of order, {strange} not understood, of {received}"
+    )]
     Disorder {
         /// Which receiver.
         receiver: &'static str,

@@ -8,7 +8,7 @@ use crate::report::Row;
 use crate::sample;
 use crate::{BenchError, Options, machine};
 use bytes::{Bytes, BytesMut};
-use hl7_parser::message::{Component, Subcomponent};
+use hl7_parser::message::{Component, Repeat, Subcomponent};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use wardline_hl7::{Message, Path, mllp};
@@ -20,9 +20,12 @@ const PART: Duration = Duration::from_millis(10);
 /// Size of the large OBX-5.5.
 const DOCUMENT: usize = 100_000_000;
 
-/// Twelve values for us and the same twelve for the peer: segment, field, component,
-/// subcomponent (0: the whole of the level above).
-const VALUES: [(Path, (&str, usize, usize, usize)); 12] = [
+/// Where a value stands for the peer: segment, field, component, subcomponent (0: the whole of the
+/// level above).
+type Place = (&'static str, usize, usize, usize);
+
+/// Twelve values, for us and for the peer.
+const VALUES: [(Path, Place); 12] = [
     (Path::new("MSH-9.1"), ("MSH", 9, 1, 0)),
     (Path::new("MSH-9.2"), ("MSH", 9, 2, 0)),
     (Path::new("MSH-10"), ("MSH", 10, 0, 0)),
@@ -39,8 +42,13 @@ const VALUES: [(Path, (&str, usize, usize, usize)); 12] = [
 
 pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let options = options.clone();
-    let failed = |error: tokio::task::JoinError| BenchError::Thread { what: "reader", reason: error.to_string() };
-    tokio::task::spawn_blocking(move || measure(&options)).await.map_err(failed)?
+    let failed = |error: tokio::task::JoinError| BenchError::Thread {
+        what: "reader",
+        reason: error.to_string(),
+    };
+    tokio::task::spawn_blocking(move || measure(&options))
+        .await
+        .map_err(failed)?
 }
 
 fn measure(options: &Options) -> Result<Vec<Row>, BenchError> {
@@ -57,16 +65,26 @@ fn measure(options: &Options) -> Result<Vec<Row>, BenchError> {
     let limit = rate("memchr over the same bytes", &mut || {
         memchr::memchr_iter(b'\r', black_box(&bytes)).count()
     });
-    let ours = rate("index and twelve fields", &mut || our_values(&bytes).unwrap_or(0));
-    let theirs = rate("the same by the peer", &mut || their_values(&text).unwrap_or(0));
+    let ours = rate("index and twelve fields", &mut || {
+        our_values(&bytes).unwrap_or(0)
+    });
+    let theirs = rate("the same by the peer", &mut || {
+        their_values(&text).unwrap_or(0)
+    });
     let our_walk = rate("full walk", &mut || self::our_walk(&bytes).unwrap_or(0));
-    let their_walk = rate("the same by the peer", &mut || self::their_walk(&text).unwrap_or(0));
+    let their_walk = rate("the same by the peer", &mut || {
+        self::their_walk(&text).unwrap_or(0)
+    });
     let per_s = |rate: f64| rate * size / 1e6;
     rows.splice(
         0..0,
         [
-            Row::new("index_12_fields_per_s", ours, "messages/s").limit(limit).peer(PEER, theirs),
-            Row::new("walk_mb_per_s", per_s(our_walk), "MB/s").limit(per_s(limit)).peer(PEER, per_s(their_walk)),
+            Row::new("index_12_fields_per_s", ours, "messages/s")
+                .limit(limit)
+                .peer(PEER, theirs),
+            Row::new("walk_mb_per_s", per_s(our_walk), "MB/s")
+                .limit(per_s(limit))
+                .peer(PEER, per_s(their_walk)),
             Row::new("message_bytes", size, "bytes"),
         ],
     );
@@ -75,7 +93,10 @@ fn measure(options: &Options) -> Result<Vec<Row>, BenchError> {
 
 /// A figure counts only where both read the same.
 fn agree(bytes: &Bytes, text: &str) -> Result<(), BenchError> {
-    let pairs = [(our_values(bytes), their_values(text)), (our_walk(bytes), their_walk(text))];
+    let pairs = [
+        (our_values(bytes), their_values(text)),
+        (our_walk(bytes), their_walk(text)),
+    ];
     for (ours, theirs) in pairs {
         if ours.is_none() || ours != theirs {
             let what = format!("{ours:?} bytes of values read, {theirs:?} by {PEER}");
@@ -106,18 +127,32 @@ fn rate(time: Duration, once: &mut dyn FnMut() -> usize) -> f64 {
 /// Bytes of the twelve values, so that none can be left unread.
 fn our_values(bytes: &Bytes) -> Option<usize> {
     let message = Message::parse(black_box(bytes).clone()).ok()?;
-    Some(VALUES.iter().filter_map(|(path, _)| message.value(path)).map(|text| text.len()).sum())
+    Some(
+        VALUES
+            .iter()
+            .filter_map(|(path, _)| message.value(path))
+            .map(|text| text.len())
+            .sum(),
+    )
 }
 
 fn their_values(text: &str) -> Option<usize> {
     let message = hl7_parser::Message::parse(black_box(text)).ok()?;
     let mut total = 0;
     for (_, (segment, field, component, subcomponent)) in VALUES {
-        let Some(field) = message.segment(segment).and_then(|segment| segment.field(field)) else { continue };
+        let Some(field) = message
+            .segment(segment)
+            .and_then(|segment| segment.field(field))
+        else {
+            continue;
+        };
         let value = match (component, subcomponent) {
             (0, _) => Some(field.raw_value()),
             (c, 0) => field.component(c).map(Component::raw_value),
-            (c, s) => field.component(c).and_then(|component| component.subcomponent(s)).map(Subcomponent::raw_value),
+            (c, s) => field
+                .component(c)
+                .and_then(|component| component.subcomponent(s))
+                .map(Subcomponent::raw_value),
         };
         total += value.map_or(0, str::len);
     }
@@ -127,7 +162,12 @@ fn their_values(text: &str) -> Option<usize> {
 /// Bytes and places of all values.
 fn our_walk(bytes: &Bytes) -> Option<usize> {
     let message = Message::parse(black_box(bytes).clone()).ok()?;
-    Some(message.leaves().map(|(path, raw)| raw.bytes().len() + usize::from(path.field().unwrap_or(0))).sum())
+    Some(
+        message
+            .leaves()
+            .map(|(path, raw)| raw.bytes().len() + usize::from(path.field().unwrap_or(0)))
+            .sum(),
+    )
 }
 
 fn their_walk(text: &str) -> Option<usize> {
@@ -135,9 +175,14 @@ fn their_walk(text: &str) -> Option<usize> {
     let mut total = 0;
     for segment in message.segments() {
         for (index, field) in segment.fields().enumerate() {
-            let subcomponents =
-                field.repeats().flat_map(|repeat| repeat.components()).flat_map(|component| component.subcomponents());
-            for value in subcomponents.map(|subcomponent| subcomponent.raw_value()).filter(|value| !value.is_empty()) {
+            let subcomponents = field
+                .repeats()
+                .flat_map(Repeat::components)
+                .flat_map(Component::subcomponents);
+            for value in subcomponents
+                .map(Subcomponent::raw_value)
+                .filter(|value| !value.is_empty())
+            {
                 total += value.len() + index + 1;
             }
         }
@@ -149,14 +194,19 @@ fn their_walk(text: &str) -> Option<usize> {
 /// while it is read, twice once it was edited.
 fn large(options: &Options) -> Result<Vec<Row>, BenchError> {
     options.say("hl7: a document of 100 MB");
-    let lost = |what: &str| BenchError::Sums { what: format!("the message with a large document {what}") };
+    let lost = |what: &str| BenchError::Sums {
+        what: format!("the message with a large document {what}"),
+    };
     machine::forget_peak();
     let before = machine::resident();
     let frame = receive().ok_or_else(|| lost("was not framed"))?;
     let size = frame.len();
     let message = Message::parse(frame).map_err(|_| lost("was refused"))?;
-    let document = message.get(&const { Path::new("OBX-5.5") }).map_or(0, |raw| raw.bytes().len());
-    if document != DOCUMENT || message.value(&const { Path::new("OBX-11") }).as_deref() != Some("F") {
+    let document = message
+        .get(&const { Path::new("OBX-5.5") })
+        .map_or(0, |raw| raw.bytes().len());
+    if document != DOCUMENT || message.value(&const { Path::new("OBX-11") }).as_deref() != Some("F")
+    {
         return Err(lost("was read wrongly"));
     }
     let once = machine::peak_resident().saturating_sub(before);
@@ -164,7 +214,9 @@ fn large(options: &Options) -> Result<Vec<Row>, BenchError> {
     edit.set("MSH-5", "ARCHIVE")
         .and_then(|edit| edit.set("OBX-11", "C"))
         .map_err(|_| lost("could not be edited"))?;
-    let edited = edit.finish().map_err(|_| lost("could not be read after the edit"))?;
+    let edited = edit
+        .finish()
+        .map_err(|_| lost("could not be read after the edit"))?;
     // Both are still held here.
     if edited.bytes().len() + "WARDLINE".len() != message.bytes().len() + "ARCHIVE".len() {
         return Err(lost("was edited wrongly"));
@@ -182,7 +234,7 @@ fn receive() -> Option<Bytes> {
     buffer.extend_from_slice(&[mllp::START]);
     buffer.extend_from_slice(sample::message().as_bytes());
     buffer.extend_from_slice(b"OBX|1|ED|PDF^Report||^AP^^Base64^");
-    let block = [b'Q'; 65_536];
+    let block = vec![b'Q'; 65_536];
     let mut left = DOCUMENT;
     loop {
         if left > 0 {

@@ -25,8 +25,11 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const LAG: u64 = 6_000;
 
 /// The receivers, by the names that the estate has for them.
-const PARTIES: [(&str, Protocol); DELIVERIES as usize] =
-    [("billing", Protocol::Http), ("beds", Protocol::Http), ("archive", Protocol::Mllp)];
+const PARTIES: [(&str, Protocol); DELIVERIES as usize] = [
+    ("billing", Protocol::Http),
+    ("beds", Protocol::Http),
+    ("archive", Protocol::Mllp),
+];
 
 pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let directory = options.directory.as_deref();
@@ -40,18 +43,27 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         receivers.push(Receiver::start(protocol, keys, Faults::default())?);
     }
     let orders: Vec<Arc<Order>> = receivers.iter().map(Receiver::order).collect();
-    let ports: Vec<_> = PARTIES.iter().zip(&receivers).map(|((name, _), one)| (*name, one.address())).collect();
+    let ports: Vec<_> = PARTIES
+        .iter()
+        .zip(&receivers)
+        .map(|((name, _), one)| (*name, one.address()))
+        .collect();
     let site = Site::build(directory, &RECEIVERS, &ports)?;
     let running = site.start(site.store()?).await?;
 
-    options.say(&format!("in-out: {connections} connections for {} s", time.as_secs()));
+    options.say(&format!(
+        "in-out: {connections} connections for {} s",
+        time.as_secs()
+    ));
     machine::forget_peak();
-    let before = (machine::processor_time(), running.store.status().commits, Instant::now());
+    let before = (
+        machine::processor_time(),
+        running.store.status().commits,
+        Instant::now(),
+    );
     let brake: Brake = {
         let orders = orders.clone();
-        Arc::new(move |acknowledged| {
-            acknowledged * u64::from(DELIVERIES) > received(&orders) + LAG
-        })
+        Arc::new(move |acknowledged| acknowledged * u64::from(DELIVERIES) > received(&orders) + LAG)
     };
     let load = Load {
         target: running.intake()?,
@@ -64,7 +76,10 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     };
     let (sent, watched) = tokio::join!(load::send(load), watch(&running, &orders, time));
     let (sent, watched) = (sent?, watched?);
-    let (took, processor) = (before.2.elapsed(), machine::processor_time().saturating_sub(before.0));
+    let (took, processor) = (
+        before.2.elapsed(),
+        machine::processor_time().saturating_sub(before.0),
+    );
     let commits = running.store.status().commits - before.1;
 
     options.say("in-out: the rest is delivered and compared");
@@ -77,7 +92,9 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     for ((name, _), receiver) in PARTIES.iter().zip(receivers) {
         let sums = receiver.order().verdict(name)?;
         if sums.fresh != sent.all {
-            return Err(BenchError::Sums { what: format!("{} acknowledged, {name} has {}", sent.all, sums.fresh) });
+            return Err(BenchError::Sums {
+                what: format!("{} acknowledged, {name} has {}", sent.all, sums.fresh),
+            });
         }
         receiving += receiver.stop()?;
     }
@@ -91,11 +108,20 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     drop(site);
 
     options.say("in-out: bare commits of the same rows");
-    let bare = bare::accepting(directory, connections * window, Duration::from_secs(time.as_secs().min(5))).await?;
+    let bare = bare::accepting(
+        directory,
+        connections * window,
+        Duration::from_secs(time.as_secs().min(5)),
+    )
+    .await?;
     let ms = |us: Option<u64>| us.unwrap_or(0) as f64 / 1e3;
     Ok(vec![
-        Row::new("in_out_per_s", sent.per_s() + watched.out_per_s, "messages/s")
-            .limit(bare.messages_per_s * f64::from(1 + DELIVERIES)),
+        Row::new(
+            "in_out_per_s",
+            sent.per_s() + watched.out_per_s,
+            "messages/s",
+        )
+        .limit(bare.messages_per_s * f64::from(1 + DELIVERIES)),
         Row::new("in_per_s", sent.per_s(), "messages/s"),
         Row::new("out_per_s", watched.out_per_s, "messages/s"),
         Row::new("ack_p50_ms", sent.ack_ms(0.5), "ms"),
@@ -104,10 +130,22 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         Row::new("delivered_p99_ms", ms(balance.p99_us), "ms"),
         Row::new("backlog_half", watched.half as f64, "deliveries"),
         Row::new("backlog_end", watched.end as f64, "deliveries"),
-        Row::new("commits_per_s", commits as f64 / took.as_secs_f64(), "commits/s"),
-        Row::new("processor_us", per_message(processor, sent.all), "µs/message"),
+        Row::new(
+            "commits_per_s",
+            commits as f64 / took.as_secs_f64(),
+            "commits/s",
+        ),
+        Row::new(
+            "processor_us",
+            per_message(processor, sent.all),
+            "µs/message",
+        ),
         Row::new("generator_us", sent.processor_us(), "µs/message"),
-        Row::new("receivers_us", per_message(receiving, sent.all), "µs/message"),
+        Row::new(
+            "receivers_us",
+            per_message(receiving, sent.all),
+            "µs/message",
+        ),
         Row::new("resident_mb", mb(peak), "MB"),
     ])
 }
@@ -123,7 +161,11 @@ struct Watched {
     end: u64,
 }
 
-async fn watch(running: &Running, orders: &[Arc<Order>], time: Duration) -> Result<Watched, BenchError> {
+async fn watch(
+    running: &Running,
+    orders: &[Arc<Order>],
+    time: Duration,
+) -> Result<Watched, BenchError> {
     let desk = running.engine.desk();
     tokio::time::sleep(WARM_UP).await;
     let (began, first) = (Instant::now(), received(orders));
@@ -132,5 +174,9 @@ async fn watch(running: &Running, orders: &[Arc<Order>], time: Duration) -> Resu
     tokio::time::sleep(time.saturating_sub(began.elapsed())).await;
     let out_per_s = (received(orders) - first) as f64 / began.elapsed().as_secs_f64();
     let end = desk.balance().await?.open;
-    Ok(Watched { out_per_s, half, end })
+    Ok(Watched {
+        out_per_s,
+        half,
+        end,
+    })
 }

@@ -25,7 +25,11 @@ const GENERATOR_CONNECTIONS: usize = 32;
 pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let time = Duration::from_secs(options.seconds.unwrap_or(SECONDS));
     let window = options.window.unwrap_or(1);
-    let connections = if options.connections.is_empty() { CONNECTIONS.to_vec() } else { options.connections.clone() };
+    let connections = if options.connections.is_empty() {
+        CONNECTIONS.to_vec()
+    } else {
+        options.connections.clone()
+    };
     let mut rows = Vec::new();
     let mut idle = None;
     let mut peak = 0;
@@ -51,16 +55,27 @@ struct One {
     bare_rows: f64,
 }
 
-async fn measure(options: &Options, count: usize, window: usize, time: Duration) -> Result<One, BenchError> {
+async fn measure(
+    options: &Options,
+    count: usize,
+    window: usize,
+    time: Duration,
+) -> Result<One, BenchError> {
     let directory = options.directory.as_deref();
     let name = |what: &str| format!("{what}_c{count}");
 
     let site = Site::build(directory, &SINKS, &[])?;
     let running = site.start(site.store()?).await?;
     let idle = machine::resident();
-    options.say(&format!("intake: {count} connections, {window} under way on each"));
+    options.say(&format!(
+        "intake: {count} connections, {window} under way on each"
+    ));
     machine::forget_peak();
-    let before = (running.store.status().commits, machine::processor_time(), Instant::now());
+    let before = (
+        running.store.status().commits,
+        machine::processor_time(),
+        Instant::now(),
+    );
     let sent = load::send(Load {
         target: running.intake()?,
         connections: count,
@@ -71,14 +86,23 @@ async fn measure(options: &Options, count: usize, window: usize, time: Duration)
         brake: None,
     })
     .await?;
-    let (took, processor) = (before.2.elapsed(), machine::processor_time().saturating_sub(before.1));
+    let (took, processor) = (
+        before.2.elapsed(),
+        machine::processor_time().saturating_sub(before.1),
+    );
     let commits = running.store.status().commits - before.0;
     let backlog = running.engine.desk().balance().await?.open;
     let owed = sent.all * u64::from(DELIVERIES);
     running.delivered(owed).await?;
     let peak = machine::peak_resident();
     let balance = running.engine.desk().balance().await?;
-    let sums = (balance.accepted, balance.events, balance.owed, balance.delivered, balance.open);
+    let sums = (
+        balance.accepted,
+        balance.events,
+        balance.owed,
+        balance.delivered,
+        balance.open,
+    );
     running.stop().await;
     if sums != (sent.all, sent.all, owed, owed, 0) {
         let what = format!(
@@ -89,22 +113,47 @@ async fn measure(options: &Options, count: usize, window: usize, time: Duration)
     }
     drop(site);
 
-    options.say(&format!("intake: bare commits of up to {} messages", count * window));
-    let bare = bare::accepting(directory, count * window, time.min(Duration::from_secs(LONGEST_BARE))).await?;
+    options.say(&format!(
+        "intake: bare commits of up to {} messages",
+        count * window
+    ));
+    let bare = bare::accepting(
+        directory,
+        count * window,
+        time.min(Duration::from_secs(LONGEST_BARE)),
+    )
+    .await?;
     let bare_rows = bare.messages_per_s * f64::from(ROWS);
     let p50 = Row::new(name("ack_p50_ms"), sent.ack_ms(0.5), "ms");
     let rows = vec![
         Row::new(name("accepted_per_s"), sent.per_s(), "messages/s").limit(bare.messages_per_s),
         // With one sender, the time to the acknowledgement is held against that of one commit.
-        if count * window == 1 { p50.limit(bare.p50.as_secs_f64() * 1e3) } else { p50 },
+        if count * window == 1 {
+            p50.limit(bare.p50.as_secs_f64() * 1e3)
+        } else {
+            p50
+        },
         Row::new(name("ack_p99_ms"), sent.ack_ms(0.99), "ms"),
-        Row::new(name("commits_per_s"), commits as f64 / took.as_secs_f64(), "commits/s"),
+        Row::new(
+            name("commits_per_s"),
+            commits as f64 / took.as_secs_f64(),
+            "commits/s",
+        ),
         Row::new(name("backlog"), backlog as f64, "deliveries"),
-        Row::new(name("processor_us"), per_message(processor, sent.all), "µs/message"),
+        Row::new(
+            name("processor_us"),
+            per_message(processor, sent.all),
+            "µs/message",
+        ),
         Row::new(name("generator_us"), sent.processor_us(), "µs/message"),
         Row::new(name("bare_commit_rows_per_s"), bare_rows, "rows/s"),
     ];
-    Ok(One { rows, idle, peak, bare_rows })
+    Ok(One {
+        rows,
+        idle,
+        peak,
+        bare_rows,
+    })
 }
 
 /// What the generator itself reaches where nothing has to be done but to say yes.
@@ -123,7 +172,11 @@ async fn generator_limit(options: &Options, window: usize) -> Result<Row, BenchE
     .await?;
     receiver.order().verdict("acknowledging receiver")?;
     receiver.stop()?;
-    Ok(Row::new("generator_limit_per_s", sent.per_s(), "messages/s"))
+    Ok(Row::new(
+        "generator_limit_per_s",
+        sent.per_s(),
+        "messages/s",
+    ))
 }
 
 /// Processor time per message in microseconds.

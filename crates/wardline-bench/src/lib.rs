@@ -91,7 +91,9 @@ impl FromStr for Bench {
         Self::ALL
             .into_iter()
             .find(|bench| bench.name() == text)
-            .ok_or_else(|| BenchError::UnknownBench { name: text.chars().take(40).collect() })
+            .ok_or_else(|| BenchError::UnknownBench {
+                name: text.chars().take(40).collect(),
+            })
     }
 }
 
@@ -140,11 +142,21 @@ impl Options {
     fn check(&self) -> Result<(), BenchError> {
         let what = if self.seconds == Some(0) {
             "seconds must be above 0"
-        } else if self.backlog.is_some_and(|backlog| !(1..=100_000_000).contains(&backlog)) {
+        } else if self
+            .backlog
+            .is_some_and(|backlog| !(1..=100_000_000).contains(&backlog))
+        {
             "backlog must be 1 to 100,000,000"
-        } else if self.connections.iter().any(|count| !(1..=4_096).contains(count)) {
+        } else if self
+            .connections
+            .iter()
+            .any(|count| !(1..=4_096).contains(count))
+        {
             "connections must be 1 to 4,096"
-        } else if self.window.is_some_and(|window| !(1..=64).contains(&window)) {
+        } else if self
+            .window
+            .is_some_and(|window| !(1..=64).contains(&window))
+        {
             "window must be 1 to 64"
         } else {
             return Ok(());
@@ -169,5 +181,10 @@ pub async fn run(bench: Bench, options: Options) -> Result<Report, BenchError> {
         Bench::Deliver => Box::pin(deliver::run(&options)).await?,
         Bench::InOut => in_out::run(&options).await?,
     };
-    Ok(Report { bench, version: env!("CARGO_PKG_VERSION"), machine: Machine::read(), rows })
+    Ok(Report {
+        bench,
+        version: env!("CARGO_PKG_VERSION"),
+        machine: Machine::read(),
+        rows,
+    })
 }

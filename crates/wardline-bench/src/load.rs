@@ -24,7 +24,7 @@ use wardline_hl7::mllp;
 /// Longest time recorded: a minute, in microseconds, to three digits.
 const LONGEST_US: u64 = 60_000_000;
 /// How long acknowledgements may take after the last message.
-const LAST_ANSWERS: Duration = Duration::from_secs(60);
+const LAST_ANSWERS: Duration = Duration::from_mins(1);
 /// Pause of a sender that is held back.
 const HELD: Duration = Duration::from_micros(500);
 
@@ -84,13 +84,20 @@ impl Sent {
 
 /// Sends until the time is over and everything is acknowledged.
 pub(crate) async fn send(load: Load) -> Result<Sent, BenchError> {
-    let failed = |reason: String| BenchError::Thread { what: "load generator", reason };
+    let failed = |reason: String| BenchError::Thread {
+        what: "load generator",
+        reason,
+    };
     let (tell, told) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("bench-load".into())
         .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let sent = runtime.map_err(|error| failed(error.to_string())).and_then(|runtime| runtime.block_on(all(load)));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let sent = runtime
+                .map_err(|error| failed(error.to_string()))
+                .and_then(|runtime| runtime.block_on(all(load)));
             // Nobody listens any more when the bench was given up.
             drop(tell.send(sent));
         })
@@ -126,11 +133,15 @@ async fn all(load: Load) -> Result<Sent, BenchError> {
         processor: Duration::ZERO,
     };
     while let Some(ended) = sessions.join_next().await {
-        let session =
-            ended.map_err(|error| BenchError::Thread { what: "load generator", reason: error.to_string() })??;
+        let session = ended.map_err(|error| BenchError::Thread {
+            what: "load generator",
+            reason: error.to_string(),
+        })??;
         sent.counted += session.counted;
         if sent.ack_us.add(&session.ack_us).is_err() {
-            return Err(BenchError::Sums { what: "times of different histograms".into() });
+            return Err(BenchError::Sums {
+                what: "times of different histograms".into(),
+            });
         }
     }
     sent.all = acknowledged.load(Ordering::Relaxed);
@@ -139,7 +150,8 @@ async fn all(load: Load) -> Result<Sent, BenchError> {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(LONGEST_US, 3).expect("a minute in microseconds to three digits is within bounds")
+    Histogram::new_with_max(LONGEST_US, 3)
+        .expect("a minute in microseconds to three digits is within bounds")
 }
 
 struct Session {
@@ -156,9 +168,19 @@ struct Session {
 impl Session {
     async fn run(mut self) -> Result<Self, BenchError> {
         let target = self.load.target;
-        let socket = |doing| move |source: io::Error| BenchError::Socket { doing, address: target, source };
-        let mut stream = TcpStream::connect(target).await.map_err(socket("connect to"))?;
-        stream.set_nodelay(true).map_err(socket("set up the connection to"))?;
+        let socket = |doing| {
+            move |source: io::Error| BenchError::Socket {
+                doing,
+                address: target,
+                source,
+            }
+        };
+        let mut stream = TcpStream::connect(target)
+            .await
+            .map_err(socket("connect to"))?;
+        stream
+            .set_nodelay(true)
+            .map_err(socket("set up the connection to"))?;
         let mut frame = Frame::new();
         let mut turn = Turn::new(self.number, self.load.connections as u32, self.load.keys);
         let mut output = Vec::with_capacity(self.load.window * frame.len());
@@ -174,7 +196,10 @@ impl Session {
                 }
             }
             if !output.is_empty() {
-                stream.write_all(&output).await.map_err(socket("write to"))?;
+                stream
+                    .write_all(&output)
+                    .await
+                    .map_err(socket("write to"))?;
                 output.clear();
             }
             if self.under_way.is_empty() {
@@ -184,7 +209,11 @@ impl Session {
                 tokio::time::sleep(HELD).await;
                 continue;
             }
-            let read = tokio::time::timeout_at((self.end + LAST_ANSWERS).into(), stream.read_buf(&mut input)).await;
+            let read = tokio::time::timeout_at(
+                (self.end + LAST_ANSWERS).into(),
+                stream.read_buf(&mut input),
+            )
+            .await;
             let read = match read {
                 Ok(read) => read.map_err(socket("read from"))?,
                 Err(_) => return Err(self.refused("no acknowledgement for a minute")),
@@ -198,7 +227,10 @@ impl Session {
     }
 
     fn is_held(&self) -> bool {
-        self.load.brake.as_ref().is_some_and(|brake| brake(self.acknowledged.load(Ordering::Relaxed)))
+        self.load
+            .brake
+            .as_ref()
+            .is_some_and(|brake| brake(self.acknowledged.load(Ordering::Relaxed)))
     }
 
     /// Takes every whole acknowledgement of `input`; gives the bytes that are done with.
@@ -213,7 +245,9 @@ impl Session {
             };
             match verdict(answer) {
                 Some((b"AA" | b"CA", Some(named))) if named == mark => {}
-                Some((b"AA" | b"CA", _)) => return Err(self.refused("an acknowledgement of another message")),
+                Some((b"AA" | b"CA", _)) => {
+                    return Err(self.refused("an acknowledgement of another message"));
+                }
                 Some((code, _)) => {
                     let code = String::from_utf8_lossy(code).into_owned();
                     return Err(self.refused(&format!("answered {code}")));
@@ -223,7 +257,8 @@ impl Session {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             if now >= self.begin && now < self.end {
                 self.counted += 1;
-                self.ack_us.saturating_record(now.duration_since(sent).as_micros() as u64);
+                self.ack_us
+                    .saturating_record(now.duration_since(sent).as_micros() as u64);
             }
         }
         Ok(done)
@@ -231,7 +266,11 @@ impl Session {
 
     fn refused(&self, example: &str) -> BenchError {
         let sent = self.acknowledged.load(Ordering::Relaxed) + self.under_way.len() as u64;
-        BenchError::Refused { count: self.under_way.len().max(1) as u64, sent, example: example.to_owned() }
+        BenchError::Refused {
+            count: self.under_way.len().max(1) as u64,
+            sent,
+            example: example.to_owned(),
+        }
     }
 }
 
@@ -240,7 +279,10 @@ fn verdict(answer: &[u8]) -> Option<(&[u8], Option<Mark>)> {
     let at = memmem::find(answer, b"\rMSA|")? + b"\rMSA|".len();
     let mut fields = answer[at..].split(|&byte| matches!(byte, b'|' | b'\r'));
     let code = fields.next()?;
-    let mark = fields.next().filter(|text| text.len() == Mark::DIGITS).and_then(Mark::read);
+    let mark = fields
+        .next()
+        .filter(|text| text.len() == Mark::DIGITS)
+        .and_then(Mark::read);
     Some((code, mark))
 }
 
@@ -255,7 +297,12 @@ struct Turn {
 impl Turn {
     fn new(number: u32, connections: u32, keys: u32) -> Self {
         let own = keys.saturating_sub(number).div_ceil(connections).max(1);
-        Self { first: number, step: connections, own, given: 0 }
+        Self {
+            first: number,
+            step: connections,
+            own,
+            given: 0,
+        }
     }
 
     fn next(&mut self) -> Mark {
@@ -297,8 +344,14 @@ mod tests {
     fn acknowledgements_are_told_apart() {
         let of = |text: &'static str| verdict(text.as_bytes());
         let mark = Mark { key: 42, count: 7 };
-        assert_eq!(of("MSH|^~\\&|A\rMSA|AA|00000042000000007\r"), Some((&b"AA"[..], Some(mark))));
-        assert_eq!(of("MSH|^~\\&|A\rMSA|AE|00000042000000007|no\r"), Some((&b"AE"[..], Some(mark))));
+        assert_eq!(
+            of("MSH|^~\\&|A\rMSA|AA|00000042000000007\r"),
+            Some((&b"AA"[..], Some(mark)))
+        );
+        assert_eq!(
+            of("MSH|^~\\&|A\rMSA|AE|00000042000000007|no\r"),
+            Some((&b"AE"[..], Some(mark)))
+        );
         assert_eq!(of("MSH|^~\\&|A\rMSA|AA|other\r"), Some((&b"AA"[..], None)));
         assert_eq!(of("MSH|^~\\&|A\r"), None);
     }
@@ -321,7 +374,10 @@ mod tests {
         let sent = send(load(&receiver)).await.unwrap();
         assert!(sent.all > 0 && sent.counted <= sent.all);
         assert_eq!(sent.counted, sent.ack_us.len());
-        assert_eq!(receiver.order().verdict("receiver").unwrap().fresh, sent.all);
+        assert_eq!(
+            receiver.order().verdict("receiver").unwrap().fresh,
+            sent.all
+        );
         receiver.stop().unwrap();
     }
 
@@ -335,7 +391,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_brake_holds() {
         let receiver = Receiver::start(Protocol::Mllp, 50, Faults::default()).unwrap();
-        let sent = send(Load { brake: Some(Arc::new(|acknowledged| acknowledged >= 100)), ..load(&receiver) });
+        let sent = send(Load {
+            brake: Some(Arc::new(|acknowledged| acknowledged >= 100)),
+            ..load(&receiver)
+        });
         let all = sent.await.unwrap().all;
         // Each of three senders may have let four go before the hundredth was acknowledged.
         assert!((100..=112).contains(&all), "{all}");

@@ -22,7 +22,10 @@ pub struct Machine {
 impl Machine {
     /// The machine that this process runs on.
     pub fn read() -> Self {
-        let memory = text("/proc/meminfo").lines().find_map(|line| kilobytes(line, "MemTotal:")).unwrap_or(0);
+        let memory = text("/proc/meminfo")
+            .lines()
+            .find_map(|line| kilobytes(line, "MemTotal:"))
+            .unwrap_or(0);
         let release = text("/etc/os-release");
         let name = release
             .lines()
@@ -33,7 +36,9 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory: memory * 1_024,
-            os: format!("{name}, {}", kernel.trim()).trim_end_matches(", ").to_owned(),
+            os: format!("{name}, {}", kernel.trim())
+                .trim_end_matches(", ")
+                .to_owned(),
         }
     }
 }
@@ -51,11 +56,19 @@ fn text(path: &str) -> String {
 }
 
 fn kilobytes(line: &str, name: &str) -> Option<u64> {
-    line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()
+    line.strip_prefix(name)?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn of_status(name: &str) -> u64 {
-    text("/proc/self/status").lines().find_map(|line| kilobytes(line, name)).unwrap_or(0) * 1_024
+    text("/proc/self/status")
+        .lines()
+        .find_map(|line| kilobytes(line, name))
+        .unwrap_or(0)
+        * 1_024
 }
 
 /// Resident memory of this process now, in bytes.
@@ -80,14 +93,29 @@ pub(crate) fn processor_time() -> Duration {
     let stat = text("/proc/self/stat");
     // utime and stime are fields 14 and 15, counted after the name in parentheses; Linux counts
     // them in hundredths for user space whatever the kernel's own tick is.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    Duration::from_millis(10 * fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>())
+    let fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(11)
+        .take(2);
+    Duration::from_millis(
+        10 * fields
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum::<u64>(),
+    )
 }
 
 /// Processor time of the calling thread so far.
 pub(crate) fn thread_time() -> Duration {
     let stat = text("/proc/thread-self/schedstat");
-    Duration::from_nanos(stat.split_whitespace().next().and_then(|field| field.parse().ok()).unwrap_or(0))
+    Duration::from_nanos(
+        stat.split_whitespace()
+            .next()
+            .and_then(|field| field.parse().ok())
+            .unwrap_or(0),
+    )
 }
 
 /// A directory on a disk in which the stores of a bench are made.
@@ -95,12 +123,21 @@ pub(crate) fn place(asked: Option<&Path>) -> Result<PathBuf, BenchError> {
     let path = match asked {
         Some(path) => path.to_owned(),
         // On many systems /tmp is memory; /var/tmp must outlive a restart (hier(7)).
-        None => Some(PathBuf::from("/var/tmp")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir),
+        None => Some(PathBuf::from("/var/tmp"))
+            .filter(|path| path.is_dir())
+            .unwrap_or_else(std::env::temp_dir),
     };
-    let path = path.canonicalize().map_err(|source| BenchError::File { doing: "open", path, source })?;
+    let path = path.canonicalize().map_err(|source| BenchError::File {
+        doing: "open",
+        path,
+        source,
+    })?;
     let kind = file_system(&path, &text("/proc/self/mountinfo"));
     match kind.as_deref() {
-        Some(kind @ ("tmpfs" | "ramfs")) => Err(BenchError::NotADisk { path, kind: kind.to_owned() }),
+        Some(kind @ ("tmpfs" | "ramfs")) => Err(BenchError::NotADisk {
+            path,
+            kind: kind.to_owned(),
+        }),
         _ => Ok(path),
     }
 }
@@ -146,7 +183,11 @@ mod tests {
         forget_peak();
         let before = resident();
         let block = std::hint::black_box(vec![7_u8; 64 << 20]);
-        assert!(peak_resident() >= before + (60 << 20), "{before} {}", peak_resident());
+        assert!(
+            peak_resident() >= before + (60 << 20),
+            "{before} {}",
+            peak_resident()
+        );
         drop(block);
         assert!(!thread_time().is_zero());
     }

@@ -35,14 +35,21 @@ pub(crate) struct Sums {
 impl Order {
     /// A book for keys below `keys`.
     pub(crate) fn new(keys: u32) -> Self {
-        Self { book: Mutex::new(Book { next: vec![0; keys as usize], sums: Sums::default() }) }
+        Self {
+            book: Mutex::new(Book {
+                next: vec![0; keys as usize],
+                sums: Sums::default(),
+            }),
+        }
     }
 
     /// Notes what arrived; `None` is something that could not be read.
     pub(crate) fn arrived(&self, mark: Option<Mark>) {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         let Book { next, sums } = &mut *book;
-        let Some((mark, next)) = mark.and_then(|mark| Some((mark, next.get_mut(mark.key as usize)?))) else {
+        let Some((mark, next)) =
+            mark.and_then(|mark| Some((mark, next.get_mut(mark.key as usize)?)))
+        else {
             sums.strange += 1;
             return;
         };
@@ -60,7 +67,10 @@ impl Order {
 
     /// What was seen so far.
     pub(crate) fn sums(&self) -> Sums {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner).sums
+        self.book
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sums
     }
 
     /// The sums, if all was in order.
@@ -89,7 +99,15 @@ mod tests {
         for (key, count) in [(0, 0), (1, 0), (0, 1), (0, 1), (0, 0), (1, 1)] {
             order.arrived(Some(Mark { key, count }));
         }
-        assert_eq!(order.verdict("r").unwrap(), Sums { received: 6, fresh: 4, repeated: 2, ..Sums::default() });
+        assert_eq!(
+            order.verdict("r").unwrap(),
+            Sums {
+                received: 6,
+                fresh: 4,
+                repeated: 2,
+                ..Sums::default()
+            }
+        );
         order.arrived(Some(Mark { key: 0, count: 3 }));
         let error = order.verdict("r").unwrap_err().to_string();
         assert!(error.contains("1 deliveries out of order"), "{error}");
@@ -100,7 +118,13 @@ mod tests {
         let order = Order::new(1);
         order.arrived(None);
         order.arrived(Some(Mark { key: 1, count: 0 }));
-        assert_eq!(order.sums(), Sums { strange: 2, ..Sums::default() });
+        assert_eq!(
+            order.sums(),
+            Sums {
+                strange: 2,
+                ..Sums::default()
+            }
+        );
         assert!(order.verdict("r").is_err());
     }
 }

@@ -74,16 +74,38 @@ impl Row {
 impl Report {
     /// The value of the row `name`.
     pub fn value(&self, name: &str) -> Option<f64> {
-        self.rows.iter().find(|row| row.name == name).map(|row| row.value)
+        self.rows
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.value)
     }
 
     /// A table for people, without colour.
     pub fn to_text(&self) -> String {
-        let head = ["", "value", "unit", "limit", "of limit", "peer", "times peer"].map(str::to_owned);
-        let lines: Vec<[String; 7]> = std::iter::once(head).chain(self.rows.iter().map(cells)).collect();
-        let widths: [usize; 7] =
-            std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
-        let mut text = format!("{} · wardline {} · {}\n", self.bench, self.version, self.machine);
+        let head = [
+            "",
+            "value",
+            "unit",
+            "limit",
+            "of limit",
+            "peer",
+            "times peer",
+        ]
+        .map(str::to_owned);
+        let lines: Vec<[String; 7]> = std::iter::once(head)
+            .chain(self.rows.iter().map(cells))
+            .collect();
+        let widths: [usize; 7] = std::array::from_fn(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        });
+        let mut text = format!(
+            "{} · wardline {} · {}\n",
+            self.bench, self.version, self.machine
+        );
         for line in lines {
             let mut padded = String::new();
             for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
@@ -129,8 +151,12 @@ fn figure(value: f64) -> String {
         _ => 4,
     };
     let text = format!("{value:.decimals$}");
-    let (whole, rest) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let (whole, rest) = text
+        .split_once('.')
+        .map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("-", digits));
     let mut out = sign.to_owned();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -167,10 +193,16 @@ mod tests {
         Report {
             bench: Bench::InOut,
             version: "1.2.3",
-            machine: Machine { cores: 2, memory: 25_769_803_776, os: "Debian".into() },
+            machine: Machine {
+                cores: 2,
+                memory: 25_769_803_776,
+                os: "Debian".into(),
+            },
             rows: vec![
                 Row::new("accepted_per_s_c1", 3_120.04, "messages/s").limit(4_000.0),
-                Row::new("index_12_fields_per_s", 1_500_000.0, "messages/s").limit(9e6).peer("hl7-parser", 100_000.0),
+                Row::new("index_12_fields_per_s", 1_500_000.0, "messages/s")
+                    .limit(9e6)
+                    .peer("hl7-parser", 100_000.0),
                 Row::new("ack_p99_ms_c1", 0.987_654_3, "ms"),
             ],
         }
@@ -180,7 +212,10 @@ mod tests {
     fn json_has_the_agreed_shape_and_leaves_out_what_is_absent() {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["bench"], "in-out");
-        assert_eq!(json["machine"], serde_json::json!({ "cores": 2, "memory": 25_769_803_776_u64, "os": "Debian" }));
+        assert_eq!(
+            json["machine"],
+            serde_json::json!({ "cores": 2, "memory": 25_769_803_776_u64, "os": "Debian" })
+        );
         assert_eq!(
             json["rows"][0],
             serde_json::json!({
@@ -188,7 +223,10 @@ mod tests {
             })
         );
         assert_eq!(json["rows"][1]["ratio_to_peer"], 15.0);
-        assert_eq!(json["rows"][2], serde_json::json!({ "name": "ack_p99_ms_c1", "value": 0.98765, "unit": "ms" }));
+        assert_eq!(
+            json["rows"][2],
+            serde_json::json!({ "name": "ack_p99_ms_c1", "value": 0.98765, "unit": "ms" })
+        );
     }
 
     #[test]
@@ -196,15 +234,29 @@ mod tests {
         let text = report().to_text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 5, "{text}");
-        assert!(lines[0].starts_with("in-out · wardline 1.2.3 · 2 cores, 24.0 GiB, Debian"), "{text}");
+        assert!(
+            lines[0].starts_with("in-out · wardline 1.2.3 · 2 cores, 24.0 GiB, Debian"),
+            "{text}"
+        );
         let end_of_value = |line: &str| line.find(" messages/s").unwrap();
         assert_eq!(end_of_value(lines[2]), end_of_value(lines[3]), "{text}");
-        assert!(lines[3].contains("100,000 (hl7-parser)") && lines[3].ends_with("15.0"), "{text}");
+        assert!(
+            lines[3].contains("100,000 (hl7-parser)") && lines[3].ends_with("15.0"),
+            "{text}"
+        );
     }
 
     #[test]
     fn figures_are_short_and_true() {
-        let cases = [(0.0, "0"), (0.012_34, "0.0123"), (3.456, "3.46"), (45.67, "45.7"), (999.6, "1,000"), (1_234_567.0, "1,234,567"), (-1_500.0, "-1,500")];
+        let cases = [
+            (0.0, "0"),
+            (0.012_34, "0.0123"),
+            (3.456, "3.46"),
+            (45.67, "45.7"),
+            (999.6, "1,000"),
+            (1_234_567.0, "1,234,567"),
+            (-1_500.0, "-1,500"),
+        ];
         for (value, text) in cases {
             assert_eq!(figure(value), text);
         }

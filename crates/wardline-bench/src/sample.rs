@@ -35,11 +35,15 @@ impl Mark {
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let number = |digits: &[u8]| {
             digits.iter().try_fold(0_u32, |sum, byte| {
-                byte.is_ascii_digit().then(|| sum.checked_mul(10)?.checked_add(u32::from(byte - b'0')))?
+                byte.is_ascii_digit()
+                    .then(|| sum.checked_mul(10)?.checked_add(u32::from(byte - b'0')))?
             })
         };
         let (key, rest) = text.split_at_checked(KEY_DIGITS)?;
-        Some(Self { key: number(key)?, count: number(rest.get(..COUNT_DIGITS)?)? })
+        Some(Self {
+            key: number(key)?,
+            count: number(rest.get(..COUNT_DIGITS)?)?,
+        })
     }
 
     /// Writes the digits over the first bytes of `place`.
@@ -62,7 +66,12 @@ pub(crate) fn message() -> String {
     let mut mark = [0; Mark::DIGITS];
     Mark { key: 42, count: 7 }.write(&mut mark);
     let mark = String::from_utf8_lossy(&mark);
-    TEMPLATE.trim_end().replace('\n', "\r").replace(CONTROL, &mark).replace(KEY, &mark[..KEY_DIGITS]) + "\r"
+    TEMPLATE
+        .trim_end()
+        .replace('\n', "\r")
+        .replace(CONTROL, &mark)
+        .replace(KEY, &mark[..KEY_DIGITS])
+        + "\r"
 }
 
 /// A whole MLLP frame with room for what differs.
@@ -96,7 +105,11 @@ impl Frame {
         bytes.extend(rest.bytes().map(end_of_segment));
         bytes.push(b'\r');
         bytes.extend(mllp::TRAILER);
-        Self { bytes, control, keys }
+        Self {
+            bytes,
+            control,
+            keys,
+        }
     }
 
     /// Appends the message `mark` to `out`.
@@ -134,7 +147,11 @@ mod tests {
         let second = &out[frame.len() + 1..out.len() - 2];
         assert_eq!(second, message().as_bytes());
         let parsed = Message::parse(second.to_vec()).unwrap();
-        let read = |path: &str| parsed.value(&path.parse::<Path>().unwrap()).map(std::borrow::Cow::into_owned);
+        let read = |path: &str| {
+            parsed
+                .value(&path.parse::<Path>().unwrap())
+                .map(std::borrow::Cow::into_owned)
+        };
         assert_eq!(read("MSH-10").as_deref(), Some("00000042000000007"));
         assert_eq!(read("PV1-19.1").as_deref(), Some("V00000042"));
         assert_eq!(read("PID-18.1").as_deref(), Some("A00000042"));
@@ -144,7 +161,13 @@ mod tests {
     #[test]
     fn marks_survive_being_written() {
         let mut place = [0; Mark::DIGITS + 3];
-        for mark in [Mark { key: 0, count: 0 }, Mark { key: 99_999_999, count: 999_999_999 }] {
+        for mark in [
+            Mark { key: 0, count: 0 },
+            Mark {
+                key: 99_999_999,
+                count: 999_999_999,
+            },
+        ] {
             mark.write(&mut place);
             assert_eq!(Mark::read(&place), Some(mark));
         }

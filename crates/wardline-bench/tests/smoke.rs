@@ -26,13 +26,25 @@ fn has(report: &Report, names: &[&str]) {
         assert!(report.value(name).is_some(), "{name} is missing:\n{text}");
     }
     let unique: BTreeSet<&str> = report.rows.iter().map(|row| row.name.as_str()).collect();
-    assert_eq!(unique.len(), report.rows.len(), "a name stands twice:\n{text}");
+    assert_eq!(
+        unique.len(),
+        report.rows.len(),
+        "a name stands twice:\n{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hl7() {
     let report = report(Bench::Hl7, small()).await;
-    has(&report, &["index_12_fields_per_s", "walk_mb_per_s", "large_read_mb", "large_edited_mb"]);
+    has(
+        &report,
+        &[
+            "index_12_fields_per_s",
+            "walk_mb_per_s",
+            "large_read_mb",
+            "large_edited_mb",
+        ],
+    );
     let peers: Vec<_> = report.rows.iter().filter_map(|row| row.peer_name).collect();
     assert_eq!(peers, ["hl7-parser", "hl7-parser"]);
 }
@@ -44,37 +56,113 @@ async fn intake() {
     let options = Options {
         connections: vec![1, 6],
         window: Some(4),
-        progress: Some(Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()))),
+        progress: Some(Arc::new(move |text: &str| {
+            heard.lock().unwrap().push(text.to_owned());
+        })),
         ..small()
     };
     let report = report(Bench::Intake, options).await;
-    has(&report, &["accepted_per_s_c1", "accepted_per_s_c6", "ack_p50_ms_c1", "ack_p99_ms_c6", "commits_per_s_c6"]);
-    has(&report, &["bare_commit_rows_per_s", "generator_limit_per_s", "resident_mb", "idle_resident_mb"]);
+    has(
+        &report,
+        &[
+            "accepted_per_s_c1",
+            "accepted_per_s_c6",
+            "ack_p50_ms_c1",
+            "ack_p99_ms_c6",
+            "commits_per_s_c6",
+        ],
+    );
+    has(
+        &report,
+        &[
+            "bare_commit_rows_per_s",
+            "generator_limit_per_s",
+            "resident_mb",
+            "idle_resident_mb",
+        ],
+    );
     assert!(report.value("accepted_per_s_c6").unwrap() > 0.0);
-    assert!(said.lock().unwrap().iter().any(|text| text.contains("6 connections")));
+    assert!(
+        said.lock()
+            .unwrap()
+            .iter()
+            .any(|text| text.contains("6 connections"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deliver() {
-    let report = report(Bench::Deliver, Options { backlog: Some(12_000), ..small() }).await;
-    has(&report, &["drain_per_s_10000", "drain_per_s_12000", "null_drain_per_s_10000", "null_drain_per_s_12000"]);
-    has(&report, &["start_ready_s", "store_mb", "resident_mb", "drain_per_s_12000_to_10000"]);
+    let report = report(
+        Bench::Deliver,
+        Options {
+            backlog: Some(12_000),
+            ..small()
+        },
+    )
+    .await;
+    has(
+        &report,
+        &[
+            "drain_per_s_10000",
+            "drain_per_s_12000",
+            "null_drain_per_s_10000",
+            "null_drain_per_s_12000",
+        ],
+    );
+    has(
+        &report,
+        &[
+            "start_ready_s",
+            "store_mb",
+            "resident_mb",
+            "drain_per_s_12000_to_10000",
+        ],
+    );
     assert_eq!(report.value("out_of_order"), Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_out() {
-    let report = report(Bench::InOut, Options { connections: vec![8], ..small() }).await;
-    has(&report, &["in_out_per_s", "in_per_s", "out_per_s", "backlog_half", "backlog_end", "resident_mb"]);
+    let report = report(
+        Bench::InOut,
+        Options {
+            connections: vec![8],
+            ..small()
+        },
+    )
+    .await;
+    has(
+        &report,
+        &[
+            "in_out_per_s",
+            "in_per_s",
+            "out_per_s",
+            "backlog_half",
+            "backlog_end",
+            "resident_mb",
+        ],
+    );
     assert!(report.value("out_per_s").unwrap() > 0.0);
 }
 
 #[tokio::test]
 async fn what_cannot_be_measured_is_refused() {
-    assert!(matches!(run(Bench::Intake, small()).await, Err(BenchError::OneThread)));
-    let options = Options { window: Some(65), ..small() };
-    assert!(matches!(run(Bench::Intake, options).await, Err(BenchError::Options { .. })));
-    assert!(matches!("intak".parse::<Bench>(), Err(BenchError::UnknownBench { .. })));
+    assert!(matches!(
+        run(Bench::Intake, small()).await,
+        Err(BenchError::OneThread)
+    ));
+    let options = Options {
+        window: Some(65),
+        ..small()
+    };
+    assert!(matches!(
+        run(Bench::Intake, options).await,
+        Err(BenchError::Options { .. })
+    ));
+    assert!(matches!(
+        "intak".parse::<Bench>(),
+        Err(BenchError::UnknownBench { .. })
+    ));
     for bench in Bench::ALL {
         assert_eq!(bench.name().parse::<Bench>().ok(), Some(bench));
     }

@@ -25,11 +25,16 @@ impl Timestamp {
     /// This moment plus a duration; saturates.
     #[must_use]
     pub fn after(self, d: std::time::Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
     /// How long after `earlier` this is; zero when it is not after.
     pub fn since(self, earlier: Self) -> std::time::Duration {
-        std::time::Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        std::time::Duration::from_micros(
+            u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0),
+        )
     }
     /// The moment as [`jiff::Timestamp`]; out-of-range values become the epoch.
     pub fn to_jiff(self) -> jiff::Timestamp {
@@ -56,7 +61,8 @@ impl From<Timestamp> for String {
 impl TryFrom<String> for Timestamp {
     type Error = jiff::Error;
     fn try_from(text: String) -> Result<Self, jiff::Error> {
-        text.parse::<jiff::Timestamp>().map(|t| Self(t.as_microsecond()))
+        text.parse::<jiff::Timestamp>()
+            .map(|t| Self(t.as_microsecond()))
     }
 }
 
@@ -87,7 +93,10 @@ impl SimulatedClock {
     }
     /// Moves the clock forward.
     pub fn advance(&self, by: std::time::Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(
+            i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
 }
 

@@ -114,7 +114,9 @@ impl Serialize for Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -178,7 +180,14 @@ mod tests {
 
     #[test]
     fn hostile_text_is_refused() {
-        for text in ["", "short", "UUUUUUUUUUUUU", "ZZZZZZZZZZZZZ", "01234567890123", "éééééé1"] {
+        for text in [
+            "",
+            "short",
+            "UUUUUUUUUUUUU",
+            "ZZZZZZZZZZZZZ",
+            "01234567890123",
+            "éééééé1",
+        ] {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
     }

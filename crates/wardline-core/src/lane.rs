@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 /// How urgent a delivery is. Each destination serves its lanes 8 : 3 : 1, so bulk work can
 /// neither starve the others nor be starved. Order is kept within a lane.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
     /// A person is waiting: a bed, a clean, an API answer.

@@ -311,7 +311,7 @@ impl Acceptor {
     /// Reads, routes and seals one received message.
     fn prepare(&self, received: &Received, source: &SourcePlan) -> Result<Acceptance, AcceptError> {
         let content_type = media_type(&received.content_type);
-        let read = route::read(content_type, &received.body);
+        let read = route::read_as(content_type, &received.body, source.charset);
         let kind_name = match &read {
             Ok(Content::Hl7(message)) => hl7_kind(message),
             Ok(_) => content_type.to_owned(),

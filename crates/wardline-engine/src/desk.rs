@@ -15,6 +15,7 @@ use crate::dispatch::Dispatcher;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use wardline_core::{BlindIndex, Code, Sym};
 use wardline_store::StoreError;
 use wardline_vault::{AuditLog, VaultError};
@@ -83,6 +84,8 @@ pub struct Desk {
     dispatcher: Arc<Dispatcher>,
     audit: tokio::sync::Mutex<AuditLog>,
     places: RwLock<BTreeMap<String, String>>,
+    /// Entries that the last stored checkpoint covers.
+    signed: AtomicU64,
 }
 
 impl Desk {
@@ -95,6 +98,7 @@ impl Desk {
             acceptor,
             dispatcher,
             audit: tokio::sync::Mutex::new(audit),
+            signed: AtomicU64::new(0),
             places: RwLock::default(),
         })
     }

@@ -101,6 +101,7 @@ impl Engine {
             }
             .run(work_stop.clone()),
         );
+        workers.spawn(sign_now_and_then(Arc::clone(&desk), work_stop.clone()));
         for flow in parts.plan.estate.flows.values() {
             let Source::Schedule(schedule) = &flow.source else {
                 continue;
@@ -365,4 +366,16 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .filter_map(|(_, connection)| connection.duplicate.as_ref())
         .map(|d| d.within)
         .max()
+}
+
+/// How long entries of the audit log may go unsigned.
+const SIGN_EVERY: Duration = Duration::from_secs(60);
+
+async fn sign_now_and_then(desk: Arc<Desk>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SIGN_EVERY) => desk.checkpoint().await,
+            () = shutdown.cancelled() => return,
+        }
+    }
 }

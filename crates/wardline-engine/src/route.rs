@@ -8,6 +8,7 @@ use crate::plan::{EventPlan, FieldPath, FlowPlan, KeyPlan, MapPlan, Plan, ThenPl
 use bytes::Bytes;
 use std::sync::Arc;
 use wardline_core::{Code, Lane, OrderingKey, Sensitivity};
+use wardline_hl7::{CharsetPolicy, ParseOptions};
 use wardline_mapping::{
     Content, Metadata, Output, Runtime, Schema, Subject, from_json_bytes, to_json_bytes,
 };
@@ -726,15 +727,30 @@ fn json_text(subject: &Subject, path: &str) -> Option<String> {
 
 /// Reads a body as what its media type says.
 pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Content, Note> {
+    read_as(content_type, body, CharsetPolicy::default())
+}
+
+/// The same with a character set for HL7 text.
+pub(crate) fn read_as(
+    content_type: &str,
+    body: &Bytes,
+    charset: CharsetPolicy,
+) -> Result<Content, Note> {
     let fail = |text: String| Note {
         code: codes::UNREADABLE_BODY.to_string(),
         fingerprint: fingerprint::of(codes::UNREADABLE_BODY.0, "read", &text),
         text,
     };
     match content_type {
-        HL7 => wardline_hl7::Message::parse(body.clone())
-            .map(|message| Content::Hl7(Arc::new(message)))
-            .map_err(|error| fail(format!("the message is not HL7 v2: {error}"))),
+        HL7 => wardline_hl7::Message::parse_with(
+            body.clone(),
+            &ParseOptions {
+                charset,
+                ..ParseOptions::default()
+            },
+        )
+        .map(|message| Content::Hl7(Arc::new(message)))
+        .map_err(|error| fail(format!("the message is not HL7 v2: {error}"))),
         JSON => from_json_bytes(body)
             .map(Content::Json)
             .map_err(|error| fail(format!("the body is not JSON: {error}"))),

@@ -83,7 +83,8 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
                 Some(wardline_mapping::Input::Hl7) => route::HL7,
                 _ => route::JSON,
             };
-            let subject = route::read(content_type, &body).map(|content| {
+            let charset = plan.charset(&into.value);
+            let subject = route::read_as(content_type, &body, charset).map(|content| {
                 let kind = match &content {
                     wardline_mapping::Content::Hl7(message) => crate::accept::hl7_kind(message),
                     _ => content_type.to_owned(),

@@ -57,6 +57,9 @@ pub struct DestinationView {
     pub dead: u64,
     /// Deliveries done.
     pub delivered: u64,
+    /// Deliveries ever recorded: what is delivered, dead, cancelled and open must add up to it.
+    #[serde(default)]
+    pub owed: u64,
     /// Failed attempts.
     pub failed_attempts: u64,
     /// Deliveries cancelled.

@@ -34,6 +34,9 @@ impl fmt::Debug for LoadOptions<'_> {
 pub struct Loaded {
     /// The estate, where nothing that was found is an error.
     pub estate: Option<Estate>,
+    /// Where something is wrong: what could be decoded all the same, for checks that go on
+    /// (mapping programs). Never run it: references may lead nowhere.
+    pub partial: Option<Estate>,
     /// Everything that was found, in the order of files and lines.
     pub diagnostics: Diagnostics,
     /// Every file that was read, for showing the diagnostics.
@@ -77,6 +80,7 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
         );
         return Loaded {
             estate: None,
+            partial: None,
             diagnostics,
             sources: SourceMap::new(),
         };
@@ -122,9 +126,14 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     }
     diagnostics.sort(&sources);
     diagnostics.bound(MOST);
-    let estate = (!diagnostics.has_errors()).then_some(estate);
+    let (estate, partial) = if diagnostics.has_errors() {
+        (None, Some(estate))
+    } else {
+        (Some(estate), None)
+    };
     Loaded {
         estate,
+        partial,
         diagnostics,
         sources,
     }

@@ -261,7 +261,8 @@ pub enum SettlementResult {
 /// An operator's act. Every one is committed together with an audit record.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    /// Withdraw open deliveries; keys they headed flow on.
+    /// Withdraw open deliveries, so that keys they headed flow on; or say of dead ones that
+    /// they were dealt with.
     Cancel {
         /// Which.
         deliveries: Vec<DeliveryId>,

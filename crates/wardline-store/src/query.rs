@@ -331,6 +331,9 @@ pub enum CounterKind {
     PrunedMessages = 11,
     /// Deliveries whose records retention removed, by destination.
     PrunedDeliveries = 12,
+    /// Dead deliveries that a person has since dealt with (cancelled or repeated), by
+    /// destination; they count as cancelled from then on.
+    Resolved = 13,
 }
 
 /// A total since the store began.

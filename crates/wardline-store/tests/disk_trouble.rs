@@ -2,6 +2,8 @@
 //! the status says why, and everything goes on by itself when the disk is well again. Only a
 //! failed sync ends the process, because after it nobody knows what is on the disk.
 
+#![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
+
 mod load;
 
 use load::{Findings, Ledger};

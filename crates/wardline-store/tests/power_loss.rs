@@ -4,6 +4,8 @@
 //! Each place lives through several cuts, each during a random operation of the disk, some
 //! of them while the store is opening; after each the store opens on what was left.
 
+#![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
+
 mod load;
 
 use load::{Findings, Ledger};

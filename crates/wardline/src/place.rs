@@ -11,7 +11,7 @@ use wardline_estate::model::{Estate, KeySource as KeyPlace, StoreUrl};
 use wardline_estate::{Diagnostics, LoadOptions, SourceMap};
 use wardline_store::sqlite::{Options, SqliteStore};
 use wardline_store::{Store, StoreError};
-use wardline_vault::{FileProvider, KeySource, SecretRef, Secrets, Vault};
+use wardline_vault::{FileProvider, KeySource, SecretRef, Secrets, Vault, VaultError};
 
 /// An estate that was read, with everything that was found.
 pub(crate) struct Read {
@@ -23,13 +23,38 @@ pub(crate) struct Read {
 /// Reads, checks and compiles an estate. `secrets`: whether missing secrets are found too.
 pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
     let exists = |reference: &str| {
-        secrets.is_none_or(|secrets| reference.parse::<SecretRef>().is_ok_and(|r| secrets.exists(&r).is_ok()))
+        secrets.is_none_or(|secrets| {
+            let Ok(reference) = reference.parse::<SecretRef>() else {
+                return false;
+            };
+            // One that is there but cannot be used is reported, with the reason, at start.
+            !matches!(
+                secrets.exists(&reference),
+                Err(VaultError::SecretMissing { .. })
+            )
+        })
     };
-    let options = LoadOptions { secret_exists: secrets.is_some().then_some(&exists as &dyn Fn(&str) -> bool) };
+    let options = LoadOptions {
+        secret_exists: secrets
+            .is_some()
+            .then_some(&exists as &dyn Fn(&str) -> bool),
+    };
     let loaded = wardline_estate::load(dir, &options);
     let mut diagnostics = loaded.diagnostics;
-    let plan = loaded.estate.and_then(|estate| Plan::compile(Arc::new(estate), &mut diagnostics)).map(Arc::new);
-    Read { plan, diagnostics, sources: loaded.sources }
+    let plan = match (loaded.estate, loaded.partial) {
+        (Some(estate), _) => Plan::compile(Arc::new(estate), &mut diagnostics).map(Arc::new),
+        // What is wrong in the maps is told in the same run, as far as it can be seen.
+        (None, Some(partial)) => {
+            drop(Plan::compile(Arc::new(partial), &mut diagnostics));
+            None
+        }
+        (None, None) => None,
+    };
+    Read {
+        plan,
+        diagnostics,
+        sources: loaded.sources,
+    }
 }
 
 /// Reads an estate that must be well; prints what is not.
@@ -39,7 +64,11 @@ pub(crate) fn read_well(dir: &Path, secrets: Option<&Secrets>) -> anyhow::Result
         Some(plan) => Ok(plan),
         None => {
             anstream::eprint!("{}", read.diagnostics.render(&read.sources, paint::on()));
-            bail!("the estate in {} cannot run: {}", dir.display(), read.diagnostics.summary());
+            bail!(
+                "the estate in {} cannot run: {}",
+                dir.display(),
+                read.diagnostics.summary()
+            );
         }
     }
 }
@@ -62,11 +91,19 @@ impl Place {
         let data = data.map_or_else(|| estate.join("data"), Path::to_path_buf);
         // A demo leaves its keys with its data, so that later commands find them there.
         let own_keys = data.join("keys").is_dir();
-        Self { estate: estate.to_path_buf(), data, own_keys }
+        Self {
+            estate: estate.to_path_buf(),
+            data,
+            own_keys,
+        }
     }
 
     pub(crate) fn secrets(&self) -> Secrets {
-        let base = if self.own_keys { &self.data } else { &self.estate };
+        let base = if self.own_keys {
+            &self.data
+        } else {
+            &self.estate
+        };
         Secrets::in_directory(base.join("secrets"))
     }
 
@@ -87,14 +124,21 @@ impl Place {
         }
     }
 
-    fn open_vault(&self, estate: &Estate, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<Vault>> {
+    fn open_vault(
+        &self,
+        estate: &Estate,
+        clock: &Arc<dyn Clock>,
+        new: bool,
+    ) -> anyhow::Result<Arc<Vault>> {
         let source = match self.keys_dir(estate) {
             None => KeySource::env(&estate.name, &self.data)?,
             Some(dir) => {
                 // The first start of a new estate: nothing is sealed yet, so a new key loses
                 // nothing. With data there, a missing key is a mistake and is reported.
-                if !dir.exists() && !self.data.join("journal.db").exists() {
-                    FileProvider::init(&dir).with_context(|| format!("cannot make the first master key in {}", dir.display()))?;
+                if new && !dir.exists() {
+                    FileProvider::init(&dir).with_context(|| {
+                        format!("cannot make the first master key in {}", dir.display())
+                    })?;
                     tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
                 }
                 KeySource::file(&estate.name, &dir, &self.data)?
@@ -112,10 +156,23 @@ impl Place {
             )));
         }
         make_private_dir(&self.data).map_err(OpenError::Other)?;
-        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
-        let store = SqliteStore::open(&self.data.join("journal.db"), options)?;
-        let vault = self.open_vault(&plan.estate, &clock).map_err(OpenError::Other)?;
-        Ok(Parts { plan, store: store as Arc<dyn Store>, vault, secrets: self.secrets(), clock })
+        let options = Options {
+            clock: Arc::clone(&clock),
+            ..Options::default()
+        };
+        let journal = self.data.join("journal.db");
+        let new = !journal.exists();
+        let store = SqliteStore::open(&journal, options)?;
+        let vault = self
+            .open_vault(&plan.estate, &clock, new)
+            .map_err(OpenError::Other)?;
+        Ok(Parts {
+            plan,
+            store: store as Arc<dyn Store>,
+            vault,
+            secrets: self.secrets(),
+            clock,
+        })
     }
 }
 

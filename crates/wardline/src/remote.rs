@@ -18,8 +18,8 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView,
-    ReplayReport, ReplayRequest, Selection, TraceView,
+    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
 };
 
 /// Bytes of one answer at most.
@@ -52,36 +52,71 @@ struct ProblemBody {
 impl RemoteDesk {
     /// The server of a place, if one says that it runs.
     pub(crate) fn of(place: &Place) -> anyhow::Result<Option<Self>> {
-        let Ok(text) = std::fs::read(place.server_file()) else { return Ok(None) };
-        let server: Server = serde_json::from_slice(&text)
-            .with_context(|| format!("{} cannot be read: remove it if no server runs", place.server_file().display()))?;
-        let token = std::fs::read_to_string(place.token_file())
-            .with_context(|| format!("cannot read the admin token {}", place.token_file().display()))?;
+        let Ok(text) = std::fs::read(place.server_file()) else {
+            return Ok(None);
+        };
+        let server: Server = serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} cannot be read: remove it if no server runs",
+                place.server_file().display()
+            )
+        })?;
+        let token = std::fs::read_to_string(place.token_file()).with_context(|| {
+            format!(
+                "cannot read the admin token {}",
+                place.token_file().display()
+            )
+        })?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Some(Self { server, token: token.trim().to_owned(), client }))
+        Ok(Some(Self {
+            server,
+            token: token.trim().to_owned(),
+            client,
+        }))
     }
 
     /// Whether it answers.
     pub(crate) async fn answers(&self) -> bool {
         let connect = tokio::net::TcpStream::connect(self.server.console);
-        matches!(tokio::time::timeout(std::time::Duration::from_secs(2), connect).await, Ok(Ok(_)))
+        matches!(
+            tokio::time::timeout(std::time::Duration::from_secs(2), connect).await,
+            Ok(Ok(_))
+        )
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<serde_json::Value>) -> Result<Option<T>, DeskError> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<Option<T>, DeskError> {
         let unreachable = |text: String| DeskError {
             kind: DeskErrorKind::Unavailable,
             code: Code("W7101"),
-            text: format!("the server at {} does not answer: {text}", self.server.console),
+            text: format!(
+                "the server at {} does not answer: {text}",
+                self.server.console
+            ),
             help: Some("is `wardline serve` still running?".to_owned()),
         };
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.server.console))
-            .header(http::header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(
+                http::header::AUTHORIZATION,
+                format!("Bearer {}", self.token),
+            )
             .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))
+            .body(Full::new(
+                body.map(|body| Bytes::from(body.to_string()))
+                    .unwrap_or_default(),
+            ))
             .map_err(|error| unreachable(error.to_string()))?;
-        let response = self.client.request(request).await.map_err(|error| unreachable(error.to_string()))?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
         let status = response.status();
         let bytes = Limited::new(response.into_body(), ANSWER)
             .collect()
@@ -92,22 +127,43 @@ impl RemoteDesk {
             return Ok(None);
         }
         if !status.is_success() {
-            let problem: ProblemBody = serde_json::from_slice(&bytes)
-                .unwrap_or(ProblemBody { title: status.to_string(), detail: String::new() });
-            let text = if problem.detail.is_empty() { problem.title } else { problem.detail };
+            let problem: ProblemBody = serde_json::from_slice(&bytes).unwrap_or(ProblemBody {
+                title: status.to_string(),
+                detail: String::new(),
+            });
+            let text = if problem.detail.is_empty() {
+                problem.title
+            } else {
+                problem.detail
+            };
             let kind = match status.as_u16() {
                 401 | 403 => DeskErrorKind::Forbidden,
                 410 => DeskErrorKind::Gone,
                 400..500 => DeskErrorKind::Invalid,
                 _ => DeskErrorKind::Unavailable,
             };
-            return Err(DeskError { kind, code: Code("W7102"), text, help: None });
+            return Err(DeskError {
+                kind,
+                code: Code("W7102"),
+                text,
+                help: None,
+            });
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| unreachable(format!("its answer cannot be read ({error}); are both of one version?")))
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            unreachable(format!(
+                "its answer cannot be read ({error}); are both of one version?"
+            ))
+        })
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: serde_json::Value) -> Result<T, DeskError> {
-        self.call(Method::POST, path, Some(body)).await?.ok_or_else(gone)
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: serde_json::Value,
+    ) -> Result<T, DeskError> {
+        self.call(Method::POST, path, Some(body))
+            .await?
+            .ok_or_else(gone)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, DeskError> {
@@ -119,7 +175,9 @@ impl RemoteDesk {
         struct Count {
             count: u64,
         }
-        let Count { count } = self.post(path, json!({ "select": select, "reason": reason })).await?;
+        let Count { count } = self
+            .post(path, json!({ "select": select, "reason": reason }))
+            .await?;
         Ok(count)
     }
 }
@@ -147,10 +205,15 @@ impl ConsoleDesk for RemoteDesk {
         before: Option<Id>,
         limit: usize,
     ) -> Result<PageView<DeliveryView>, DeskError> {
-        self.post("/api/deliveries", json!({ "select": select, "before": before, "limit": limit })).await
+        self.post(
+            "/api/deliveries",
+            json!({ "select": select, "before": before, "limit": limit }),
+        )
+        .await
     }
     async fn trace(&self, id: Id) -> Result<Option<TraceView>, DeskError> {
-        self.call(Method::GET, &format!("/api/trace/{id}"), None).await
+        self.call(Method::GET, &format!("/api/trace/{id}"), None)
+            .await
     }
     async fn find(&self, text: &str) -> Result<Found, DeskError> {
         self.post("/api/find", json!({ "text": text })).await
@@ -162,21 +225,45 @@ impl ConsoleDesk for RemoteDesk {
         reveal: Option<String>,
         _actor: &str,
     ) -> Result<Option<PayloadView>, DeskError> {
-        self.call(Method::POST, "/api/payload", Some(json!({ "part": part, "id": id, "reveal": reveal }))).await
+        self.call(
+            Method::POST,
+            "/api/payload",
+            Some(json!({ "part": part, "id": id, "reveal": reveal })),
+        )
+        .await
     }
     async fn dead(&self) -> Result<Vec<ErrorGroupView>, DeskError> {
         self.get("/api/dead").await
     }
-    async fn replay(&self, request: ReplayRequest, _actor: &str) -> Result<ReplayReport, DeskError> {
+    async fn replay(
+        &self,
+        request: ReplayRequest,
+        _actor: &str,
+    ) -> Result<ReplayReport, DeskError> {
         self.post("/api/replay", json!(request)).await
     }
-    async fn release(&self, select: Selection, reason: String, _actor: &str) -> Result<u64, DeskError> {
+    async fn release(
+        &self,
+        select: Selection,
+        reason: String,
+        _actor: &str,
+    ) -> Result<u64, DeskError> {
         self.act("/api/release", select, reason).await
     }
-    async fn cancel(&self, select: Selection, reason: String, _actor: &str) -> Result<u64, DeskError> {
+    async fn cancel(
+        &self,
+        select: Selection,
+        reason: String,
+        _actor: &str,
+    ) -> Result<u64, DeskError> {
         self.act("/api/cancel", select, reason).await
     }
-    async fn park(&self, select: Selection, reason: String, _actor: &str) -> Result<u64, DeskError> {
+    async fn park(
+        &self,
+        select: Selection,
+        reason: String,
+        _actor: &str,
+    ) -> Result<u64, DeskError> {
         self.act("/api/park", select, reason).await
     }
     async fn resubmit(
@@ -190,12 +277,18 @@ impl ConsoleDesk for RemoteDesk {
         struct Made {
             delivery: DeliveryId,
         }
-        let Made { delivery } =
-            self.post("/api/resubmit", json!({ "delivery": delivery, "body": body, "reason": reason })).await?;
+        let Made { delivery } = self
+            .post(
+                "/api/resubmit",
+                json!({ "delivery": delivery, "body": body, "reason": reason }),
+            )
+            .await?;
         Ok(delivery)
     }
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {
-        let before = before.map(|before| format!("before={before}&")).unwrap_or_default();
+        let before = before
+            .map(|before| format!("before={before}&"))
+            .unwrap_or_default();
         self.get(&format!("/api/audit?{before}limit={limit}")).await
     }
 }

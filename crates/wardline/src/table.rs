@@ -14,7 +14,13 @@ pub(crate) fn render(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> St
     let mut line = |cells: &mut dyn Iterator<Item = String>| {
         let mut text = String::new();
         for (i, cell) in cells.enumerate() {
-            let pad = " ".repeat(widths.get(i).copied().unwrap_or(0).saturating_sub(seen(&cell)));
+            let pad = " ".repeat(
+                widths
+                    .get(i)
+                    .copied()
+                    .unwrap_or(0)
+                    .saturating_sub(seen(&cell)),
+            );
             if i > 0 {
                 text.push_str("  ");
             }
@@ -29,7 +35,11 @@ pub(crate) fn render(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> St
         // Writing to a String cannot fail.
         let _infallible = writeln!(out, "{}", text.trim_end());
     };
-    line(&mut head.iter().map(|text| crate::paint::faint(&text.to_uppercase())));
+    line(
+        &mut head
+            .iter()
+            .map(|text| crate::paint::faint(&text.to_uppercase())),
+    );
     for row in rows {
         line(&mut row.iter().cloned());
     }
@@ -98,7 +108,10 @@ mod tests {
 
     #[test]
     fn columns_align_by_what_is_seen() {
-        let rows = vec![vec!["\u{1b}[31ma\u{1b}[0m".to_owned(), "1".to_owned()], vec!["bbb".to_owned(), "22".to_owned()]];
+        let rows = vec![
+            vec!["\u{1b}[31ma\u{1b}[0m".to_owned(), "1".to_owned()],
+            vec!["bbb".to_owned(), "22".to_owned()],
+        ];
         let text = render(&["x", "n"], &rows, &[1]);
         let plain: Vec<String> = text
             .lines()
@@ -118,6 +131,9 @@ mod tests {
         assert_eq!(plain, ["X     N", "a     1", "bbb  22"]);
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(micros(12_345), "12.3 ms");
-        assert_eq!((counted(1, "flow", "flows"), counted(0, "flow", "flows")), ("1 flow".to_owned(), "0 flows".to_owned()));
+        assert_eq!(
+            (counted(1, "flow", "flows"), counted(0, "flow", "flows")),
+            ("1 flow".to_owned(), "0 flows".to_owned())
+        );
     }
 }

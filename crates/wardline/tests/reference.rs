@@ -37,13 +37,21 @@ address and token it leaves in its data directory. Where none runs they open the
 /// What `wardline WORDS --help` prints, the same on every machine.
 fn help(words: &[String]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
-    command.args(words).arg("--help").env("NO_COLOR", "1").env("COLUMNS", "100");
+    command
+        .args(words)
+        .arg("--help")
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100");
     // Help shows what variables hold at the moment.
     for name in ["WARDLINE_ESTATE", "WARDLINE_DATA"] {
         command.env_remove(name);
     }
     let output = command.output().expect("the binary runs");
-    assert!(output.status.success(), "`wardline {} --help` fails", words.join(" "));
+    assert!(
+        output.status.success(),
+        "`wardline {} --help` fails",
+        words.join(" ")
+    );
     String::from_utf8(output.stdout).expect("help is UTF-8")
 }
 
@@ -64,9 +72,17 @@ fn commands(help: &str) -> Vec<String> {
 fn write(words: &[String], page: &mut String) {
     let text = help(words);
     let level = if words.len() < 2 { "##" } else { "###" };
-    let name = std::iter::once("wardline").chain(words.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    let name = std::iter::once("wardline")
+        .chain(words.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ");
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
-    write!(page, "\n{level} {name}\n\n```text\n{}\n```\n", lines.join("\n")).expect("a String takes everything");
+    write!(
+        page,
+        "\n{level} {name}\n\n```text\n{}\n```\n",
+        lines.join("\n")
+    )
+    .expect("a String takes everything");
     for name in commands(&text) {
         let mut words = words.to_vec();
         words.push(name);
@@ -79,7 +95,10 @@ fn the_reference_is_what_help_says() {
     let mut page = HEAD.to_owned();
     write(&[], &mut page);
     for command in ["demo", "serve", "trace", "audit verify", "hl7 roundtrip"] {
-        assert!(page.contains(&format!("## wardline {command}\n")), "`{command}` was not found in the help");
+        assert!(
+            page.contains(&format!("## wardline {command}\n")),
+            "`{command}` was not found in the help"
+        );
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     if std::env::var_os("UPDATE").is_some() {

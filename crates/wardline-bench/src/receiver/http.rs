@@ -22,7 +22,9 @@ pub(super) async fn converse(mut stream: TcpStream, shared: &Shared) -> io::Resu
         let mut answers: Vec<u8> = Vec::new();
         while let Some(request) = request(&input[done..])? {
             let body = &input[done + request.body..done + request.end];
-            let mark = find_mark.find(body).and_then(|at| Mark::read(&body[at + find_mark.needle().len()..]));
+            let mark = find_mark
+                .find(body)
+                .and_then(|at| Mark::read(&body[at + find_mark.needle().len()..]));
             if mark.is_some_and(|mark| shared.faults.now(mark.key)) {
                 answers.extend_from_slice(FAILING);
             } else {
@@ -52,16 +54,25 @@ struct Request {
 fn request(input: &[u8]) -> io::Result<Option<Request>> {
     let refuse = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let Some(head) = memmem::find(input, END_OF_HEAD) else {
-        return if input.len() > MOST { Err(refuse("a head without an end")) } else { Ok(None) };
+        return if input.len() > MOST {
+            Err(refuse("a head without an end"))
+        } else {
+            Ok(None)
+        };
     };
     let body = head + END_OF_HEAD.len();
     let mut length = 0_usize;
     for line in input[..head].split(|&byte| byte == b'\n').skip(1) {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         if name.eq_ignore_ascii_case(b"content-length") {
-            let text = std::str::from_utf8(value).map_err(|_| refuse("a length that is no text"))?;
-            length = text.parse().map_err(|_| refuse("a length that is no number"))?;
+            let text =
+                std::str::from_utf8(value).map_err(|_| refuse("a length that is no text"))?;
+            length = text
+                .parse()
+                .map_err(|_| refuse("a length that is no number"))?;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Err(refuse("a body of unknown length"));
         }
@@ -84,12 +95,19 @@ mod tests {
         assert_eq!(&text[48..53], b"hello");
         assert_eq!(request(&text[..52]).unwrap(), None);
         assert_eq!(request(&text[..20]).unwrap(), None);
-        assert_eq!(request(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap(), Some(Request { body: 27, end: 27 }));
+        assert_eq!(
+            request(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap(),
+            Some(Request { body: 27, end: 27 })
+        );
     }
 
     #[test]
     fn what_cannot_be_measured_is_refused() {
-        for head in ["content-length: x", "transfer-encoding: chunked", "content-length: 99999999999"] {
+        for head in [
+            "content-length: x",
+            "transfer-encoding: chunked",
+            "content-length: 99999999999",
+        ] {
             let text = format!("POST / HTTP/1.1\r\n{head}\r\n\r\n");
             assert!(request(text.as_bytes()).is_err(), "{head}");
         }

@@ -45,7 +45,11 @@ fn answer(frame: &[u8], shared: &Shared, output: &mut Vec<u8>) {
     output.push(mllp::START);
     output.extend_from_slice(b"MSH|^~\\&|BENCH|BENCH|WARDLINE|BENCH|20260101||ACK|R");
     output.extend_from_slice(control);
-    output.extend_from_slice(if failing { b"|P|2.5.1\rMSA|AE|" } else { b"|P|2.5.1\rMSA|AA|" });
+    output.extend_from_slice(if failing {
+        b"|P|2.5.1\rMSA|AE|"
+    } else {
+        b"|P|2.5.1\rMSA|AA|"
+    });
     output.extend_from_slice(control);
     output.push(b'\r');
     output.extend(mllp::TRAILER);
@@ -66,7 +70,10 @@ mod tests {
 
     #[test]
     fn the_control_id_is_found() {
-        assert_eq!(control_id(message().as_bytes()), Some(&b"00000042000000007"[..]));
+        assert_eq!(
+            control_id(message().as_bytes()),
+            Some(&b"00000042000000007"[..])
+        );
         assert_eq!(control_id(b"MSH|^~\\&|\r"), None);
         assert_eq!(control_id(b""), None);
     }

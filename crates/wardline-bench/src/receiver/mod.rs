@@ -44,7 +44,10 @@ pub(crate) struct Faults {
 impl Faults {
     /// One key in `one_in` fails.
     pub(crate) fn one_in(one_in: u32) -> Self {
-        Self { one_in, healed: AtomicBool::new(false) }
+        Self {
+            one_in,
+            healed: AtomicBool::new(false),
+        }
     }
 
     /// Whether `key` is one of those, healed or not.
@@ -77,21 +80,40 @@ impl Receiver {
             let address = listener.local_addr()?;
             Ok((listener, address))
         };
-        let (listener, address) =
-            listen().map_err(|source| BenchError::Socket { doing: "listen on", address: any, source })?;
-        let shared = Arc::new(Shared { order: Arc::new(Order::new(keys)), faults });
+        let (listener, address) = listen().map_err(|source| BenchError::Socket {
+            doing: "listen on",
+            address: any,
+            source,
+        })?;
+        let shared = Arc::new(Shared {
+            order: Arc::new(Order::new(keys)),
+            faults,
+        });
         let stop = CancellationToken::new();
         let thread = {
             let (shared, stop) = (Arc::clone(&shared), stop.clone());
-            std::thread::Builder::new().name("bench-receiver".into()).spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(stop.run_until_cancelled(accept(listener, protocol, shared))).transpose()?;
-                Ok(machine::thread_time())
-            })
+            std::thread::Builder::new()
+                .name("bench-receiver".into())
+                .spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()?;
+                    runtime
+                        .block_on(stop.run_until_cancelled(accept(listener, protocol, shared)))
+                        .transpose()?;
+                    Ok(machine::thread_time())
+                })
         };
-        let thread = thread
-            .map_err(|error| BenchError::Thread { what: "receiver", reason: error.to_string() })?;
-        Ok(Self { address, shared, stop, thread: Some(thread) })
+        let thread = thread.map_err(|error| BenchError::Thread {
+            what: "receiver",
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            address,
+            shared,
+            stop,
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens.
@@ -117,7 +139,10 @@ impl Receiver {
     /// Cuts all connections; gives the processor time that it took.
     pub(crate) fn stop(mut self) -> Result<Duration, BenchError> {
         self.stop.cancel();
-        let failed = |reason: String| BenchError::Thread { what: "receiver", reason };
+        let failed = |reason: String| BenchError::Thread {
+            what: "receiver",
+            reason,
+        };
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(Duration::ZERO),
             Some(Ok(ended)) => ended.map_err(|error| failed(error.to_string())),
@@ -132,7 +157,11 @@ impl Drop for Receiver {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, protocol: Protocol, shared: Arc<Shared>) -> io::Result<()> {
+async fn accept(
+    listener: std::net::TcpListener,
+    protocol: Protocol,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -158,7 +187,10 @@ mod tests {
         let faults = Faults::one_in(20);
         let failing: Vec<u32> = (0..10_000).filter(|&key| faults.concern(key)).collect();
         assert!((400..=600).contains(&failing.len()), "{}", failing.len());
-        assert!(failing.windows(3).all(|keys| keys[2] - keys[0] > 2), "{failing:?}");
+        assert!(
+            failing.windows(3).all(|keys| keys[2] - keys[0] > 2),
+            "{failing:?}"
+        );
         assert!((0..10_000).all(|key| !Faults::default().concern(key)));
     }
 }

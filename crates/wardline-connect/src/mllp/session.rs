@@ -5,6 +5,7 @@
 //! stop the reading, and with it the sender: the read-ahead is used up, the listener's memory is
 //! used up, or the engine said busy.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wardline_core::{Code, Timestamp};
-use wardline_hl7::Message;
 use wardline_hl7::mllp::{Decoder, Event};
+use wardline_hl7::{Batch, Message, ParseError};
 
 use super::answer::{Answers, incomplete, unreadable};
 use super::config::InboundConfig;
@@ -99,6 +100,8 @@ pub(super) struct Session {
     memory: Share,
     in_hand: FuturesOrdered<BoxFuture<'static, Done>>,
     stalled: Option<Stalled>,
+    /// Messages of a batch that are still to be offered.
+    batch: VecDeque<(Bytes, Option<OwnedSemaphorePermit>)>,
     phase: Phase,
     /// When something last came or left.
     active: Instant,
@@ -118,6 +121,7 @@ impl Session {
             memory,
             in_hand: FuturesOrdered::new(),
             stalled: None,
+            batch: VecDeque::new(),
             phase: Phase::Open,
             active: Instant::now(),
             stray_seen: 0,
@@ -187,11 +191,15 @@ impl Session {
     fn may_read(&self) -> bool {
         self.phase == Phase::Open
             && self.stalled.is_none()
+            && self.batch.is_empty()
             && self.in_hand.len() < self.rules.config.read_ahead.max(1)
     }
 
     fn is_over(&self) -> bool {
-        self.phase != Phase::Open && self.in_hand.is_empty() && self.stalled.is_none()
+        self.phase != Phase::Open
+            && self.in_hand.is_empty()
+            && self.stalled.is_none()
+            && (self.batch.is_empty() || !matches!(self.phase, Phase::Ended))
     }
 
     /// Takes whole frames out of the buffer and offers them, as far as the read-ahead allows.
@@ -201,6 +209,10 @@ impl Session {
             && !self.memory.owes()
             && self.in_hand.len() < self.rules.config.read_ahead.max(1)
         {
+            if let Some((body, held)) = self.batch.pop_front() {
+                self.take_message(body, held);
+                continue;
+            }
             let event = match self.phase {
                 Phase::Ended => self.decoder.flush(&mut self.buffer),
                 _ => self.decoder.decode(&mut self.buffer),
@@ -219,13 +231,7 @@ impl Session {
         match event {
             Event::Frame(body) => {
                 let held = self.memory.split(body.len(), self.buffer.len());
-                match Message::parse(body.clone()) {
-                    Ok(message) => self.offer(self.job(&message, body, held)),
-                    Err(error) => {
-                        self.log(counters.refused(1), codes::NOT_HL7, &error);
-                        self.say(unreadable(&body, codes::NOT_HL7, &error.to_string()));
-                    }
-                }
+                self.take_message(body, held);
             }
             Event::Unterminated(body) => {
                 drop(self.memory.split(0, self.buffer.len()));
@@ -242,6 +248,35 @@ impl Session {
                 self.say(unreadable(&head, codes::FRAME_TOO_LARGE, &text));
             }
         }
+    }
+
+    /// Offers one message, or takes a batch apart (HL7 v2 chapter 2.10.3): each of its messages
+    /// is then taken and answered as if it had come alone.
+    fn take_message(&mut self, body: Bytes, held: Option<OwnedSemaphorePermit>) {
+        match Message::parse(body.clone()) {
+            Ok(message) => self.offer(self.job(&message, body, held)),
+            Err(error @ ParseError::IsBatch { .. }) => match Batch::parse(body.clone()) {
+                Ok(batch) if !batch.is_empty() => {
+                    for problem in batch.problems() {
+                        let source = &self.rules.config.source;
+                        tracing::warn!(%source, peer = %self.peer, code = problem.code, problem = %problem.text, "a batch is not as its header or trailer says; its messages are taken");
+                    }
+                    self.batch
+                        .extend(batch.messages().map(|entry| (entry.bytes, None)));
+                    // The frame's memory is free when its last message is.
+                    if let Some(last) = self.batch.back_mut() {
+                        last.1 = held;
+                    }
+                }
+                _ => self.refuse(&body, &error),
+            },
+            Err(error) => self.refuse(&body, &error),
+        }
+    }
+
+    fn refuse(&mut self, body: &Bytes, error: &ParseError) {
+        self.log(self.rules.counters.refused(1), codes::NOT_HL7, error);
+        self.say(unreadable(body, codes::NOT_HL7, &error.to_string()));
     }
 
     fn job(&self, message: &Message, body: Bytes, held: Option<OwnedSemaphorePermit>) -> Box<Job> {

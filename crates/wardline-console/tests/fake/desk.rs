@@ -47,6 +47,7 @@ impl ConsoleDesk for Hospital {
                     held: count(name, DeliveryState::Held),
                     dead: count(name, DeliveryState::Dead),
                     delivered: 31_204 + looks,
+                    owed: 0,
                     failed_attempts: if state == "flowing" { 0 } else { 48 },
                     cancelled: count(name, DeliveryState::Cancelled),
                     in_flight: looks % 2,

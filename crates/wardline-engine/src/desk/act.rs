@@ -7,7 +7,7 @@ use crate::codes;
 use crate::route::{self, Arrival, PlainKey, Start};
 use crate::view::{ReplayCount, ReplayReport, ReplayRequest, Selection};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId};
 use wardline_mapping::{Metadata, Subject};
@@ -70,28 +70,32 @@ impl Desk {
             .await?;
         self.dispatcher.revisit(to_release.iter().copied());
         report.created = if request.from_raw {
-            self.rerun(&ended, rate).await?
+            self.rerun(&ended, rate, actor, &request.reason).await?
         } else {
-            self.resend(&ended, rate).await?
+            self.resend(&ended, rate, actor, &request.reason).await?
         };
         Ok(report)
     }
 
     /// New deliveries with the bodies as they were.
-    async fn resend(&self, rows: &[&DeliveryRow], rate: u32) -> Result<u64, DeskError> {
-        let store = &self.acceptor.store;
-        let mut created = 0u64;
+    async fn resend(
+        &self,
+        rows: &[&DeliveryRow],
+        rate: u32,
+        actor: &str,
+        reason: &str,
+    ) -> Result<u64, DeskError> {
+        // What died in its flow has no destination yet: only its flow can say what to send.
+        let (failed, mut rows): (Vec<&DeliveryRow>, Vec<&DeliveryRow>) = rows
+            .iter()
+            .partition(|row| self.name(row.destination).starts_with("flow/"));
         // Oldest first, so that repeats of one key keep the order of the originals.
-        let mut rows = rows.to_vec();
         rows.sort_by_key(|row| row.id);
+        let mut created = 0u64;
         for batch in rows.chunks(BATCH) {
             let mut changes = Vec::with_capacity(batch.len());
             for row in batch {
-                if self.name(row.destination).starts_with("flow/") {
-                    // It died before it had a destination: only its flow can say what to send.
-                    continue;
-                }
-                let body = self.fresh_body(row).await?;
+                changes.extend(resolve(row, actor, reason));
                 changes.push(Change::Accept(Box::new(Acceptance {
                     deliveries: vec![NewDelivery {
                         message: MessageRef::Existing(row.message),
@@ -101,7 +105,7 @@ impl Desk {
                         key: row.key.clone(),
                         state: DeliveryState::Pending,
                         note: None,
-                        body: Some(body),
+                        body: Some(self.fresh_body(row).await?),
                         size: row.size,
                         content_type: row.content_type,
                         replay_of: Some(row.id),
@@ -109,20 +113,12 @@ impl Desk {
                     ..Acceptance::default()
                 })));
             }
-            created += changes.len() as u64;
-            if !changes.is_empty() {
-                store.commit(changes).await?;
-            }
+            self.acceptor.store.commit(changes).await?;
+            created += batch.len() as u64;
             pace(batch.len(), rate).await;
         }
-        // What died in its flow is run again from the message.
-        let failed: Vec<&DeliveryRow> = rows
-            .iter()
-            .filter(|row| self.name(row.destination).starts_with("flow/"))
-            .copied()
-            .collect();
         if !failed.is_empty() {
-            created += self.rerun(&failed, rate).await?;
+            created += self.rerun(&failed, rate, actor, reason).await?;
         }
         Ok(created)
     }
@@ -141,14 +137,21 @@ impl Desk {
     }
 
     /// The flows of the selected deliveries run again on their messages, with today's maps.
-    async fn rerun(&self, rows: &[&DeliveryRow], rate: u32) -> Result<u64, DeskError> {
-        let mut runs: BTreeSet<(MessageId, String)> = BTreeSet::new();
+    async fn rerun(
+        &self,
+        rows: &[&DeliveryRow],
+        rate: u32,
+        actor: &str,
+        reason: &str,
+    ) -> Result<u64, DeskError> {
+        let mut runs: BTreeMap<(MessageId, String), Vec<Change>> = BTreeMap::new();
         for row in rows {
-            runs.insert((row.message, self.name(row.flow)));
+            let run = runs.entry((row.message, self.name(row.flow))).or_default();
+            run.extend(resolve(row, actor, reason));
         }
         let mut created = 0u64;
-        for (n, (message, flow)) in runs.iter().enumerate() {
-            created += self.rerun_one(*message, flow).await?;
+        for (n, ((message, flow), resolved)) in runs.into_iter().enumerate() {
+            created += self.rerun_one(message, &flow, resolved).await?;
             if (n + 1) % BATCH == 0 {
                 pace(BATCH, rate).await;
             }
@@ -156,7 +159,14 @@ impl Desk {
         Ok(created)
     }
 
-    async fn rerun_one(&self, message: MessageId, flow: &str) -> Result<u64, DeskError> {
+    /// `resolved` says of the run's dead deliveries that they were dealt with; it is committed
+    /// with the run.
+    async fn rerun_one(
+        &self,
+        message: MessageId,
+        flow: &str,
+        resolved: Vec<Change>,
+    ) -> Result<u64, DeskError> {
         let acceptor = &self.acceptor;
         let Some(index) = acceptor
             .plan
@@ -185,10 +195,9 @@ impl Desk {
         let sealed = acceptor.vault.seal(Kind::Message, &body)?;
         let acceptance = self.routed_again(&row, Start::Flow(index), &body, sealed)?;
         let count = acceptance.deliveries.len() as u64;
-        acceptor
-            .store
-            .commit(vec![Change::Accept(Box::new(acceptance))])
-            .await?;
+        let mut changes = resolved;
+        changes.push(Change::Accept(Box::new(acceptance)));
+        acceptor.store.commit(changes).await?;
         Ok(count)
     }
 
@@ -203,7 +212,8 @@ impl Desk {
     ) -> Result<Acceptance, DeskError> {
         let acceptor = &self.acceptor;
         let content_type = self.name(row.content_type);
-        let subject = route::read(&content_type, body).map(|content| {
+        let charset = acceptor.plan.charset(&self.name(row.source));
+        let subject = route::read_as(&content_type, body, charset).map(|content| {
             Subject::new(content).with(Metadata {
                 source: Some(self.name(row.source).into()),
                 message_type: Some(self.name(row.kind).into()),
@@ -253,7 +263,7 @@ impl Desk {
         .await
     }
 
-    /// Withdraws open deliveries.
+    /// Withdraws open deliveries, and says of dead ones that they were dealt with.
     pub async fn cancel(
         &self,
         select: &Selection,
@@ -265,7 +275,7 @@ impl Desk {
             reason,
             actor,
             "delivery.cancel",
-            |row| row.state.is_open(),
+            |row| row.state.is_open() || row.state == DeliveryState::Dead,
             |deliveries, note| Operation::Cancel { deliveries, note },
         )
         .await
@@ -451,6 +461,25 @@ impl Desk {
         }
         Ok(rows.into_values().collect())
     }
+}
+
+/// Says of a dead delivery that it was dealt with by repeating it. Why it died stays readable.
+fn resolve(row: &DeliveryRow, actor: &str, reason: &str) -> Option<Change> {
+    if row.state != DeliveryState::Dead {
+        return None;
+    }
+    let mut note = row
+        .note
+        .clone()
+        .unwrap_or_else(|| note_of(codes::INVALID_REQUEST, String::new()));
+    note.text = format!(
+        "repeated by {actor}: {reason}; it had died of: {}",
+        note.text
+    );
+    Some(Change::Operate(Operation::Cancel {
+        deliveries: vec![row.id],
+        note,
+    }))
 }
 
 fn demand_reason(reason: &str) -> Result<(), DeskError> {

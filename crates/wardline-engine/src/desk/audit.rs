@@ -4,6 +4,7 @@ use super::{Desk, DeskError};
 use crate::accept::Acceptor;
 use crate::view::AuditView;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wardline_store::{AuditRecord, Change, Outcome, Store, StoreError};
 use wardline_vault::audit::{Break, Checkpoint, Verified, Verifier};
 use wardline_vault::{AuditEntry, AuditLog};
@@ -143,7 +144,7 @@ impl Desk {
     /// Signs and stores how the log stands, so that a cut end is noticed and a start is quick.
     pub(crate) async fn checkpoint(&self) {
         let log = self.audit.lock().await;
-        if log.is_empty() {
+        if log.is_empty() || self.signed.load(Ordering::Relaxed) == log.len() {
             return;
         }
         let value = log.checkpoint().to_string().into_bytes();
@@ -151,8 +152,11 @@ impl Desk {
             name: CHECKPOINT.to_owned(),
             value,
         };
-        if let Err(error) = self.acceptor.store.commit(vec![change]).await {
-            tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete");
+        match self.acceptor.store.commit(vec![change]).await {
+            Ok(_) => self.signed.store(log.len(), Ordering::Relaxed),
+            Err(error) => {
+                tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete")
+            }
         }
     }
 }

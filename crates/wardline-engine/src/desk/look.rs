@@ -93,7 +93,8 @@ impl Desk {
             let waiting = of(DeliveryState::Pending);
             let (retrying, held) = (of(DeliveryState::Retrying), of(DeliveryState::Held));
             let since = stopped_here.iter().map(|lane| lane.since).min();
-            let dead = count(CounterKind::Dead, sym);
+            let dead =
+                count(CounterKind::Dead, sym).saturating_sub(count(CounterKind::Resolved, sym));
             let (state, reason, since) = match outage {
                 Some(outage) => (
                     "down",
@@ -149,6 +150,7 @@ impl Desk {
                 held,
                 dead,
                 delivered: count(CounterKind::Delivered, sym),
+                owed: count(CounterKind::Owed, sym),
                 failed_attempts: count(CounterKind::Failed, sym),
                 cancelled: count(CounterKind::Cancelled, sym),
                 in_flight: live.map_or(0, |live| live.in_flight.load(Ordering::Relaxed)),
@@ -182,7 +184,7 @@ impl Desk {
                 let (owed, delivered, dead, cancelled) = (
                     of(CounterKind::Owed),
                     of(CounterKind::Delivered),
-                    of(CounterKind::Dead),
+                    of(CounterKind::Dead).saturating_sub(of(CounterKind::Resolved)),
                     of(CounterKind::Cancelled),
                 );
                 FlowView {
@@ -668,7 +670,7 @@ impl Desk {
             unrouted: sum(CounterKind::Unrouted),
             owed: sum(CounterKind::Owed),
             delivered: sum(CounterKind::Delivered),
-            dead: sum(CounterKind::Dead),
+            dead: sum(CounterKind::Dead).saturating_sub(sum(CounterKind::Resolved)),
             cancelled: sum(CounterKind::Cancelled),
             open: gauges
                 .iter()

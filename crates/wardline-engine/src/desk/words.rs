@@ -122,7 +122,12 @@ impl Desk {
                     .next
                     .map(|next| format!(" at {next}"))
                     .unwrap_or_default();
-                return format!("failed {} times; tried again{when}", row.attempts);
+                let times = if row.attempts == 1 {
+                    "once".to_owned()
+                } else {
+                    format!("{} times", row.attempts)
+                };
+                return format!("failed {times}; next attempt{when}");
             }
             DeliveryState::Pending => {}
         }

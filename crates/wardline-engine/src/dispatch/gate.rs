@@ -188,7 +188,12 @@ impl Gate {
                 self.freed.notify_waiters();
                 Some(Transition::Recovered(since))
             }
-            Breaker::Closed { .. } => None,
+            Breaker::Closed { .. } => {
+                *breaker = Breaker::Closed {
+                    failures: VecDeque::new(),
+                };
+                None
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Plan {
 /// What is known about an inbound connection.
 pub(crate) struct SourcePlan {
     pub(crate) input: Input,
+    /// How the text of its HL7 messages is encoded.
+    pub(crate) charset: wardline_hl7::CharsetPolicy,
     pub(crate) facility: Option<Arc<str>>,
     /// Fields by which duplicates are recognised.
     pub(crate) duplicate: Vec<FieldPath>,
@@ -200,6 +202,7 @@ impl Plan {
                 Arc::from(connection.reference.as_str()),
                 SourcePlan {
                     input,
+                    charset: charset_of(&connection.kind),
                     facility,
                     duplicate: connection
                         .duplicate
@@ -221,6 +224,7 @@ impl Plan {
                     schedule_source(&flow.name),
                     SourcePlan {
                         input: Input::Json,
+                        charset: wardline_hl7::CharsetPolicy::default(),
                         facility: None,
                         duplicate: Vec::new(),
                         keys: Vec::new(),
@@ -277,6 +281,15 @@ impl Plan {
         self.by_event.get(event).map_or(&[], Vec::as_slice)
     }
 
+    /// How the HL7 text of a source is encoded; events and answers say it themselves.
+    pub(crate) fn charset(&self, source: &str) -> wardline_hl7::CharsetPolicy {
+        self.sources
+            .get(source)
+            .map_or_else(wardline_hl7::CharsetPolicy::default, |source| {
+                source.charset
+            })
+    }
+
     pub(crate) fn flow_named(&self, name: &str) -> Option<&FlowPlan> {
         self.flows.iter().find(|flow| &*flow.name == name)
     }
@@ -285,6 +298,20 @@ impl Plan {
 /// The source name of a scheduled flow.
 pub(crate) fn schedule_source(flow: &str) -> Arc<str> {
     format!("schedule/{flow}").into()
+}
+
+/// The character set that a connection was told to expect.
+fn charset_of(kind: &ConnectionKind) -> wardline_hl7::CharsetPolicy {
+    match kind {
+        ConnectionKind::MllpListen(listen) => match &listen.charset {
+            model::Charset::Auto => wardline_hl7::CharsetPolicy::Auto,
+            model::Charset::Fixed(name) => wardline_hl7::Charset::named(name).map_or_else(
+                wardline_hl7::CharsetPolicy::default,
+                wardline_hl7::CharsetPolicy::Fixed,
+            ),
+        },
+        _ => wardline_hl7::CharsetPolicy::default(),
+    }
 }
 
 /// What an inbound connection brings; `None` for outbound ones.

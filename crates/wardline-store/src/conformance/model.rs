@@ -408,17 +408,19 @@ impl Run {
                 (1, DeliveryState::Retrying | DeliveryState::Held) => {
                     (None, DeliveryState::Pending)
                 }
-                (0, state) if state.is_open() => {
+                (0, state) if state.is_open() || state == DeliveryState::Dead => {
                     (Some(CounterKind::Cancelled), DeliveryState::Cancelled)
                 }
                 (2, state) if state.is_open() => (Some(CounterKind::Dead), DeliveryState::Dead),
                 _ => continue,
             };
             touched += 1;
+            let resolved = owed.state == DeliveryState::Dead;
             owed.state = state;
             if let Some(kind) = kind {
                 owed.note = Some(why.clone());
                 self.model.count(kind, 1);
+                self.model.count(CounterKind::Resolved, u64::from(resolved));
             } else {
                 owed.attempts = 0;
                 released.insert(id);
@@ -558,7 +560,7 @@ impl Run {
         let count = |kind: CounterKind| model.totals.get(&(kind as u8)).copied().unwrap_or(0);
         let open: i64 = gauges.values().sum();
         assert_eq!(
-            count(CounterKind::Owed),
+            count(CounterKind::Owed) + count(CounterKind::Resolved),
             count(CounterKind::Delivered)
                 + count(CounterKind::Dead)
                 + count(CounterKind::Cancelled)

@@ -7,7 +7,7 @@ use crate::query::{Count, CounterKind, ErrorGroup, Gauge, Series, TimeRange};
 use rusqlite::{Connection, OptionalExtension};
 use wardline_core::{Id, Lane, Sym, Timestamp};
 
-const KINDS: [CounterKind; 13] = [
+const KINDS: [CounterKind; 14] = [
     CounterKind::Accepted,
     CounterKind::Duplicate,
     CounterKind::Derived,
@@ -21,6 +21,7 @@ const KINDS: [CounterKind; 13] = [
     CounterKind::Bytes,
     CounterKind::PrunedMessages,
     CounterKind::PrunedDeliveries,
+    CounterKind::Resolved,
 ];
 
 /// How many deliveries stand in each open state.

@@ -1,4 +1,4 @@
-//! Operators' acts on deliveries that are still owed.
+//! Operators' acts on deliveries that are still owed, and on dead ones that were dealt with.
 
 use super::rows::{READY_COLUMNS, ready};
 use super::settle::NewStanding;
@@ -35,7 +35,7 @@ impl Writer<'_> {
     fn end(&mut self, id: DeliveryId, state: DeliveryState, note: &Note) -> rusqlite::Result<bool> {
         let Some(standing) = self
             .standing(id)?
-            .filter(|standing| standing.state.is_open())
+            .filter(|standing| standing.state.is_open() || may_resolve(standing.state, state))
         else {
             return Ok(false);
         };
@@ -68,6 +68,14 @@ impl Writer<'_> {
         };
         self.tally
             .count_for(kind, standing.place.destination, standing.flow, 1);
+        if standing.state == DeliveryState::Dead {
+            self.tally.count_for(
+                CounterKind::Resolved,
+                standing.place.destination,
+                standing.flow,
+                1,
+            );
+        }
         Ok(true)
     }
 
@@ -103,4 +111,9 @@ impl Writer<'_> {
         }
         Ok(true)
     }
+}
+
+/// A dead delivery may be cancelled: somebody has dealt with it.
+fn may_resolve(was: DeliveryState, becomes: DeliveryState) -> bool {
+    was == DeliveryState::Dead && becomes == DeliveryState::Cancelled
 }

@@ -19,7 +19,9 @@ pub(crate) fn run(args: Bench) -> anyhow::Result<ExitCode> {
         connections: args.connections,
         window: args.window,
         directory: args.directory,
-        progress: Some(Arc::new(|step: &str| anstream::eprintln!("{}", paint::faint(step)))),
+        progress: Some(Arc::new(|step: &str| {
+            anstream::eprintln!("{}", paint::faint(step))
+        })),
     };
     let report = super::runtime()?.block_on(wardline_bench::run(name, options))?;
     if args.json {

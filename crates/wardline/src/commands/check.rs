@@ -17,7 +17,9 @@ pub(crate) fn check(args: &Check) -> anyhow::Result<ExitCode> {
         || (args.deny_warnings && read.diagnostics.count(wardline_estate::Severity::Warning) > 0);
     if args.json {
         let diagnostics = read.diagnostics.to_json(&read.sources);
-        super::print_json(&json!({ "schema": "wardline.check/1", "ok": !failed, "diagnostics": diagnostics }))?;
+        super::print_json(
+            &json!({ "schema": "wardline.check/1", "ok": !failed, "diagnostics": diagnostics }),
+        )?;
     } else {
         anstream::print!("{}", read.diagnostics.render(&read.sources, paint::on()));
         let files = read.sources.files().count();
@@ -38,17 +40,28 @@ pub(crate) fn check(args: &Check) -> anyhow::Result<ExitCode> {
             "checked {}{counts} in {:.1} s: {}",
             table::counted(files, "file", "files"),
             began.elapsed().as_secs_f64(),
-            if failed { paint::bad(&read.diagnostics.summary()) } else { paint::good(&read.diagnostics.summary()) }
+            if failed {
+                paint::bad(&read.diagnostics.summary())
+            } else {
+                paint::good(&read.diagnostics.summary())
+            }
         );
     }
-    Ok(if failed { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::from(exit::FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 pub(crate) fn test(args: &Test) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let plan = read_well(&args.estate, None)?;
     let trials = wardline_engine::trial::run(&plan, args.filter.as_deref());
-    let failed = trials.iter().filter(|trial| !trial.failures.is_empty()).count();
+    let failed = trials
+        .iter()
+        .filter(|trial| !trial.failures.is_empty())
+        .count();
     if args.json {
         let rows: Vec<_> = trials
             .iter()
@@ -66,37 +79,69 @@ pub(crate) fn test(args: &Test) -> anyhow::Result<ExitCode> {
                 })
             })
             .collect();
-        super::print_json(&json!({ "schema": "wardline.test/1", "ok": failed == 0, "tests": rows }))?;
+        super::print_json(
+            &json!({ "schema": "wardline.test/1", "ok": failed == 0, "tests": rows }),
+        )?;
     } else {
         for trial in &trials {
             if trial.failures.is_empty() {
                 anstream::println!("{} {}", paint::good("✓"), trial.name);
                 continue;
             }
-            anstream::println!("{} {}  {}", paint::bad("✕"), paint::strong(&trial.name), paint::faint(&plan.estate.sources.place(trial.at)));
+            anstream::println!(
+                "{} {}  {}",
+                paint::bad("✕"),
+                paint::strong(&trial.name),
+                paint::faint(&plan.estate.sources.place(trial.at))
+            );
             for failure in &trial.failures {
-                anstream::println!("    {}  {}", failure.message, paint::faint(&plan.estate.sources.place(failure.at)));
+                anstream::println!(
+                    "    {}  {}",
+                    failure.message,
+                    paint::faint(&plan.estate.sources.place(failure.at))
+                );
                 difference(failure.expected.as_deref(), failure.actual.as_deref());
             }
         }
         let summary = format!("{} passed, {failed} failed", trials.len() - failed);
         anstream::println!(
             "{} in {:.2} s",
-            if failed > 0 { paint::bad(&summary) } else { paint::good(&summary) },
+            if failed > 0 {
+                paint::bad(&summary)
+            } else {
+                paint::good(&summary)
+            },
             began.elapsed().as_secs_f64()
         );
         if trials.is_empty() {
-            anstream::println!("this estate has no tests{}: write some in tests/*.yaml", args.filter.as_ref().map(|f| format!(" named `{f}`")).unwrap_or_default());
+            anstream::println!(
+                "this estate has no tests{}: write some in tests/*.yaml",
+                args.filter
+                    .as_ref()
+                    .map(|f| format!(" named `{f}`"))
+                    .unwrap_or_default()
+            );
         }
     }
-    Ok(if failed > 0 { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+    Ok(if failed > 0 {
+        ExitCode::from(exit::FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn difference(expected: Option<&str>, actual: Option<&str>) {
     for (sign, text) in [("-", expected), ("+", actual)] {
         for line in text.into_iter().flat_map(str::lines) {
             let line = format!("{sign} {line}");
-            anstream::println!("      {}", if sign == "-" { paint::bad(&line) } else { paint::good(&line) });
+            anstream::println!(
+                "      {}",
+                if sign == "-" {
+                    paint::bad(&line)
+                } else {
+                    paint::good(&line)
+                }
+            );
         }
     }
 }

@@ -26,8 +26,14 @@ const OUTAGE_AT: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(90);
 
 pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
-    let scratch = tempfile::Builder::new().prefix("wardline-demo-").tempdir().context("cannot make a temporary directory")?;
-    let data = args.data.clone().unwrap_or_else(|| scratch.path().join("data"));
+    let scratch = tempfile::Builder::new()
+        .prefix("wardline-demo-")
+        .tempdir()
+        .context("cannot make a temporary directory")?;
+    let data = args
+        .data
+        .clone()
+        .unwrap_or_else(|| scratch.path().join("data"));
     let estate = estate(&args, scratch.path())?;
     make_private_dir(&data)?;
     // The demo's keys live with its data: the example's own directory stays clean.
@@ -37,28 +43,55 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     let mllp = intake_address(&plan)?;
 
     let clean_reports = internal(&plan).map(|listener| CleanReports {
-        url: format!("http://{}/in/housekeeping/clean-completed", listener.bind.value),
+        url: format!(
+            "http://{}/in/housekeeping/clean-completed",
+            listener.bind.value
+        ),
         after: Duration::from_secs(3),
         token: None,
     });
-    let hospital = Hospital::start(SimConfig { clean_reports, ..SimConfig::default() })
-        .await
-        .context("cannot start the simulated systems: is another demo running?")?;
+    let hospital = Hospital::start(SimConfig {
+        clean_reports,
+        ..SimConfig::default()
+    })
+    .await
+    .context("cannot start the simulated systems: is another demo running?")?;
     let running = Running::start(place, Arc::clone(&plan)).await?;
     let desk = running.engine.desk();
 
-    anstream::println!("{}  {}", paint::strong("wardline demo"), plan.estate.title.as_deref().unwrap_or(&plan.estate.name));
-    anstream::println!("  console   {}", running.console.as_deref().unwrap_or("none"));
-    anstream::println!("  messages  mllp {mllp}, {} a second from a simulated clinical record", args.rate);
-    anstream::println!("  systems   {}", hospital.services().map(|s| s.name()).join(", "));
-    anstream::println!("  look      WARDLINE_ESTATE={} WARDLINE_DATA={} wardline status", estate.display(), data.display());
+    anstream::println!(
+        "{}  {}",
+        paint::strong("wardline demo"),
+        plan.estate.title.as_deref().unwrap_or(&plan.estate.name)
+    );
+    anstream::println!(
+        "  console   {}",
+        running.console.as_deref().unwrap_or("none")
+    );
+    anstream::println!(
+        "  messages  mllp {mllp}, {} a second from a simulated clinical record",
+        args.rate
+    );
+    anstream::println!(
+        "  systems   {}",
+        hospital.services().map(|s| s.name()).join(", ")
+    );
+    anstream::println!(
+        "  look      WARDLINE_ESTATE={} WARDLINE_DATA={} wardline status",
+        estate.display(),
+        data.display()
+    );
     match args.duration {
         Some(time) => anstream::println!("  stops     by itself after {} s", time.as_secs()),
         None => anstream::println!("  stops     with Ctrl-C"),
     }
     anstream::println!();
 
-    let ehr = Ehr::start(EhrPlan { rate: Some(args.rate), ..EhrPlan::to(mllp.clone()) }).await?;
+    let ehr = Ehr::start(EhrPlan {
+        rate: Some(args.rate),
+        ..EhrPlan::to(mllp.clone())
+    })
+    .await?;
     let began = Instant::now();
     let outcome = watch(&args, &hospital, &desk, began).await;
     let sent = ehr.stop().await?;
@@ -80,7 +113,12 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         anstream::println!("{} {difference}", paint::bad("✕"));
     }
     if !settled {
-        anstream::println!("{} {} deliveries were still open: {}", paint::bad("✕"), balance.open, overview.headline);
+        anstream::println!(
+            "{} {} deliveries were still open: {}",
+            paint::bad("✕"),
+            balance.open,
+            overview.headline
+        );
     }
     if well {
         anstream::println!(
@@ -106,7 +144,9 @@ fn estate(args: &Demo, scratch: &Path) -> anyhow::Result<PathBuf> {
     }
     let dir = scratch.join("st-brigid");
     std::fs::create_dir_all(&dir)?;
-    EXAMPLE.extract(&dir).context("cannot unpack the example estate")?;
+    EXAMPLE
+        .extract(&dir)
+        .context("cannot unpack the example estate")?;
     Ok(dir)
 }
 
@@ -120,11 +160,19 @@ fn intake_address(plan: &Plan) -> anyhow::Result<String> {
 }
 
 fn internal(plan: &Plan) -> Option<&Listener> {
-    plan.estate.listeners.values().find(|listener| listener.zone == wardline_core::Zone::Internal)
+    plan.estate
+        .listeners
+        .values()
+        .find(|listener| listener.zone == wardline_core::Zone::Internal)
 }
 
 /// One line a second until the time is over or somebody stops it.
-async fn watch(args: &Demo, hospital: &Hospital, desk: &Desk, began: Instant) -> anyhow::Result<()> {
+async fn watch(
+    args: &Demo,
+    hospital: &Hospital,
+    desk: &Desk,
+    began: Instant,
+) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let mut outage = args.outage > 0;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -141,9 +189,17 @@ async fn watch(args: &Demo, hospital: &Hospital, desk: &Desk, began: Instant) ->
         if outage && began.elapsed() >= OUTAGE_AT {
             outage = false;
             let down = Duration::from_secs(args.outage);
-            hospital.patient_accounting().set_fault(Fault::down().lasting(down))?;
+            hospital
+                .patient_accounting()
+                .set_fault(Fault::down().lasting(down))?;
             clear_line();
-            anstream::eprintln!("{}", paint::wait(&format!("patient accounting goes down for {} s: its keys wait, everyone else flows", args.outage)));
+            anstream::eprintln!(
+                "{}",
+                paint::wait(&format!(
+                    "patient accounting goes down for {} s: its keys wait, everyone else flows",
+                    args.outage
+                ))
+            );
         }
         let overview = desk.overview().await?;
         let (mut waiting, mut retrying, mut held, mut dead, mut delivered) = (0, 0, 0, 0, 0);
@@ -155,7 +211,11 @@ async fn watch(args: &Demo, hospital: &Hospital, desk: &Desk, began: Instant) ->
             dead += one.dead;
             delivered += one.delivered;
             if one.state == "down" {
-                trouble.push(format!("{} down, {} waiting", one.name, one.waiting + one.retrying));
+                trouble.push(format!(
+                    "{} down, {} waiting",
+                    one.name,
+                    one.waiting + one.retrying
+                ));
             }
         }
         let line = format!(
@@ -167,7 +227,11 @@ async fn watch(args: &Demo, hospital: &Hospital, desk: &Desk, began: Instant) ->
         );
         if terminal {
             let mut out = std::io::stderr().lock();
-            write!(out, "\r\x1b[2K{}", line.chars().take(150).collect::<String>())?;
+            write!(
+                out,
+                "\r\x1b[2K{}",
+                line.chars().take(150).collect::<String>()
+            )?;
             out.flush()?;
         } else if printed.elapsed() >= Duration::from_secs(10) {
             printed = Instant::now();
@@ -215,8 +279,14 @@ fn print_table(balance: &Balance, ran: Duration) {
         row("  dead", table::number(balance.dead)),
         row("  cancelled", table::number(balance.cancelled)),
         row("failed attempts", table::number(balance.failed_attempts)),
-        row("p50 (slowest system)", balance.p50_us.map(table::micros).unwrap_or_default()),
-        row("p99 (slowest system)", balance.p99_us.map(table::micros).unwrap_or_default()),
+        row(
+            "p50 (slowest system)",
+            balance.p50_us.map(table::micros).unwrap_or_default(),
+        ),
+        row(
+            "p99 (slowest system)",
+            balance.p99_us.map(table::micros).unwrap_or_default(),
+        ),
         row("ran", format!("{} s", ran.as_secs())),
     ];
     anstream::print!("{}", table::render(&["", "count"], &rows, &[1]));

@@ -19,20 +19,30 @@ pub(crate) fn run(command: Hl7Command) -> anyhow::Result<ExitCode> {
             for file in &files {
                 bad |= !check(file, json)?;
             }
-            Ok(if bad { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+            Ok(if bad {
+                ExitCode::from(exit::FINDINGS)
+            } else {
+                ExitCode::SUCCESS
+            })
         }
         Hl7Command::Roundtrip { files } => {
             let mut bad = false;
             for file in &files {
                 bad |= !roundtrip(file)?;
             }
-            Ok(if bad { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+            Ok(if bad {
+                ExitCode::from(exit::FINDINGS)
+            } else {
+                ExitCode::SUCCESS
+            })
         }
     }
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<Bytes> {
-    std::fs::read(file).map(Bytes::from).with_context(|| format!("cannot read {}", file.display()))
+    std::fs::read(file)
+        .map(Bytes::from)
+        .with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn show(file: &Path) -> anyhow::Result<ExitCode> {
@@ -56,22 +66,51 @@ fn show(file: &Path) -> anyhow::Result<ExitCode> {
             }
             Err(error) => {
                 bad = true;
-                anstream::println!("{} message {} at byte {}: {error}", paint::bad("refused"), n + 1, entry.offset);
+                anstream::println!(
+                    "{} message {} at byte {}: {error}",
+                    paint::bad("refused"),
+                    n + 1,
+                    entry.offset
+                );
             }
         }
     }
-    Ok(if bad { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+    Ok(if bad {
+        ExitCode::from(exit::FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn print_line(line: &Line) {
     match line {
-        Line::Segment { id, name, occurrence } => {
-            let nth = if *occurrence > 1 { format!("[{occurrence}]") } else { String::new() };
-            anstream::println!("{}{nth}  {}", paint::strong(id), paint::faint(name.unwrap_or_default()));
+        Line::Segment {
+            id,
+            name,
+            occurrence,
+        } => {
+            let nth = if *occurrence > 1 {
+                format!("[{occurrence}]")
+            } else {
+                String::new()
+            };
+            anstream::println!(
+                "{}{nth}  {}",
+                paint::strong(id),
+                paint::faint(name.unwrap_or_default())
+            );
         }
-        Line::Value { path, name, text, depth, .. } => {
+        Line::Value {
+            path,
+            name,
+            text,
+            depth,
+            ..
+        } => {
             let indent = "  ".repeat(depth + 1);
-            let label = name.map(|name| format!("  {}", paint::faint(name))).unwrap_or_default();
+            let label = name
+                .map(|name| format!("  {}", paint::faint(name)))
+                .unwrap_or_default();
             let left = format!("{indent}{path}");
             anstream::println!("{left:<16} {}{label}", paint::good(text));
         }
@@ -104,16 +143,37 @@ fn check(file: &Path, as_json: bool) -> anyhow::Result<bool> {
         });
         writeln!(std::io::stdout().lock(), "{line}")?;
     } else {
-        let sign = if report.ok { paint::good("✓") } else { paint::bad("✕") };
+        let sign = if report.ok {
+            paint::good("✓")
+        } else {
+            paint::bad("✕")
+        };
         anstream::println!(
             "{sign} {}  {} {}  {}",
             file.display(),
             report.messages,
-            if report.messages == 1 { "message" } else { "messages" },
-            [report.message_type.as_deref(), report.version.as_deref(), report.charset.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("  ")
+            if report.messages == 1 {
+                "message"
+            } else {
+                "messages"
+            },
+            [
+                report.message_type.as_deref(),
+                report.version.as_deref(),
+                report.charset.as_deref()
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("  ")
         );
         for problem in &report.problems {
-            anstream::println!("    {} {} {}", paint::faint(&format!("byte {}", problem.offset)), problem.text, paint::faint(problem.code));
+            anstream::println!(
+                "    {} {} {}",
+                paint::faint(&format!("byte {}", problem.offset)),
+                problem.text,
+                paint::faint(problem.code)
+            );
         }
     }
     Ok(report.ok)

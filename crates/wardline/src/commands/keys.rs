@@ -15,19 +15,28 @@ pub(crate) fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
     let plan = read_well(&place.estate, None)?;
     let place = Place::of(place);
     let Some(dir) = place.keys_dir(&plan.estate) else {
-        bail!("this estate takes its master key from WARDLINE_MASTER_KEY: make one with `head -c 32 /dev/urandom | base64`");
+        bail!(
+            "this estate takes its master key from WARDLINE_MASTER_KEY: make one with `head -c 32 /dev/urandom | base64`"
+        );
     };
     match command {
         KeysCommand::Init { .. } => {
             let made = FileProvider::init(&dir)?;
-            println!("made master key {} in {}; back it up apart from the data", made.id, dir.display());
+            println!(
+                "made master key {} in {}; back it up apart from the data",
+                made.id,
+                dir.display()
+            );
         }
         KeysCommand::Rotate { .. } => {
             let made = FileProvider::rotate(&dir)?;
             let source = KeySource::file(&plan.estate.name, &dir, &place.data)?;
             let vault = Vault::open(source, Arc::new(RealClock))?;
             let rewrapped = vault.rewrap()?;
-            println!("made master key {}; {} data keys are wrapped with it now", made.id, rewrapped.moved);
+            println!(
+                "made master key {}; {} data keys are wrapped with it now",
+                made.id, rewrapped.moved
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -35,8 +44,12 @@ pub(crate) fn run(command: KeysCommand) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn console(place: &Where) -> anyhow::Result<ExitCode> {
     let place = Place::of(place);
-    let text = std::fs::read(place.server_file())
-        .with_context(|| format!("no server seems to run on {}: start it with `wardline serve`", place.data.display()))?;
+    let text = std::fs::read(place.server_file()).with_context(|| {
+        format!(
+            "no server seems to run on {}: start it with `wardline serve`",
+            place.data.display()
+        )
+    })?;
     let server: Server = serde_json::from_slice(&text).context("serve.json cannot be read")?;
     let token = AdminToken::load_or_create(&place.token_file())?;
     println!("{}", token.login_link(server.console));

@@ -29,8 +29,13 @@ pub(crate) fn run(command: MapCommand) -> anyhow::Result<ExitCode> {
     .context("cannot watch files")?;
     for file in [&args.map, &args.input] {
         // Editors replace files, so it is the directory that must be watched.
-        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        watcher.watch(dir, RecursiveMode::NonRecursive).with_context(|| format!("cannot watch {}", dir.display()))?;
+        let dir = file
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        watcher
+            .watch(dir, RecursiveMode::NonRecursive)
+            .with_context(|| format!("cannot watch {}", dir.display()))?;
     }
     anstream::eprintln!("{}", paint::faint("watching; Ctrl-C stops"));
     while changes.recv().is_ok() {
@@ -46,12 +51,17 @@ pub(crate) fn run(command: MapCommand) -> anyhow::Result<ExitCode> {
 /// The nearest directory above the map that has a `wardline.yaml`.
 fn estate_of(map: &Path) -> Option<PathBuf> {
     let map = map.canonicalize().ok()?;
-    map.ancestors().skip(1).find(|dir| dir.join("wardline.yaml").is_file()).map(Path::to_path_buf)
+    map.ancestors()
+        .skip(1)
+        .find(|dir| dir.join("wardline.yaml").is_file())
+        .map(Path::to_path_buf)
 }
 
 fn once(args: &MapRun, estate: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let source = std::fs::read_to_string(&args.map).with_context(|| format!("cannot read {}", args.map.display()))?;
-    let mut input = std::fs::read(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
+    let source = std::fs::read_to_string(&args.map)
+        .with_context(|| format!("cannot read {}", args.map.display()))?;
+    let mut input = std::fs::read(&args.input)
+        .with_context(|| format!("cannot read {}", args.input.display()))?;
     if input.starts_with(b"MSH") && !input.contains(&b'\r') {
         // Fixtures are kept one segment a line.
         for byte in &mut input {
@@ -60,7 +70,8 @@ fn once(args: &MapRun, estate: Option<&Path>) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let loaded = estate.map(|dir| wardline_estate::load(dir, &wardline_estate::LoadOptions::default()));
+    let loaded =
+        estate.map(|dir| wardline_estate::load(dir, &wardline_estate::LoadOptions::default()));
     let loaded = loaded.and_then(|loaded| loaded.estate);
     let mut sources = SourceMap::new();
     let file = sources.add(args.map.clone(), source.as_str());
@@ -76,9 +87,18 @@ fn once(args: &MapRun, estate: Option<&Path>) -> anyhow::Result<ExitCode> {
                 println!("{text}");
             }
             if outputs.is_empty() {
-                anstream::eprintln!("{}", paint::faint("filtered: the map gives nothing for this message"));
+                anstream::eprintln!(
+                    "{}",
+                    paint::faint("filtered: the map gives nothing for this message")
+                );
             }
-            anstream::eprintln!("{}", paint::faint(&format!("compiled and run in {}", table::micros(took.as_micros() as u64))));
+            anstream::eprintln!(
+                "{}",
+                paint::faint(&format!(
+                    "compiled and run in {}",
+                    table::micros(took.as_micros() as u64)
+                ))
+            );
             Ok(ExitCode::SUCCESS)
         }
         None => Ok(ExitCode::from(exit::FINDINGS)),

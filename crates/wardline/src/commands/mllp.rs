@@ -22,24 +22,32 @@ fn client_tls(args: &TlsArgs) -> Option<tls::ClientTls> {
 
 fn identity(args: &TlsArgs) -> Option<tls::Identity> {
     match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => {
-            Some(tls::Identity { cert: tls::Pem::File(cert.clone()), key: tls::Pem::File(key.clone()) })
-        }
+        (Some(cert), Some(key)) => Some(tls::Identity {
+            cert: tls::Pem::File(cert.clone()),
+            key: tls::Pem::File(key.clone()),
+        }),
         _ => None,
     }
 }
 
 pub(crate) async fn send(args: Send) -> anyhow::Result<ExitCode> {
     let bytes = super::hl7::read(&args.file)?;
-    let batch = Batch::parse(bytes).with_context(|| format!("{} is not HL7 v2", args.file.display()))?;
+    let batch =
+        Batch::parse(bytes).with_context(|| format!("{} is not HL7 v2", args.file.display()))?;
     let tls = client_tls(&args.tls);
     let mut refused = false;
     for _ in 0..args.count {
         for entry in batch.messages() {
             let began = Instant::now();
-            let answer = mllp::send_once(&args.mllp, tls.as_ref(), entry.bytes.clone(), PATIENCE).await?;
-            let took = table::micros(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
-            let sent = entry.parse().ok().and_then(|m| m.control_id().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+            let answer =
+                mllp::send_once(&args.mllp, tls.as_ref(), entry.bytes.clone(), PATIENCE).await?;
+            let took =
+                table::micros(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            let sent = entry
+                .parse()
+                .ok()
+                .and_then(|m| m.control_id().map(std::borrow::Cow::into_owned))
+                .unwrap_or_default();
             let Ok(message) = Message::parse(answer) else {
                 anyhow::bail!("{} answered, but not with HL7", args.mllp);
             };
@@ -47,8 +55,16 @@ pub(crate) async fn send(args: Send) -> anyhow::Result<ExitCode> {
                 Ok(ack) => {
                     let good = ack.code.is_accept();
                     refused |= !good;
-                    let code = if good { paint::good(&format!("✓ {:?}", ack.code)) } else { paint::bad(&format!("✕ {:?}", ack.code)) };
-                    let text = ack.text.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
+                    let code = if good {
+                        paint::good(&format!("✓ {:?}", ack.code))
+                    } else {
+                        paint::bad(&format!("✕ {:?}", ack.code))
+                    };
+                    let text = ack
+                        .text
+                        .as_deref()
+                        .map(|text| format!("  {text}"))
+                        .unwrap_or_default();
                     anstream::println!("{code}  {sent}  {took}{text}");
                 }
                 Err(error) => {
@@ -58,17 +74,26 @@ pub(crate) async fn send(args: Send) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if refused { ExitCode::from(exit::FINDINGS) } else { ExitCode::SUCCESS })
+    Ok(if refused {
+        ExitCode::from(exit::FINDINGS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 pub(crate) async fn listen(args: Listen) -> anyhow::Result<ExitCode> {
-    let bind = if args.mllp.contains(':') { args.mllp.clone() } else { format!("127.0.0.1:{}", args.mllp) };
+    let bind = if args.mllp.contains(':') {
+        args.mllp.clone()
+    } else {
+        format!("127.0.0.1:{}", args.mllp)
+    };
     let mut config = mllp::InboundConfig::new("listen", bind);
     config.tls = match (args.tls.tls, identity(&args.tls)) {
         (false, _) => None,
-        (true, Some(identity)) => {
-            Some(tls::ServerTls { identity, client_ca: args.tls.ca.clone().map(tls::Pem::File) })
-        }
+        (true, Some(identity)) => Some(tls::ServerTls {
+            identity,
+            client_ca: args.tls.ca.clone().map(tls::Pem::File),
+        }),
         (true, None) => anyhow::bail!("listening with --tls needs --cert and --key"),
     };
     let (receiver, mut messages) = mllp::Receiver::bind(config, 64).await?;

@@ -25,7 +25,11 @@ use wardline_store::StoreError;
 
 /// Runs the command that was given.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let quiet = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let quiet = if matches!(cli.command, Command::Serve(_)) {
+        "info"
+    } else {
+        "warn"
+    };
     let level = match cli.verbose {
         0 => quiet,
         1 => "info",
@@ -62,22 +66,32 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 fn logging(level: &str, json: bool) {
     let filter = EnvFilter::try_from_env("WARDLINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     if json {
         builder.json().init();
     } else {
-        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+        builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init();
     }
 }
 
 /// Who acts, for the audit log: the account that runs the command.
 pub(crate) fn actor() -> String {
-    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    let name = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| "unknown".to_owned());
     format!("user:{name}")
 }
 
@@ -95,7 +109,11 @@ impl Open {
         if let Some(remote) = RemoteDesk::of(&place)?
             && remote.answers().await
         {
-            return Ok(Self { desk: Arc::new(remote), own: None, store: None });
+            return Ok(Self {
+                desk: Arc::new(remote),
+                own: None,
+                store: None,
+            });
         }
         if !place.data.join("journal.db").exists() {
             anyhow::bail!(
@@ -114,7 +132,11 @@ impl Open {
         })?;
         let store = Arc::clone(&parts.store);
         let desk = wardline_engine::open_desk(parts).await?;
-        Ok(Self { desk: Arc::clone(&desk) as Arc<dyn ConsoleDesk>, own: Some(desk), store: Some(store) })
+        Ok(Self {
+            desk: Arc::clone(&desk) as Arc<dyn ConsoleDesk>,
+            own: Some(desk),
+            store: Some(store),
+        })
     }
 
     /// Closes the journal where this process opened it.

@@ -28,7 +28,11 @@ async fn selection(desk: &dyn ConsoleDesk, select: Select) -> anyhow::Result<Sel
         let delivery = trace.nodes.iter().any(|node| {
             matches!(&node.item, wardline_engine::view::TraceItem::Delivery(d) if d.id.0 == id)
         });
-        if delivery { out.deliveries.push(DeliveryId(id)) } else { out.messages.push(MessageId(id)) }
+        if delivery {
+            out.deliveries.push(DeliveryId(id))
+        } else {
+            out.messages.push(MessageId(id))
+        }
     }
     Ok(out)
 }
@@ -50,9 +54,22 @@ pub(crate) async fn replay(args: Replay) -> anyhow::Result<ExitCode> {
         let rows: Vec<Vec<String>> = report
             .destinations
             .iter()
-            .map(|count| vec![count.destination.clone(), table::number(count.count), table::number(count.delivered_before)])
+            .map(|count| {
+                vec![
+                    count.destination.clone(),
+                    table::number(count.count),
+                    table::number(count.delivered_before),
+                ]
+            })
             .collect();
-        anstream::print!("{}", table::render(&["destination", "deliveries", "delivered before"], &rows, &[1, 2]));
+        anstream::print!(
+            "{}",
+            table::render(
+                &["destination", "deliveries", "delivered before"],
+                &rows,
+                &[1, 2]
+            )
+        );
         if report.preview {
             println!(
                 "{} selected: {} would be tried now, {} sent again in about {} s. Nothing was done; add --reason TEXT to do it.",
@@ -61,11 +78,24 @@ pub(crate) async fn replay(args: Replay) -> anyhow::Result<ExitCode> {
                 table::number(report.selected - report.released),
                 report.seconds
             );
-            if report.destinations.iter().any(|count| count.delivered_before > 0) {
-                anstream::println!("{}", paint::wait("some were delivered before: sending again relies on the receiver's idempotency"));
+            if report
+                .destinations
+                .iter()
+                .any(|count| count.delivered_before > 0)
+            {
+                anstream::println!(
+                    "{}",
+                    paint::wait(
+                        "some were delivered before: they would arrive a second time, under a new idempotency key"
+                    )
+                );
             }
         } else {
-            println!("{} tried now, {} new deliveries", table::number(report.released), table::number(report.created));
+            println!(
+                "{} tried now, {} new deliveries",
+                table::number(report.released),
+                table::number(report.created)
+            );
         }
     }
     open.close().await?;
@@ -84,14 +114,30 @@ pub(crate) async fn act(verb: Verb, args: Act) -> anyhow::Result<ExitCode> {
     let open = Open::at(&args.place).await?;
     let select = selection(&*open.desk, args.select).await?;
     let (count, word) = match verb {
-        Verb::Release => (open.desk.release(select, args.reason, &actor()).await?, "tried now"),
-        Verb::Cancel => (open.desk.cancel(select, args.reason, &actor()).await?, "cancelled"),
-        Verb::Park => (open.desk.park(select, args.reason, &actor()).await?, "given up; their followers pass"),
+        Verb::Release => (
+            open.desk.release(select, args.reason, &actor()).await?,
+            "tried now",
+        ),
+        Verb::Cancel => (
+            open.desk.cancel(select, args.reason, &actor()).await?,
+            "cancelled",
+        ),
+        Verb::Park => (
+            open.desk.park(select, args.reason, &actor()).await?,
+            "given up; their followers pass",
+        ),
     };
     if args.place.json {
         print_json(&serde_json::json!({ "count": count }))?;
     } else {
-        println!("{} {word}", if count == 1 { "1 delivery".to_owned() } else { format!("{} deliveries", table::number(count)) });
+        println!(
+            "{} {word}",
+            if count == 1 {
+                "1 delivery".to_owned()
+            } else {
+                format!("{} deliveries", table::number(count))
+            }
+        );
     }
     open.close().await?;
     Ok(ExitCode::SUCCESS)
@@ -100,16 +146,24 @@ pub(crate) async fn act(verb: Verb, args: Act) -> anyhow::Result<ExitCode> {
 pub(crate) async fn resubmit(args: Resubmit) -> anyhow::Result<ExitCode> {
     let open = Open::at(&args.place).await?;
     let body = match &args.body {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?,
         None => {
             let reason = format!("edit: {}", args.reason);
-            let Some(payload) = open.desk.payload(Part::Body, args.delivery.0, Some(reason), &actor()).await? else {
+            let Some(payload) = open
+                .desk
+                .payload(Part::Body, args.delivery.0, Some(reason), &actor())
+                .await?
+            else {
                 bail!("delivery {} has no body any more", args.delivery);
             };
             edit(&payload.text)?
         }
     };
-    let made = open.desk.resubmit(args.delivery, body, args.reason, &actor()).await?;
+    let made = open
+        .desk
+        .resubmit(args.delivery, body, args.reason, &actor())
+        .await?;
     if args.place.json {
         print_json(&serde_json::json!({ "delivery": made }))?;
     } else {
@@ -121,8 +175,14 @@ pub(crate) async fn resubmit(args: Resubmit) -> anyhow::Result<ExitCode> {
 
 /// Lets the person edit a text in a file that only they can read.
 fn edit(text: &str) -> anyhow::Result<String> {
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
-    let file = tempfile::Builder::new().prefix("wardline-").suffix(".txt").tempfile().context("cannot make a file to edit")?;
+    let editor = std::env::var("VISUAL")
+        .or_else(|_| std::env::var("EDITOR"))
+        .unwrap_or_else(|_| "vi".to_owned());
+    let file = tempfile::Builder::new()
+        .prefix("wardline-")
+        .suffix(".txt")
+        .tempfile()
+        .context("cannot make a file to edit")?;
     std::fs::write(file.path(), text).context("cannot write the file to edit")?;
     let mut words = editor.split_whitespace();
     let program = words.next().context("$EDITOR is empty")?;

@@ -10,13 +10,18 @@ use wardline_estate::shape::{self, Kind};
 
 pub(crate) fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
     let what = args.what.trim();
-    if what.len() == 5 && what.starts_with(['W', 'w']) && what[1..].bytes().all(|b| b.is_ascii_digit()) {
+    if what.len() == 5
+        && what.starts_with(['W', 'w'])
+        && what[1..].bytes().all(|b| b.is_ascii_digit())
+    {
         let code = what.to_ascii_uppercase();
         if let Some(found) = wardline_estate::codes::explain(&code) {
             println!("{code}: {}\n\n{}", found.title, found.text);
             return Ok(ExitCode::SUCCESS);
         }
-        let known = wardline_engine::codes::EXPLANATIONS.iter().find(|(known, _, _)| known.0 == code);
+        let known = wardline_engine::codes::EXPLANATIONS
+            .iter()
+            .find(|(known, _, _)| known.0 == code);
         if let Some((_, title, text)) = known {
             println!("{code}: {title}\n\n{text}");
             return Ok(ExitCode::SUCCESS);
@@ -26,12 +31,17 @@ pub(crate) fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
     }
     let read = read(&args.estate, None);
     let Some(plan) = read.plan else {
-        anstream::eprint!("{}", read.diagnostics.render(&read.sources, crate::paint::on()));
+        anstream::eprint!(
+            "{}",
+            read.diagnostics.render(&read.sources, crate::paint::on())
+        );
         bail!("the estate cannot be read");
     };
     let text = plan.estate.origins.explain(what, &plan.estate.sources);
     if text.is_empty() {
-        eprintln!("no setting `{what}`: try `flows.NAME`, `systems.NAME` or a part of a path that `wardline explain ''` lists");
+        eprintln!(
+            "no setting `{what}`: try `flows.NAME`, `systems.NAME` or a part of a path that `wardline explain ''` lists"
+        );
         return Ok(ExitCode::from(exit::FINDINGS));
     }
     print!("{text}");
@@ -43,20 +53,29 @@ pub(crate) fn schema(args: &Schema) -> anyhow::Result<ExitCode> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         for kind in Kind::ALL {
             let path = dir.join(format!("{}.json", kind.word()));
-            std::fs::write(&path, format!("{:#}\n", shape::schema(kind))).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, format!("{:#}\n", shape::schema(kind)))
+                .with_context(|| format!("cannot write {}", path.display()))?;
             println!("{}", path.display());
         }
         return Ok(ExitCode::SUCCESS);
     }
     let words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
     let Some(kind) = args.kind.as_deref().and_then(Kind::from_word) else {
-        bail!("name a kind of file ({}) or a directory with --out", words.join(", "));
+        bail!(
+            "name a kind of file ({}) or a directory with --out",
+            words.join(", ")
+        );
     };
     println!("{:#}", shape::schema(kind));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(shell, &mut Cli::command(), "wardline", &mut std::io::stdout());
+    clap_complete::generate(
+        shell,
+        &mut Cli::command(),
+        "wardline",
+        &mut std::io::stdout(),
+    );
     Ok(ExitCode::SUCCESS)
 }

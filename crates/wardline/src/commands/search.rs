@@ -5,8 +5,8 @@ use crate::cli::{AuditCommand, Dead, Messages, Trace, Where};
 use crate::{exit, paint, table};
 use std::process::ExitCode;
 use wardline_console::ConsoleDesk;
-use wardline_engine::Found;
 use wardline_core::Id;
+use wardline_engine::Found;
 use wardline_engine::view::{DeliveryView, MessageQuery, MessageView, Part, TraceItem, TraceView};
 
 pub(crate) async fn messages(args: Messages) -> anyhow::Result<ExitCode> {
@@ -30,13 +30,24 @@ pub(crate) async fn messages(args: Messages) -> anyhow::Result<ExitCode> {
     if args.place.json {
         print_json(&page)?;
     } else if page.rows.is_empty() {
-        println!("no message matches ({} looked at); widen --since, or drop a filter", table::number(page.scanned));
+        println!(
+            "no message matches ({} looked at); widen --since, or drop a filter",
+            table::number(page.scanned)
+        );
     } else {
         anstream::print!("{}", message_table(&page.rows));
-        let more = if page.next.is_some() { "; more with --limit or --until" } else { "" };
+        let more = if page.next.is_some() {
+            "; more with --limit or --until"
+        } else {
+            ""
+        };
         anstream::println!(
             "{}",
-            paint::faint(&format!("{} shown, {} looked at{more}", page.rows.len(), table::number(page.scanned)))
+            paint::faint(&format!(
+                "{} shown, {} looked at{more}",
+                page.rows.len(),
+                table::number(page.scanned)
+            ))
         );
     }
     open.close().await?;
@@ -58,7 +69,19 @@ fn message_table(rows: &[MessageView]) -> String {
             ]
         })
         .collect();
-    table::render(&["received (UTC)", "id", "type", "source", "key", "size", "outcome"], &rows, &[5])
+    table::render(
+        &[
+            "received (UTC)",
+            "id",
+            "type",
+            "source",
+            "key",
+            "size",
+            "outcome",
+        ],
+        &rows,
+        &[5],
+    )
 }
 
 pub(crate) async fn trace(args: Trace) -> anyhow::Result<ExitCode> {
@@ -71,7 +94,9 @@ pub(crate) async fn trace(args: Trace) -> anyhow::Result<ExitCode> {
             let mut traces = Vec::new();
             for row in page.rows.iter().rev() {
                 if let Some(trace) = open.desk.trace(row.id.0).await?
-                    && !traces.iter().any(|known: &TraceView| known.root == trace.root)
+                    && !traces
+                        .iter()
+                        .any(|known: &TraceView| known.root == trace.root)
                 {
                     traces.push(trace);
                 }
@@ -99,13 +124,26 @@ pub(crate) async fn trace(args: Trace) -> anyhow::Result<ExitCode> {
 }
 
 fn print_trace(trace: &TraceView) {
-    anstream::println!("{}  {}  {}", paint::strong(&format!("Trace {}", trace.root)), trace.headline, paint::faint(&table::micros(trace.took_us)));
+    anstream::println!(
+        "{}  {}  {}",
+        paint::strong(&format!("Trace {}", trace.root)),
+        trace.headline,
+        paint::faint(&table::micros(trace.took_us))
+    );
     for node in &trace.nodes {
         let indent = "  ".repeat(node.depth as usize);
         match &node.item {
             TraceItem::Message(message) => {
-                let key = message.key.as_ref().map(|key| format!("  key {key}")).unwrap_or_default();
-                let from = if node.depth == 0 { format!(" from {}", message.source) } else { format!(" by {}", message.source) };
+                let key = message
+                    .key
+                    .as_ref()
+                    .map(|key| format!("  key {key}"))
+                    .unwrap_or_default();
+                let from = if node.depth == 0 {
+                    format!(" from {}", message.source)
+                } else {
+                    format!(" by {}", message.source)
+                };
                 anstream::println!(
                     "{} {indent}▪ {}{from}  {}{key}  {}",
                     paint::faint(&clock(&message.received.to_string())),
@@ -113,10 +151,24 @@ fn print_trace(trace: &TraceView) {
                     table::bytes(u64::from(message.size)),
                     paint::faint(&message.id.to_string()),
                 );
-                for route in message.routes.iter().filter(|route| route.outcome == "filtered") {
-                    let what = route.destination.as_ref().map_or(route.flow.clone(), |d| format!("{} → {d}", route.flow));
-                    let why = route.predicate.as_ref().map(|p| format!(": {p}")).unwrap_or_default();
-                    anstream::println!("             {indent}  {}", paint::faint(&format!("⊘ filtered by {what}{why}")));
+                for route in message
+                    .routes
+                    .iter()
+                    .filter(|route| route.outcome == "filtered")
+                {
+                    let what = route
+                        .destination
+                        .as_ref()
+                        .map_or(route.flow.clone(), |d| format!("{} → {d}", route.flow));
+                    let why = route
+                        .predicate
+                        .as_ref()
+                        .map(|p| format!(": {p}"))
+                        .unwrap_or_default();
+                    anstream::println!(
+                        "             {indent}  {}",
+                        paint::faint(&format!("⊘ filtered by {what}{why}"))
+                    );
                 }
             }
             TraceItem::Delivery(delivery) => {
@@ -124,7 +176,14 @@ fn print_trace(trace: &TraceView) {
                 for attempt in &node.attempts {
                     anstream::println!(
                         "             {indent}    {}",
-                        paint::faint(&format!("attempt {} at {}  {}  {} {}", attempt.number, clock(&attempt.started.to_string()), table::micros(attempt.took_us), attempt.status, attempt.error))
+                        paint::faint(&format!(
+                            "attempt {} at {}  {}  {} {}",
+                            attempt.number,
+                            clock(&attempt.started.to_string()),
+                            table::micros(attempt.took_us),
+                            attempt.status,
+                            attempt.error
+                        ))
                     );
                 }
             }
@@ -136,10 +195,24 @@ fn print_trace(trace: &TraceView) {
 }
 
 fn print_delivery(delivery: &DeliveryView, indent: &str) {
-    let status = delivery.status.as_ref().map(|s| format!(" {s}")).unwrap_or_default();
-    let took = delivery.took_us.map(|us| format!("  {}", table::micros(us))).unwrap_or_default();
-    let tries = if delivery.attempts > 1 { format!("  {} attempts", delivery.attempts) } else { String::new() };
-    let replay = delivery.replay_of.map(|id| format!("  repeats {id}")).unwrap_or_default();
+    let status = delivery
+        .status
+        .as_ref()
+        .map(|s| format!(" {s}"))
+        .unwrap_or_default();
+    let took = delivery
+        .took_us
+        .map(|us| format!("  {}", table::micros(us)))
+        .unwrap_or_default();
+    let tries = if delivery.attempts > 1 {
+        format!("  {} attempts", delivery.attempts)
+    } else {
+        String::new()
+    };
+    let replay = delivery
+        .replay_of
+        .map(|id| format!("  repeats {id}"))
+        .unwrap_or_default();
     anstream::println!(
         "{} {indent}→ {}  {}{status}{took}{tries}{replay}  {}",
         paint::faint(&clock(&delivery.accepted.to_string())),
@@ -147,9 +220,21 @@ fn print_delivery(delivery: &DeliveryView, indent: &str) {
         paint::state(delivery.state),
         paint::faint(&delivery.id.to_string()),
     );
-    let error = delivery.error.as_ref().map(|error| format!("{} {error}", delivery.error_code.as_deref().unwrap_or_default()));
+    let error = delivery.error.as_ref().map(|error| {
+        format!(
+            "{} {error}",
+            delivery.error_code.as_deref().unwrap_or_default()
+        )
+    });
     if delivery.state != wardline_core::DeliveryState::Delivered {
-        for line in [Some(delivery.reason.clone()).filter(|r| !r.is_empty()), error, delivery.runbook.as_ref().map(|r| format!("runbook: {r}"))].into_iter().flatten() {
+        for line in [
+            Some(delivery.reason.clone()).filter(|r| !r.is_empty()),
+            error,
+            delivery.runbook.as_ref().map(|r| format!("runbook: {r}")),
+        ]
+        .into_iter()
+        .flatten()
+        {
             anstream::println!("             {indent}  {}", paint::wait(&line));
         }
     }
@@ -160,30 +245,53 @@ fn clock(text: &str) -> String {
     text.get(11..23).unwrap_or(text).to_owned()
 }
 
-async fn payloads(desk: &dyn ConsoleDesk, trace: &TraceView, reveal: Option<&str>) -> anyhow::Result<()> {
+async fn payloads(
+    desk: &dyn ConsoleDesk,
+    trace: &TraceView,
+    reveal: Option<&str>,
+) -> anyhow::Result<()> {
     let actor = super::actor();
     for node in &trace.nodes {
         let parts: Vec<(Part, Id, String)> = match &node.item {
-            TraceItem::Message(message) => vec![(Part::Payload, message.id.0, format!("{} {}", message.kind, message.id))],
+            TraceItem::Message(message) => vec![(
+                Part::Payload,
+                message.id.0,
+                format!("{} {}", message.kind, message.id),
+            )],
             TraceItem::Delivery(delivery) => {
                 let mut parts = Vec::new();
                 if delivery.own_body {
-                    parts.push((Part::Body, delivery.id.0, format!("body for {}", delivery.destination)));
+                    parts.push((
+                        Part::Body,
+                        delivery.id.0,
+                        format!("body for {}", delivery.destination),
+                    ));
                 }
                 if delivery.has_response {
-                    parts.push((Part::Response, delivery.id.0, format!("answer of {}", delivery.destination)));
+                    parts.push((
+                        Part::Response,
+                        delivery.id.0,
+                        format!("answer of {}", delivery.destination),
+                    ));
                 }
                 parts
             }
         };
         for (part, id, title) in parts {
-            match desk.payload(part, id, reveal.map(str::to_owned), &actor).await {
+            match desk
+                .payload(part, id, reveal.map(str::to_owned), &actor)
+                .await
+            {
                 Ok(Some(payload)) => {
                     anstream::println!("\n{}", paint::strong(&title));
                     println!("{}", payload.text);
                 }
                 Ok(None) => {}
-                Err(error) => anstream::println!("\n{}  {}", paint::strong(&title), paint::wait(&error.to_string())),
+                Err(error) => anstream::println!(
+                    "\n{}  {}",
+                    paint::strong(&title),
+                    paint::wait(&error.to_string())
+                ),
             }
         }
     }
@@ -216,9 +324,25 @@ pub(crate) async fn dead(args: Dead) -> anyhow::Result<ExitCode> {
             .collect();
         anstream::print!(
             "{}",
-            table::render(&["fingerprint", "code", "destination", "dead", "held", "last (UTC)", "what", "owner"], &rows, &[3, 4])
+            table::render(
+                &[
+                    "fingerprint",
+                    "code",
+                    "destination",
+                    "dead",
+                    "held",
+                    "last (UTC)",
+                    "what",
+                    "owner"
+                ],
+                &rows,
+                &[3, 4]
+            )
         );
-        println!("next: wardline replay --fingerprint {} (a preview; --reason TEXT does it)", groups[0].fingerprint);
+        println!(
+            "next: wardline replay --fingerprint {} (a preview; --reason TEXT does it)",
+            groups[0].fingerprint
+        );
     }
     open.close().await?;
     Ok(ExitCode::SUCCESS)
@@ -227,21 +351,32 @@ pub(crate) async fn dead(args: Dead) -> anyhow::Result<ExitCode> {
 pub(crate) async fn status(place: Where) -> anyhow::Result<ExitCode> {
     let open = Open::at(&place).await?;
     let overview = open.desk.overview().await?;
-    let (mut owed, mut delivered, mut dead, mut cancelled) = (0, 0, 0, 0);
+    let (mut owed, mut open_now, mut delivered, mut dead, mut cancelled) = (0, 0, 0, 0, 0);
     for one in &overview.destinations {
+        owed += one.owed;
         delivered += one.delivered;
         dead += one.dead;
         cancelled += one.cancelled;
-        owed += one.waiting + one.retrying + one.held;
+        open_now += one.waiting + one.retrying + one.held;
     }
+    // Read while messages flow, the parts may be a moment apart; at rest they must agree.
+    let balanced = owed == delivered + dead + cancelled + open_now;
     if place.json {
         print_json(&serde_json::json!({
             "schema": "wardline.status/1",
-            "sums": { "accepted": overview.accepted, "open": owed, "delivered": delivered, "dead": dead, "cancelled": cancelled },
+            "sums": { "accepted": overview.accepted, "deliveries": owed, "balanced": balanced, "open": open_now, "delivered": delivered, "dead": dead, "cancelled": cancelled },
             "overview": overview,
         }))?;
     } else {
-        anstream::println!("{}  {}", paint::strong(&overview.estate), if overview.well { paint::good(&overview.headline) } else { paint::wait(&overview.headline) });
+        anstream::println!(
+            "{}  {}",
+            paint::strong(&overview.estate),
+            if overview.well {
+                paint::good(&overview.headline)
+            } else {
+                paint::wait(&overview.headline)
+            }
+        );
         let rows: Vec<Vec<String>> = overview
             .destinations
             .iter()
@@ -261,20 +396,40 @@ pub(crate) async fn status(place: Where) -> anyhow::Result<ExitCode> {
             .collect();
         anstream::print!(
             "{}",
-            table::render(&["destination", "state", "waiting", "retrying", "held", "dead", "delivered", "p99", "why"], &rows, &[2, 3, 4, 5, 6, 7])
+            table::render(
+                &[
+                    "destination",
+                    "state",
+                    "waiting",
+                    "retrying",
+                    "held",
+                    "dead",
+                    "delivered",
+                    "p99",
+                    "why"
+                ],
+                &rows,
+                &[2, 3, 4, 5, 6, 7]
+            )
         );
         println!(
-            "accepted {}, delivered {}, open {}, dead {}, cancelled {}; journal {}",
+            "accepted {}; deliveries {} = delivered {} + open {} + dead {} + cancelled {}{}; journal {}",
             table::number(overview.accepted),
-            table::number(delivered),
             table::number(owed),
+            table::number(delivered),
+            table::number(open_now),
             table::number(dead),
             table::number(cancelled),
+            if balanced { "" } else { " (moving)" },
             table::bytes(overview.store.bytes),
         );
     }
     open.close().await?;
-    Ok(if overview.well { ExitCode::SUCCESS } else { ExitCode::from(exit::FINDINGS) })
+    Ok(if overview.well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::FINDINGS)
+    })
 }
 
 pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
@@ -288,10 +443,20 @@ pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
                 let rows: Vec<Vec<String>> = lines
                     .iter()
                     .map(|line| {
-                        vec![line.sequence.to_string(), line.at.to_string(), line.actor.clone(), line.act.clone(), line.target.clone(), line.reason.clone()]
+                        vec![
+                            line.sequence.to_string(),
+                            line.at.to_string(),
+                            line.actor.clone(),
+                            line.act.clone(),
+                            line.target.clone(),
+                            line.reason.clone(),
+                        ]
                     })
                     .collect();
-                anstream::print!("{}", table::render(&["no", "at (UTC)", "who", "what", "on", "why"], &rows, &[0]));
+                anstream::print!(
+                    "{}",
+                    table::render(&["no", "at (UTC)", "who", "what", "on", "why"], &rows, &[0])
+                );
             }
             open.close().await?;
             Ok(ExitCode::SUCCESS)
@@ -299,7 +464,9 @@ pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Verify { place } => {
             let open = Open::at(&place).await?;
             let Some(desk) = open.own.clone() else {
-                anyhow::bail!("the log is verified with the keys, so stop the server first, or verify a copy of its data directory");
+                anyhow::bail!(
+                    "the log is verified with the keys, so stop the server first, or verify a copy of its data directory"
+                );
             };
             let result = desk.verify_audit().await?;
             open.close().await?;

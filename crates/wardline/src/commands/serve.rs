@@ -28,9 +28,17 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts everything; nothing is accepted unless all of it starts.
-    pub(crate) async fn start(place: Place, plan: Arc<wardline_engine::Plan>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        place: Place,
+        plan: Arc<wardline_engine::Plan>,
+    ) -> anyhow::Result<Self> {
         make_private_dir(&place.data)?;
-        let bind = plan.estate.listeners.values().find(|listener| listener.zone == Zone::Admin).map(|l| l.bind.value);
+        let bind = plan
+            .estate
+            .listeners
+            .values()
+            .find(|listener| listener.zone == Zone::Admin)
+            .map(|l| l.bind.value);
         let parts = place.open(Arc::clone(&plan)).map_err(|error| match error {
             OpenError::Store(error) => anyhow::anyhow!("{error} [{}]", error.code()),
             OpenError::Other(error) => error,
@@ -66,7 +74,13 @@ impl Running {
             }));
             announce(&place, at)?;
         }
-        Ok(Self { engine, console: link, stop_console, console_task, place })
+        Ok(Self {
+            engine,
+            console: link,
+            stop_console,
+            console_task,
+            place,
+        })
     }
 
     /// Stops in order and waits for it.
@@ -88,7 +102,10 @@ impl Running {
 
 /// Tells later commands where this server is.
 fn announce(place: &Place, console: SocketAddr) -> anyhow::Result<()> {
-    let text = serde_json::to_vec(&Server { console, pid: std::process::id() })?;
+    let text = serde_json::to_vec(&Server {
+        console,
+        pid: std::process::id(),
+    })?;
     let path = place.server_file();
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -107,7 +124,11 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
         anstream::println!("{:<28} {link}", paint::strong("console"));
     }
     let overview = running.engine.desk().overview().await?;
-    let open: u64 = overview.destinations.iter().map(|d| d.waiting + d.retrying + d.held).sum();
+    let open: u64 = overview
+        .destinations
+        .iter()
+        .map(|d| d.waiting + d.retrying + d.held)
+        .sum();
     // Scripts wait for this line.
     anstream::println!(
         "wardline ready: estate {} with {}, data in {data} ({}, {} open), in {:.1} s",
