@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn text_sorts_like_numbers_and_round_trips() {
-        let mut ids = vec![
+        let mut ids = [
             Id::from_parts(1_764_000_000_000, 0, 1),
             Id::from_parts(1_764_000_000_000, 0, 2),
             Id::from_parts(1_764_000_000_001, 0, 0),

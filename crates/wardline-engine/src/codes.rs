@@ -1,5 +1,8 @@
 //! The engine's error codes. `docs/reference/errors.md` has a paragraph for each.
 
+mod below;
+
+use std::collections::BTreeMap;
 use wardline_core::Code;
 
 /// A mapping program stopped with an error.
@@ -106,3 +109,36 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
          sizes.",
     ),
 ];
+
+/// Every code of a running estate, those of the journal, the vault, the maps and the
+/// connectors included, by code: title and what to do. Codes of estate files are in
+/// [`wardline_estate::codes`].
+pub fn all() -> BTreeMap<&'static str, (&'static str, &'static str)> {
+    let ours = EXPLANATIONS
+        .iter()
+        .map(|(code, title, text)| (code.0, (*title, *text)));
+    let connectors = wardline_connect::codes::ALL
+        .iter()
+        .map(|entry| (entry.code.0, (entry.title, entry.explanation)));
+    let below = below::MAPPING
+        .iter()
+        .chain(below::STORE)
+        .chain(below::VAULT)
+        .map(|(code, title, text)| (*code, (*title, *text)));
+    ours.chain(connectors).chain(below).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_has_two_meanings() {
+        let sum = EXPLANATIONS.len()
+            + wardline_connect::codes::ALL.len()
+            + below::MAPPING.len()
+            + below::STORE.len()
+            + below::VAULT.len();
+        assert_eq!(all().len(), sum);
+    }
+}

@@ -8,7 +8,7 @@ use crate::dispatch::gate::{Gate, GateConfig};
 use crate::plan::Plan;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
-use crate::schedule::Job;
+use crate::schedule::{Call, Job};
 use crate::wire::{Listening, WireError, Wiring};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -113,6 +113,7 @@ impl Engine {
             let job = Job {
                 flow: flow.name.as_str().into(),
                 schedule: schedule.clone(),
+                started: parts.clock.now(),
                 call,
             };
             listeners.spawn(job.run(Arc::clone(&acceptor), intake_stop.clone()));
@@ -337,7 +338,7 @@ fn call_of(
     plan: &Plan,
     outbounds: &HashMap<String, Arc<dyn Outbound>>,
     reference: &str,
-) -> Option<(Arc<dyn Outbound>, Option<http::Method>, Option<String>)> {
+) -> Option<Call> {
     let (system, operation) = plan.estate.operation(reference)?;
     let outbound = outbounds.get(&format!("{}.{}", system.name, operation.connection.value))?;
     let (method, path) = match &operation.kind {
@@ -346,7 +347,11 @@ fn call_of(
         }
         _ => (None, None),
     };
-    Some((Arc::clone(outbound), method, path))
+    Some(Call {
+        outbound: Arc::clone(outbound),
+        method,
+        path,
+    })
 }
 
 fn gate_config(connection: &Connection) -> GateConfig {
@@ -369,7 +374,7 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
 }
 
 /// How long entries of the audit log may go unsigned.
-const SIGN_EVERY: Duration = Duration::from_secs(60);
+const SIGN_EVERY: Duration = Duration::from_mins(1);
 
 async fn sign_now_and_then(desk: Arc<Desk>, shutdown: CancellationToken) {
     loop {

@@ -15,9 +15,9 @@ const STEP: usize = 500;
 /// of the time.
 const BREATH: Duration = Duration::from_millis(20);
 /// How often retention looks for work.
-const ROUND: Duration = Duration::from_secs(600);
+const ROUND: Duration = Duration::from_mins(10);
 /// How long duplicates are recognised at most, where no connection says otherwise.
-const DEDUP_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+const DEDUP_DEFAULT: Duration = Duration::from_hours(720);
 
 pub(crate) struct Forgetting {
     pub(crate) retention: Retention,
@@ -41,7 +41,7 @@ impl Forgetting {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(code = %error.code(), %error, "retention stopped; it goes on later")
+                    tracing::warn!(code = %error.code(), %error, "retention stopped; it goes on later");
                 }
             }
             tokio::select! {

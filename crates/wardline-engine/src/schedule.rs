@@ -22,8 +22,17 @@ use wardline_store::Change;
 pub(crate) struct Job {
     pub(crate) flow: Arc<str>,
     pub(crate) schedule: Schedule,
-    /// Who is called for the message, with method and path.
-    pub(crate) call: Option<(Arc<dyn Outbound>, Option<http::Method>, Option<String>)>,
+    /// When the engine started: nothing before is due where no earlier run is recorded.
+    pub(crate) started: Timestamp,
+    /// Who is called for the message; its body is the declared one where nobody is.
+    pub(crate) call: Option<Call>,
+}
+
+/// The operation whose answer is a scheduled message.
+pub(crate) struct Call {
+    pub(crate) outbound: Arc<dyn Outbound>,
+    pub(crate) method: Option<http::Method>,
+    pub(crate) path: Option<String>,
 }
 
 impl Job {
@@ -37,13 +46,17 @@ impl Job {
             return;
         };
         let meta = format!("schedule/{}", self.flow);
-        let mut last = match acceptor.store.meta(&meta).await {
+        let known = match acceptor.store.meta(&meta).await {
             Ok(Some(bytes)) => std::str::from_utf8(&bytes)
                 .ok()
-                .and_then(|text| Timestamp::try_from(text.to_owned()).ok())
-                .unwrap_or_else(|| acceptor.clock.now()),
-            _ => acceptor.clock.now(),
+                .and_then(|text| Timestamp::try_from(text.to_owned()).ok()),
+            _ => None,
         };
+        let mut last = known.unwrap_or(self.started);
+        if known.is_none() {
+            // Counted from now on, so that a time missed before the first run is made up for too.
+            self.mark(&acceptor, &meta, last).await;
+        }
         loop {
             let Some(due) = next(&cron, zone, last) else {
                 tracing::warn!(flow = %self.flow, "the schedule never comes due again");
@@ -60,13 +73,17 @@ impl Job {
             if let Err(error) = self.fire(&acceptor).await {
                 tracing::error!(flow = %self.flow, %error, "the scheduled message was not accepted; next try at the next due time");
             }
-            let mark = Change::SetMeta {
-                name: meta.clone(),
-                value: last.to_string().into_bytes(),
-            };
-            if let Err(error) = acceptor.store.commit(vec![mark]).await {
-                tracing::error!(flow = %self.flow, %error, "the time of the last run was not recorded; it may run again");
-            }
+            self.mark(&acceptor, &meta, last).await;
+        }
+    }
+
+    async fn mark(&self, acceptor: &Acceptor, meta: &str, last: Timestamp) {
+        let mark = Change::SetMeta {
+            name: meta.to_owned(),
+            value: last.to_string().into_bytes(),
+        };
+        if let Err(error) = acceptor.store.commit(vec![mark]).await {
+            tracing::error!(flow = %self.flow, %error, "the time of the last run was not recorded; it may run again");
         }
     }
 
@@ -77,18 +94,18 @@ impl Job {
                     .map(Bytes::from)
                     .map_err(|error| error.to_string())?
             }
-            Some((outbound, method, path)) => {
+            Some(call) => {
                 let key = format!("{}-{}", self.flow, acceptor.clock.now().unix_ms());
                 let request = Request {
                     idempotency_key: &key,
                     attempt: 1,
                     body: Bytes::new(),
                     content_type: crate::route::JSON,
-                    method: method.clone(),
-                    path: path.as_deref(),
+                    method: call.method.clone(),
+                    path: call.path.as_deref(),
                     correlation: &key,
                 };
-                outbound
+                call.outbound
                     .send(request)
                     .await
                     .map_err(|failure| failure.to_string())?

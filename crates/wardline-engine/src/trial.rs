@@ -225,7 +225,7 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
                 } else {
                     errors.join("\n")
                 }),
-            })
+            });
         }
         None if !errors.is_empty() => failures.push(Failure {
             at: test.at,
@@ -295,21 +295,19 @@ fn deliveries(
             continue;
         }
         let near = left.iter().find(|seen| seen.to == want.to.value);
+        let (message, expected, actual) = match near {
+            None => (
+                format!("no delivery to `{}`; there were: {all}", want.to.value),
+                want.body.as_ref().map(pretty),
+                None,
+            ),
+            Some(seen) => unlike(want, &seen.body, seen.key.as_deref()),
+        };
         failures.push(Failure {
             at: want.at,
-            message: match near {
-                Some(seen) if want.key.is_some() && seen.key != want.key => {
-                    format!(
-                        "the delivery to `{}` has the key {:?}",
-                        want.to.value,
-                        seen.key.as_deref().unwrap_or("none")
-                    )
-                }
-                Some(_) => format!("the delivery to `{}` has another body", want.to.value),
-                None => format!("no delivery to `{}`; there were: {all}", want.to.value),
-            },
-            expected: want.body.as_ref().map(pretty),
-            actual: near.map(|seen| pretty(&json(&seen.body))),
+            message,
+            expected,
+            actual,
         });
     }
     if failures.len() == before && !left.is_empty() {
@@ -323,6 +321,52 @@ fn deliveries(
             actual: None,
         });
     }
+}
+
+/// In what a delivery to the right place is not the expected one: message, expected, actual.
+fn unlike(
+    want: &ExpectedDelivery,
+    body: &Bytes,
+    key: Option<&str>,
+) -> (String, Option<String>, Option<String>) {
+    let to = &want.to.value;
+    if let Some(expected) = want
+        .key
+        .as_deref()
+        .filter(|expected| key != Some(*expected))
+    {
+        let actual = key.unwrap_or("no key");
+        return (
+            format!("the delivery to `{to}` has another key"),
+            Some(expected.to_owned()),
+            Some(actual.to_owned()),
+        );
+    }
+    if want
+        .body
+        .as_ref()
+        .is_none_or(|expected| body_fits(body, expected))
+    {
+        for (path, expected) in &want.fields {
+            let actual = field(body, &path.value);
+            if actual.as_deref() != Some(expected.as_str()) {
+                return (
+                    format!("the delivery to `{to}` has another {}", path.value),
+                    Some(expected.clone()),
+                    Some(
+                        actual
+                            .filter(|text| !text.is_empty())
+                            .unwrap_or_else(|| "nothing".to_owned()),
+                    ),
+                );
+            }
+        }
+    }
+    (
+        format!("the delivery to `{to}` has another body"),
+        want.body.as_ref().map(pretty),
+        Some(pretty(&json(body))),
+    )
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -12,6 +12,7 @@ use load::{Findings, Ledger};
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wardline_core::{DeliveryId, DeliveryState, Id, Lane, Timestamp};
 use wardline_faults::{CutReport, Failure, FaultVfs, Operation, Rule};
@@ -21,6 +22,9 @@ use wardline_store::{Change, Lease, Outcome, Settlement, SettlementResult, Store
 /// Places of the quick run, three cuts each.
 const PLACES: u64 = 24;
 const CUTS: u64 = 3;
+
+/// Lives so far: tests run side by side and SQLite wants every layer to have its own name.
+static LIVES: AtomicU64 = AtomicU64::new(0);
 
 struct Place {
     folder: tempfile::TempDir,
@@ -62,7 +66,8 @@ impl Place {
     /// Opens the store, proves what the last cut left, and works until the next.
     async fn live(&mut self, seed: u64) -> (Findings, CutReport) {
         let kind = if self.lies { "lies" } else { "honest" };
-        let name = format!("{kind}-{:?}-{seed}", self.durability);
+        let life = LIVES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{kind}-{:?}-{seed}-{life}", self.durability);
         let vfs = Arc::new(FaultVfs::register(&name, seed).unwrap());
         if self.lies {
             vfs.inject(Rule::new(Operation::Sync, Failure::Lie));

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    leave_with_the_reader();
     let cli = cli::Cli::parse();
     paint::init(cli.no_color);
     match commands::run(cli) {
@@ -32,6 +33,20 @@ fn main() -> ExitCode {
             ExitCode::from(exit::UNREACHABLE)
         }
     }
+}
+
+/// `println!` panics where the reader of a pipe went away (`wardline schema flow | head`). That
+/// is no failure of ours: the process ends, and says nothing.
+fn leave_with_the_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| {
+            text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+        }) {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 /// Exit codes: 0 done, 1 what was asked about is not well, 2 usage (clap), 3 cannot reach or

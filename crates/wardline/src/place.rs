@@ -60,17 +60,15 @@ pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
 /// Reads an estate that must be well; prints what is not.
 pub(crate) fn read_well(dir: &Path, secrets: Option<&Secrets>) -> anyhow::Result<Arc<Plan>> {
     let read = read(dir, secrets);
-    match read.plan {
-        Some(plan) => Ok(plan),
-        None => {
-            anstream::eprint!("{}", read.diagnostics.render(&read.sources, paint::on()));
-            bail!(
-                "the estate in {} cannot run: {}",
-                dir.display(),
-                read.diagnostics.summary()
-            );
-        }
-    }
+    let Some(plan) = read.plan else {
+        anstream::eprint!("{}", read.diagnostics.render(&read.sources, paint::on()));
+        bail!(
+            "the estate in {} cannot run: {}",
+            dir.display(),
+            read.diagnostics.summary()
+        );
+    };
+    Ok(plan)
 }
 
 /// Directories of one running or runnable estate.
@@ -135,11 +133,13 @@ impl Place {
             Some(dir) => {
                 // The first start of a new estate: nothing is sealed yet, so a new key loses
                 // nothing. With data there, a missing key is a mistake and is reported.
-                if new && !dir.exists() {
-                    FileProvider::init(&dir).with_context(|| {
+                if new {
+                    let made = FileProvider::init(&dir).with_context(|| {
                         format!("cannot make the first master key in {}", dir.display())
                     })?;
-                    tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
+                    if made.created {
+                        tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
+                    }
                 }
                 KeySource::file(&estate.name, &dir, &self.data)?
             }
@@ -162,10 +162,12 @@ impl Place {
         };
         let journal = self.data.join("journal.db");
         let new = !journal.exists();
-        let store = SqliteStore::open(&journal, options)?;
+        // Keys first: a start that is cut short between the two leaves keys without a journal,
+        // which is a new estate still, and not a journal without keys.
         let vault = self
             .open_vault(&plan.estate, &clock, new)
             .map_err(OpenError::Other)?;
+        let store = SqliteStore::open(&journal, options)?;
         Ok(Parts {
             plan,
             store: store as Arc<dyn Store>,

@@ -25,11 +25,11 @@ use wardline_sim::{
 };
 
 /// How long a start may take before the test gives up; generous, a slow machine is no failure.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_PATIENCE: Duration = Duration::from_mins(2);
 /// Kills of the very first start, before the load begins.
 const FIRST_STARTS: usize = 6;
 /// How long the backlog may take to drain before the test gives up.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
+const DRAIN_PATIENCE: Duration = Duration::from_mins(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_lose_nothing() {
@@ -42,7 +42,7 @@ async fn long() {
     let minutes = std::env::var("WARDLINE_CRASH_MINUTES")
         .ok()
         .and_then(|minutes| minutes.parse().ok());
-    crash(Duration::from_secs(60 * minutes.unwrap_or(3)), 30).await;
+    crash(Duration::from_mins(minutes.unwrap_or(3)), 30).await;
 }
 
 /// Loads and kills for at least so long and so often, then drains and proves.
@@ -321,7 +321,7 @@ impl Place {
         }
     }
 
-    fn command(&self) -> Command {
+    fn command() -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
         command
             .env_remove("WARDLINE_ESTATE")
@@ -338,7 +338,7 @@ impl Place {
             .append(true)
             .open(&self.log)
             .unwrap();
-        self.command()
+        Self::command()
             .arg("serve")
             .arg(&self.estate)
             .arg("--data")
@@ -371,8 +371,7 @@ impl Place {
     async fn drain(&self) -> Value {
         let began = Instant::now();
         loop {
-            let output = self
-                .command()
+            let output = Self::command()
                 .args(["status", "--json", "--estate"])
                 .arg(&self.estate)
                 .arg("--data")

@@ -155,7 +155,7 @@ impl Desk {
         match self.acceptor.store.commit(vec![change]).await {
             Ok(_) => self.signed.store(log.len(), Ordering::Relaxed),
             Err(error) => {
-                tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete")
+                tracing::warn!(code = %error.code(), %error, "the audit checkpoint was not stored; the log itself is complete");
             }
         }
     }

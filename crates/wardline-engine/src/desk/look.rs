@@ -36,6 +36,12 @@ pub enum Found {
     Messages(PageView<MessageView>),
 }
 
+/// What is shown next of a trace, and how deep.
+enum Step<'a> {
+    Message(&'a MessageRow, u32),
+    Delivery(&'a DeliveryRow, u32),
+}
+
 impl Desk {
     /// The dashboard.
     pub async fn overview(&self) -> Result<Overview, DeskError> {
@@ -442,10 +448,6 @@ impl Desk {
                     .or_default()
                     .push(delivery),
             }
-        }
-        enum Step<'a> {
-            Message(&'a MessageRow, u32),
-            Delivery(&'a DeliveryRow, u32),
         }
         let mut nodes = Vec::new();
         let mut stack = vec![Step::Message(root, 0)];
@@ -927,7 +929,8 @@ fn hl7_view(message: &wardline_hl7::Message, masked: bool) -> (String, Vec<Hl7Se
             if !(header && n == 1) {
                 line.push(text.clone());
             }
-            if !raw.is_empty() && !(header && n <= 2) {
+            let delimiters = header && n <= 2;
+            if !raw.is_empty() && !delimiters {
                 let title = names
                     .and_then(|s| s.field(n))
                     .map(|f| f.name.to_owned())

@@ -26,7 +26,7 @@ impl Default for Backoff {
         Self {
             first: Duration::from_secs(1),
             factor: 2.0,
-            max: Duration::from_secs(300),
+            max: Duration::from_mins(5),
             attempts: 12,
             max_age: None,
             jitter: true,

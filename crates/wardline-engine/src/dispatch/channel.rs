@@ -7,7 +7,8 @@
 use super::backoff::Backoff;
 use super::gate::{Closed, Gate, Outage, Pass, Transition};
 use super::queue::{Group, Queue, Reload, Standing};
-use crate::fingerprint;
+use super::reading::{Rows, merged};
+use super::verdict::decide;
 use crate::metrics::Latency;
 use ahash::AHashMap;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use wardline_connect::{Failure, FailureKind, Outbound, Reply, Request};
 use wardline_core::{Clock, DeliveryState, Id, Lane, Sym, Timestamp};
 use wardline_store::{
-    Acceptance, Change, Note, Outcome, Ready, Settlement, SettlementResult, Store, StoreError,
+    Acceptance, Change, Outcome, Ready, Settlement, SettlementResult, Store, StoreError,
 };
 use wardline_vault::{Kind, Vault};
 
@@ -297,7 +298,7 @@ impl Channel {
             // The delivery is still open in the journal; its key stays busy in memory until a
             // restart, which is the safe side of a bug.
             Err(error) => {
-                tracing::error!(connection = %self.name, %error, "a send ended abnormally")
+                tracing::error!(connection = %self.name, %error, "a send ended abnormally");
             }
         }
     }
@@ -564,115 +565,6 @@ impl Channel {
             None => {}
         }
     }
-}
-
-/// What follows from a failure: another attempt, a person, or the end.
-fn decide(
-    policy: &Policy,
-    place: &str,
-    ready: &Ready,
-    attempt: u32,
-    failure: &Failure,
-    now: Timestamp,
-) -> SettlementResult {
-    let note = Note {
-        code: failure.code.to_string(),
-        text: failure.text.clone(),
-        fingerprint: fingerprint::of(failure.code.0, place, &failure.text),
-    };
-    let end = |note| {
-        if policy.park {
-            SettlementResult::Dead(note)
-        } else {
-            SettlementResult::Hold(note)
-        }
-    };
-    let first = ready.first_attempt.unwrap_or(now);
-    let too_old = policy
-        .backoff
-        .max_age
-        .is_some_and(|age| now.since(first) >= age);
-    // While nobody answers, attempts say nothing about the message: only its age counts.
-    let exhausted = policy.backoff.attempts > 0
-        && attempt >= policy.backoff.attempts
-        && failure.kind != FailureKind::Unreachable;
-    if !failure.kind.may_pass() || too_old || exhausted {
-        return end(note);
-    }
-    let mut wait = policy.backoff.wait(attempt, rand::random::<f64>());
-    if let FailureKind::Busy {
-        retry_after: Some(asked),
-    } = failure.kind
-    {
-        wait = wait.max(asked);
-    }
-    SettlementResult::Retry {
-        next: now.after(wait),
-        note,
-    }
-}
-
-/// What a read gave, in id order: everything that was open up to the last row.
-struct Rows {
-    rows: Vec<Ready>,
-    /// The journal had no more when the read began.
-    complete: bool,
-}
-
-#[derive(Default)]
-struct Merge {
-    rows: Vec<Ready>,
-    /// The least of the last ids that the reads gave.
-    known_to: Option<Id>,
-}
-
-impl Merge {
-    fn add(&mut self, found: Vec<Ready>) {
-        if let Some(last) = found.last().map(|last| last.id.0) {
-            self.known_to = Some(self.known_to.map_or(last, |known| known.min(last)));
-            self.rows.extend(found);
-        }
-    }
-
-    fn finish(mut self, limit: usize) -> Rows {
-        self.rows.sort_unstable_by_key(|row| row.id);
-        self.rows
-            .retain(|row| self.known_to.is_some_and(|known| row.id.0 <= known));
-        self.rows.truncate(limit);
-        Rows {
-            rows: self.rows,
-            complete: self.known_to.is_none(),
-        }
-    }
-}
-
-/// Reads several destinations into one order. Their reads see the journal at different
-/// times, and each may end early, so rows count only up to where every destination is known:
-/// one that had none is asked again after the others, whose ids bound what may have come
-/// between.
-async fn merged<'a, F>(
-    destinations: impl Iterator<Item = &'a Sym>,
-    limit: usize,
-    read: impl Fn(Sym) -> F,
-) -> Result<Rows, StoreError>
-where
-    F: Future<Output = Result<Vec<Ready>, StoreError>>,
-{
-    let mut merge = Merge::default();
-    let mut empty = Vec::new();
-    for sym in destinations {
-        let found = read(*sym).await?;
-        if found.is_empty() {
-            empty.push(*sym);
-        }
-        merge.add(found);
-    }
-    if merge.known_to.is_some() {
-        for sym in empty {
-            merge.add(read(sym).await?);
-        }
-    }
-    Ok(merge.finish(limit))
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

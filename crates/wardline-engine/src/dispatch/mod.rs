@@ -11,6 +11,8 @@ pub(crate) mod channel;
 pub(crate) mod gate;
 mod path;
 pub(crate) mod queue;
+mod reading;
+mod verdict;
 mod window;
 
 use ahash::AHashMap;

@@ -78,7 +78,7 @@ impl<'a> Compiler<'a> {
         let output = if flow.map.is_empty() {
             input
         } else {
-            self.output_of(&maps, input)
+            output_of(maps.as_deref(), input)
         };
         let schema = match &flow.validate {
             Validate::Entity(name) => Some(self.schema(name)),
@@ -133,14 +133,8 @@ impl<'a> Compiler<'a> {
                 refs.push(response.clone());
             }
             refs.extend(then.map.iter().cloned());
-            let answer = match self
-                .estate
-                .connection(&target.kind.connection())
-                .map(|(_, c)| &c.kind)
-            {
-                Some(ConnectionKind::MllpConnect(_)) => Input::Hl7,
-                _ => Input::Json,
-            };
+            let connection = self.estate.connection(&target.kind.connection());
+            let answer = answer_of(connection.map(|(_, connection)| &connection.kind));
             let maps = self.maps(&refs, answer);
             let schema = match &then.validate {
                 Validate::Entity(name) => Some(self.schema(name)),
@@ -230,7 +224,7 @@ impl<'a> Compiler<'a> {
         }
         match KeyExpression::compile(&text.value, &self.environment(input)) {
             Ok(program) => Some(KeyPlan::Expression {
-                program,
+                program: Box::new(program),
                 sensitivity: self.key_sensitivity(&text.value, flow),
             }),
             Err(problems) => {
@@ -307,14 +301,6 @@ impl<'a> Compiler<'a> {
         ok.then_some(out)
     }
 
-    fn output_of(&self, maps: &Option<Vec<MapPlan>>, input: Input) -> Input {
-        match maps.as_ref().and_then(|maps| maps.last()) {
-            Some(last) if writes_hl7(&last.program) => Input::Hl7,
-            Some(_) => Input::Json,
-            None => input,
-        }
-    }
-
     fn map(&mut self, map: &MapRef, input: Input) -> Option<Arc<Program>> {
         if let Some(known) = self.maps.get(&(map.file, input as u8)) {
             return known.clone();
@@ -362,12 +348,16 @@ impl<'a> Compiler<'a> {
         let estate = self.estate;
         for system in estate.systems.values() {
             for operation in system.operations.values() {
-                for map in operation.request.iter().chain(&operation.response) {
+                let connection = system.connections.get(&operation.connection.value);
+                let answer = answer_of(connection.map(|connection| &connection.kind));
+                let request = operation.request.iter().map(|map| (map, Input::Json));
+                let response = operation.response.iter().map(|map| (map, answer));
+                for (map, input) in request.chain(response) {
                     let used = [Input::Json, Input::Hl7, Input::Text]
                         .iter()
                         .any(|i| self.maps.contains_key(&(map.file, *i as u8)));
                     if !used {
-                        self.map(map, Input::Json);
+                        self.map(map, input);
                     }
                 }
             }
@@ -438,6 +428,14 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// What a connection answers with.
+fn answer_of(kind: Option<&ConnectionKind>) -> Input {
+    match kind {
+        Some(ConnectionKind::MllpConnect(_)) => Input::Hl7,
+        _ => Input::Json,
+    }
+}
+
 /// What every program of an estate may refer to.
 pub(crate) fn environment(estate: &Estate) -> Environment {
     let mut tables = CodeTables::default();
@@ -488,6 +486,15 @@ fn diagnostic_at(span: Span, problem: Problem) -> Diagnostic {
         diagnostic = diagnostic.with_note(note);
     }
     diagnostic
+}
+
+/// What the last of some maps gives, or what went in where there is none.
+fn output_of(maps: Option<&[MapPlan]>, input: Input) -> Input {
+    match maps.and_then(<[MapPlan]>::last) {
+        Some(last) if writes_hl7(&last.program) => Input::Hl7,
+        Some(_) => Input::Json,
+        None => input,
+    }
 }
 
 fn writes_hl7(program: &Program) -> bool {

@@ -48,15 +48,13 @@ pub(crate) enum FieldPath {
 
 impl FieldPath {
     fn new(text: &str, input: Input) -> Self {
-        match input {
-            Input::Hl7 => match wardline_hl7::Path::parse(text) {
-                Ok(path) => Self::Hl7(path),
-                Err(_) => Self::Header(text.to_ascii_lowercase()),
-            },
-            Input::Json | Input::Text => match text.strip_prefix('.') {
-                Some(path) => Self::Json(path.to_owned()),
-                None => Self::Header(text.to_ascii_lowercase()),
-            },
+        if let Some(header) = text.strip_prefix("header:") {
+            return Self::Header(header.to_ascii_lowercase());
+        }
+        match (input, wardline_hl7::Path::parse(text)) {
+            (Input::Hl7, Ok(path)) => Self::Hl7(path),
+            // The loader has checked what it is; without a dot it names a member all the same.
+            _ => Self::Json(text.trim_start_matches('.').to_owned()),
         }
     }
 }
@@ -105,7 +103,7 @@ pub(crate) enum KeyPlan {
     Unordered,
     /// An expression on the flow's input.
     Expression {
-        program: KeyExpression,
+        program: Box<KeyExpression>,
         sensitivity: Sensitivity,
     },
 }

@@ -1,6 +1,7 @@
 //! An estate written to a temporary directory, and the engine that runs it.
 
 use crate::sender::Sender;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use wardline_store::sqlite::{Options, SqliteStore};
 use wardline_vault::{Secrets, Vault};
 
 /// Longer than anything here takes; only a test that fails waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Files that most tests share: one inbound HL7 connection, and the map of its messages.
 const BASE: &[(&str, &str)] = &[
     (
         "wardline.yaml",
-        "estate: trial\nkeys: { provider: env }\nretention: { payloads: 30d, records: 365d, audit: 365d }\n\
+        "estate: trial\nkeys: { provider: env }\nretention: { payloads: 2d, records: 10d, audit: 30d }\n\
          listeners: { internal: { zone: internal, bind: \"127.0.0.1:0\" } }\n",
     ),
     (
@@ -189,13 +190,15 @@ pub(crate) fn system(
         "system: {name}\nowner: somebody\nconnections:\n  api:\n    http: {{ url: \"{url}\", timeout: 5s }}\n"
     );
     for line in settings.lines() {
-        text.push_str(&format!("    {line}\n"));
+        writeln!(text, "    {line}").unwrap();
     }
     text.push_str("operations:\n");
     for word in operations {
-        text.push_str(&format!(
+        write!(
+            text,
             "  {word}:\n    http: {{ connection: api, post: \"/{word}\" }}\n"
-        ));
+        )
+        .unwrap();
     }
     (format!("systems/{name}.yaml"), text)
 }

@@ -157,7 +157,7 @@ async fn a_failing_key_stops_no_other() {
         .collect();
     assert_eq!(open.len(), 10);
     assert!(
-        open[0].reason.contains("tried again") || open[0].state == DeliveryState::Pending,
+        open[0].reason.starts_with("failed ") || open[0].state == DeliveryState::Pending,
         "{}",
         open[0].reason
     );
@@ -189,7 +189,7 @@ async fn retry_after_is_honoured() {
     .await;
     let delivery = &stage.to("billing.open").await[0];
     assert!(
-        delivery.next.unwrap().since(before) >= Duration::from_secs(3_600),
+        delivery.next.unwrap().since(before) >= Duration::from_hours(1),
         "{delivery:?}"
     );
     assert_eq!(
@@ -232,7 +232,7 @@ async fn attempts_end_and_the_key_is_held_or_parked() {
     );
     let flow = "flow: admit\nowner: x\nfrom: ehr.adt\nkey: hl7(\"PV1-19.1\")\nmap: maps/visit.vrl\n\
                 retry: { first: 1ms, factor: 1, max: 1ms, attempts: 3, jitter: none }\n\
-                to: [{ call: billing.open, key: '.visit + \"/open\"', on_exhausted: hold }, { call: billing.note, on_exhausted: park }]\n";
+                to: [{ call: billing.open, key: '\"open/\" + (string(.visit) ?? \"\")', on_exhausted: hold }, { call: billing.note, on_exhausted: park }]\n";
     let stage = Stage::start(&[(&*path, text), ("flows/1.yaml", flow.to_owned())]).await;
     let mut sender = stage.sender().await;
     sender.tell(&adt("A01", "M1", "V1")).await;

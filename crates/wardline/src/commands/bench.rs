@@ -20,7 +20,7 @@ pub(crate) fn run(args: Bench) -> anyhow::Result<ExitCode> {
         window: args.window,
         directory: args.directory,
         progress: Some(Arc::new(|step: &str| {
-            anstream::eprintln!("{}", paint::faint(step))
+            anstream::eprintln!("{}", paint::faint(step));
         })),
     };
     let report = super::runtime()?.block_on(wardline_bench::run(name, options))?;

@@ -74,7 +74,10 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     );
     anstream::println!(
         "  systems   {}",
-        hospital.services().map(|s| s.name()).join(", ")
+        hospital
+            .services()
+            .map(wardline_sim::Service::name)
+            .join(", ")
     );
     anstream::println!(
         "  look      WARDLINE_ESTATE={} WARDLINE_DATA={} wardline status",

@@ -123,7 +123,7 @@ fn check(file: &Path, as_json: bool) -> anyhow::Result<bool> {
         Err(error) => {
             if as_json {
                 let line = json!({ "file": file, "ok": false, "messages": 0, "type": null, "version": null, "charset": null,
-                    "problems": [{ "code": "file.unreadable", "text": format!("{error:#}"), "offset": 0 }] });
+                    "problems": [{ "code": "file.unreadable", "text": format!("{error:#}"), "offset": 0, "segment": null }] });
                 writeln!(std::io::stdout().lock(), "{line}")?;
             } else {
                 anstream::println!("{} {}: {error:#}", paint::bad("✕"), file.display());

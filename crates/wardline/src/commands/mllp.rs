@@ -3,6 +3,7 @@
 use crate::cli::{Listen, Send, TlsArgs};
 use crate::{exit, paint, table};
 use anyhow::Context as _;
+use bytes::Bytes;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ pub(crate) async fn send(args: Send) -> anyhow::Result<ExitCode> {
         for entry in batch.messages() {
             let began = Instant::now();
             let answer =
-                mllp::send_once(&args.mllp, tls.as_ref(), entry.bytes.clone(), PATIENCE).await?;
+                mllp::send_once(&args.mllp, tls.as_ref(), unframed(&entry.bytes), PATIENCE).await?;
             let took =
                 table::micros(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
             let sent = entry
@@ -79,6 +80,21 @@ pub(crate) async fn send(args: Send) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The message without the frame that a capture of the wire still has around it; two frames
+/// around one message are refused by most receivers.
+fn unframed(bytes: &Bytes) -> Bytes {
+    let begin = bytes
+        .iter()
+        .position(|byte| !matches!(byte, 0x0b | b'\r' | b'\n'))
+        .unwrap_or(bytes.len());
+    let framed_end = bytes
+        .iter()
+        .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
+        .filter(|at| bytes[*at] == 0x1c);
+    let end = framed_end.unwrap_or(bytes.len()).max(begin);
+    bytes.slice(begin..end)
 }
 
 pub(crate) async fn listen(args: Listen) -> anyhow::Result<ExitCode> {

@@ -44,7 +44,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Test(args) => check::test(&args),
         Command::Explain(args) => reference::explain(&args),
         Command::Schema(args) => reference::schema(&args),
-        Command::Completions { shell } => reference::completions(shell),
+        Command::Completions { shell } => Ok(reference::completions(shell)),
         Command::Map { command } => map::run(command),
         Command::Hl7 { command } => hl7::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),

@@ -29,9 +29,9 @@ async fn selection(desk: &dyn ConsoleDesk, select: Select) -> anyhow::Result<Sel
             matches!(&node.item, wardline_engine::view::TraceItem::Delivery(d) if d.id.0 == id)
         });
         if delivery {
-            out.deliveries.push(DeliveryId(id))
+            out.deliveries.push(DeliveryId(id));
         } else {
-            out.messages.push(MessageId(id))
+            out.messages.push(MessageId(id));
         }
     }
     Ok(out)
@@ -145,20 +145,18 @@ pub(crate) async fn act(verb: Verb, args: Act) -> anyhow::Result<ExitCode> {
 
 pub(crate) async fn resubmit(args: Resubmit) -> anyhow::Result<ExitCode> {
     let open = Open::at(&args.place).await?;
-    let body = match &args.body {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?,
-        None => {
-            let reason = format!("edit: {}", args.reason);
-            let Some(payload) = open
-                .desk
-                .payload(Part::Body, args.delivery.0, Some(reason), &actor())
-                .await?
-            else {
-                bail!("delivery {} has no body any more", args.delivery);
-            };
-            edit(&payload.text)?
-        }
+    let body = if let Some(path) = &args.body {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+    } else {
+        let reason = format!("edit: {}", args.reason);
+        let Some(payload) = open
+            .desk
+            .payload(Part::Body, args.delivery.0, Some(reason), &actor())
+            .await?
+        else {
+            bail!("delivery {} has no body any more", args.delivery);
+        };
+        edit(&payload.text)?
     };
     let made = open
         .desk

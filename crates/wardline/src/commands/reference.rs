@@ -61,21 +61,24 @@ pub(crate) fn schema(args: &Schema) -> anyhow::Result<ExitCode> {
     }
     let words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
     let Some(kind) = args.kind.as_deref().and_then(Kind::from_word) else {
-        bail!(
+        let text = format!(
             "name a kind of file ({}) or a directory with --out",
             words.join(", ")
         );
+        Cli::command()
+            .error(clap::error::ErrorKind::InvalidValue, text)
+            .exit();
     };
     println!("{:#}", shape::schema(kind));
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> ExitCode {
     clap_complete::generate(
         shell,
         &mut Cli::command(),
         "wardline",
         &mut std::io::stdout(),
     );
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

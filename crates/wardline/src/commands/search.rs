@@ -6,8 +6,8 @@ use crate::{exit, paint, table};
 use std::process::ExitCode;
 use wardline_console::ConsoleDesk;
 use wardline_core::Id;
-use wardline_engine::Found;
 use wardline_engine::view::{DeliveryView, MessageQuery, MessageView, Part, TraceItem, TraceView};
+use wardline_engine::{Found, StartError};
 
 pub(crate) async fn messages(args: Messages) -> anyhow::Result<ExitCode> {
     let open = Open::at(&args.place).await?;
@@ -462,7 +462,16 @@ pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         AuditCommand::Verify { place } => {
-            let open = Open::at(&place).await?;
+            let open = match Open::at(&place).await {
+                Ok(open) => open,
+                // A log that was cut short is noticed before it is read, and is a finding too.
+                Err(error) => {
+                    return match error.downcast_ref::<StartError>() {
+                        Some(StartError::Audit(broken)) => Ok(audit_breaks(&broken.to_string())),
+                        _ => Err(error),
+                    };
+                }
+            };
             let Some(desk) = open.own.clone() else {
                 anyhow::bail!(
                     "the log is verified with the keys, so stop the server first, or verify a copy of its data directory"
@@ -480,11 +489,13 @@ pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
                     );
                     Ok(ExitCode::SUCCESS)
                 }
-                Err(broken) => {
-                    anstream::println!("{} {broken}", paint::bad("✕"));
-                    Ok(ExitCode::from(exit::FINDINGS))
-                }
+                Err(broken) => Ok(audit_breaks(&broken.to_string())),
             }
         }
     }
+}
+
+fn audit_breaks(how: &str) -> ExitCode {
+    anstream::println!("{} {how}", paint::bad("✕"));
+    ExitCode::from(exit::FINDINGS)
 }

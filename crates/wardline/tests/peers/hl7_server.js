@@ -24,7 +24,8 @@ const inbound = new Server(options).createInbound({ port: 0 }, async (request, r
   process.stdout.write(JSON.stringify(line) + '\n')
   const answering = socket
   await response.sendResponse('AA')
-  answering.end()
+  answering.removeAllListeners('data')
+  answering.destroySoon()
 })
 inbound.on('client.connect', (connected) => { socket = connected })
 inbound.on('data.raw', (text) => { raw = text })

@@ -311,7 +311,12 @@ impl Server {
             .places
             .get(connection)
             .unwrap_or_else(|| panic!("{connection} is not in {:?}", self.places));
-        place.rsplit(' ').next().unwrap().to_owned()
+        // `mllp 127.0.0.1:40123 (tls)`
+        place
+            .split(' ')
+            .find(|word| word.contains(':'))
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) fn port(&self, connection: &str) -> String {

@@ -34,7 +34,7 @@ impl Dice {
 }
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Delivered,
     Retry(Timestamp),
@@ -42,11 +42,19 @@ enum End {
     Dead,
 }
 
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    NotYet,
+    /// A person changed the delivery meanwhile.
+    Refused,
+    As(End),
+}
+
 /// An attempt on its way: ended, then written down, then told to the window.
 struct Attempt {
     ready: Ready,
-    /// What the settlement did: `None` until it is committed.
-    settled: Option<Option<End>>,
+    settled: Settled,
 }
 
 struct LaneRead {
@@ -259,7 +267,7 @@ impl World {
             self.may_be_sent(&ready);
             self.attempts.push(Attempt {
                 ready,
-                settled: None,
+                settled: Settled::NotYet,
             });
             if self.dice.chance(50) {
                 return;
@@ -298,7 +306,7 @@ impl World {
     fn settle(&mut self) {
         self.hear();
         let open: Vec<usize> = (0..self.attempts.len())
-            .filter(|i| self.attempts[*i].settled.is_none())
+            .filter(|i| self.attempts[*i].settled == Settled::NotYet)
             .collect();
         if open.is_empty() {
             return;
@@ -324,7 +332,7 @@ impl World {
             .get_mut(&id)
             .filter(|row| row.state == attempt.ready.state)
         else {
-            attempt.settled = Some(None);
+            attempt.settled = Settled::Refused;
             return;
         };
         match end {
@@ -343,27 +351,29 @@ impl World {
                 assert!(self.closed.insert(id), "{id} ended twice");
             }
         }
-        attempt.settled = Some(Some(end));
+        attempt.settled = Settled::As(end);
     }
 
     fn tell_settled(&mut self) {
         let done: Vec<usize> = (0..self.attempts.len())
-            .filter(|i| self.attempts[*i].settled.is_some())
+            .filter(|i| self.attempts[*i].settled != Settled::NotYet)
             .collect();
         if done.is_empty() {
             return;
         }
         let attempt = self.attempts.swap_remove(done[self.dice.below(done.len())]);
         let mut ready = attempt.ready;
-        match attempt.settled.unwrap() {
-            None => self.queue.disputed(&ready),
-            Some(End::Delivered | End::Dead) => self.queue.finished(ready.lane, Group::of(&ready)),
-            Some(End::Retry(next)) => {
+        match attempt.settled {
+            Settled::NotYet | Settled::Refused => self.queue.disputed(&ready),
+            Settled::As(End::Delivered | End::Dead) => {
+                self.queue.finished(ready.lane, Group::of(&ready));
+            }
+            Settled::As(End::Retry(next)) => {
                 ready.state = DeliveryState::Retrying;
                 ready.next = Some(next);
                 self.queue.put_back(ready);
             }
-            Some(End::Hold) => {
+            Settled::As(End::Hold) => {
                 ready.state = DeliveryState::Held;
                 self.queue.put_back(ready);
             }
@@ -453,7 +463,7 @@ impl World {
                 self.end_read();
             }
             for index in 0..self.attempts.len() {
-                if self.attempts[index].settled.is_none() {
+                if self.attempts[index].settled == Settled::NotYet {
                     self.write_down(index, End::Delivered);
                 }
             }
