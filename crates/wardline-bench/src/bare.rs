@@ -1,6 +1,7 @@
 //! Limits: what the store alone reaches with the same rows, without network, mapping or sealing.
 
 use crate::{BenchError, site};
+use futures::stream::{self, StreamExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +16,10 @@ const TERMS: u32 = 4;
 const KEYS: u64 = 10_000;
 /// Most messages that a writer finds waiting; beyond, larger transactions gain nothing.
 const LARGEST_GROUP: usize = 500;
-/// Settlements in one transaction: as many as a destination settles at once.
-const SETTLED_AT_ONCE: usize = 256;
+/// Settlements in one call, and calls that wait at a time, so that the writer always has work: more
+/// gains nothing.
+const SETTLED_AT_ONCE: usize = 512;
+const CALLS: usize = 4;
 
 /// Accepts and settles for `time`, `group` messages a transaction. `group` senders with one message
 /// under way each cannot bring more into one.
@@ -64,18 +67,22 @@ pub(crate) async fn settling(directory: Option<&Path>, count: usize) -> Result<f
         }
     }
     let began = Instant::now();
-    let mut settled = 0;
-    for batch in owed.chunks(SETTLED_AT_ONCE) {
+    let calls = owed.chunks(SETTLED_AT_ONCE).map(|batch| {
         let changes = batch
             .iter()
             .map(|&id| Change::Settle(Box::new(delivered(&*store, id))))
             .collect();
-        let outcomes = store.commit(changes).await?;
-        settled += outcomes
+        store.commit(changes)
+    });
+    let mut calls = stream::iter(calls).buffered(CALLS);
+    let mut settled = 0;
+    while let Some(outcomes) = calls.next().await {
+        settled += outcomes?
             .iter()
             .filter(|outcome| matches!(outcome, Outcome::Settled(true)))
             .count();
     }
+    drop(calls);
     let rate = settled as f64 / began.elapsed().as_secs_f64();
     store.close().await?;
     if settled != owed.len() {

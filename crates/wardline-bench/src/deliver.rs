@@ -131,7 +131,7 @@ struct Drain<'a> {
 /// What one backlog, or several rounds of one, took.
 #[derive(Debug, Default)]
 struct Drained {
-    /// Deliveries whose key did not fail.
+    /// Deliveries whose key did not fail, without those done before the engine was ready.
     flowing: u64,
     /// All deliveries.
     all: u64,
@@ -170,7 +170,7 @@ impl Drain<'_> {
                 way.destination()
             ));
             let one = self.drain(&site, flowing, backlog).await?;
-            sum.flowing += flowing;
+            sum.flowing += one.flowing;
             sum.all += backlog;
             sum.time += one.time;
             sum.processor += one.processor;
@@ -217,6 +217,8 @@ impl Drain<'_> {
         let began = Instant::now();
         let running = site.start(site.store()?).await?;
         let ready = began.elapsed();
+        // Delivering begins while the start is not yet over; what was done then does not count.
+        let early = running.engine.desk().balance().await?.sent_since_start;
         let began = Instant::now();
         running.delivered(flowing).await?;
         let time = began.elapsed();
@@ -232,7 +234,7 @@ impl Drain<'_> {
         }
         let processor = machine::processor_time().saturating_sub(before);
         Ok(Drained {
-            flowing,
+            flowing: flowing.saturating_sub(early),
             all,
             time,
             processor,

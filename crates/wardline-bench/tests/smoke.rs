@@ -43,6 +43,7 @@ async fn hl7() {
             "walk_mb_per_s",
             "large_read_mb",
             "large_edited_mb",
+            "large_peak_mb",
         ],
     );
     let peers: Vec<_> = report.rows.iter().filter_map(|row| row.peer_name).collect();

@@ -35,7 +35,7 @@ pub enum StartError {
     Wire(#[from] WireError),
     /// The audit log does not fit its checkpoint.
     #[error(
-        "the audit log is broken: {0}; run `wardline audit verify` and restore the store from a backup that verifies"
+        "the audit log is broken; run `wardline audit verify` and restore the store from a backup that verifies"
     )]
     Audit(#[from] Break),
 }

@@ -9,13 +9,13 @@
     reason = "helpers of tests fail like the tests they serve"
 )]
 
+#[path = "peers/authority.rs"]
+mod authority;
 #[path = "peers/house.rs"]
 mod house;
 
+use authority::Authority;
 use house::{House, Running, wardline};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -342,7 +342,7 @@ fn hl7apy_server_receives_what_passed_through() {
         &format!("{{ mllp: {{ connect: \"127.0.0.1:{port}\" }} }}"),
         "",
     );
-    // Their parser agrees about what an escape stands for and where a component ends.
+    // Their parser agrees where a component ends, and finds the escape as it was sent.
     assert!(
         said.iter().all(|one| one["family"] == "Müller \\T\\ Søn"),
         "{said:?}"
@@ -433,42 +433,6 @@ fn listening(mut command: Command) -> (Running, String) {
         .and_then(|rest| rest.split(';').next())
         .expect("it says where");
     (running, address.rsplit(':').next().unwrap().to_owned())
-}
-
-/// A certificate authority of one test.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Authority of a test");
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    /// A certificate for `localhost` and its key.
-    fn issue(&self) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        (
-            params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key.serialize_pem(),
-        )
-    }
 }
 
 fn write_private(path: &Path, text: &str) {

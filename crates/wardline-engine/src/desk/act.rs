@@ -9,11 +9,11 @@ use crate::view::{ReplayCount, ReplayReport, ReplayRequest, Selection};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId};
+use wardline_core::{BlindIndex, DeliveryId, DeliveryState, Id, Lane, MessageId};
 use wardline_mapping::{Metadata, Subject};
 use wardline_store::{
-    Acceptance, Cause, Change, DeliveryRow, MessageRef, MessageRow, NewDelivery, Note, Operation,
-    Outcome,
+    Acceptance, Cause, Change, DeliveryRow, MessageFilter, MessageRef, MessageRow, NewDelivery,
+    Note, Operation, Outcome,
 };
 use wardline_vault::{AuditEntry, Kind};
 
@@ -437,13 +437,30 @@ impl Desk {
         let Some(mut filter) = self.filter_of(select)? else {
             return Ok(Vec::new());
         };
-        if named {
+        if let Some(index) = filter.key.filter(|_| !named) {
+            // A person types the key they know (an MRN); deliveries may be ordered by another
+            // (a visit). What the message is found by selects all that followed from it.
+            self.deliveries_of_key(index, &mut rows).await?;
+        }
+        if !rows.is_empty() {
             rows.retain(|_, row| {
                 filter.destination.is_none_or(|d| d == row.destination)
                     && filter.flow.is_none_or(|f| f == row.flow)
                     && (filter.states.is_empty() || filter.states.contains(&row.state))
+                    && filter
+                        .fingerprint
+                        .is_none_or(|f| row.note.as_ref().is_some_and(|note| note.fingerprint == f))
+                    && filter
+                        .range
+                        .from
+                        .is_none_or(|from| row.id.0.unix_ms() >= from.unix_ms())
+                    && filter
+                        .range
+                        .to
+                        .is_none_or(|to| row.id.0.unix_ms() < to.unix_ms())
             });
-        } else {
+        }
+        if !named {
             filter.limit = 1_000;
             loop {
                 let page = store.deliveries(&filter).await?;
@@ -460,6 +477,32 @@ impl Desk {
             )));
         }
         Ok(rows.into_values().collect())
+    }
+
+    /// Everything that followed from the messages that are found by a key.
+    async fn deliveries_of_key(
+        &self,
+        index: BlindIndex,
+        rows: &mut BTreeMap<Id, DeliveryRow>,
+    ) -> Result<(), DeskError> {
+        let store = &self.acceptor.store;
+        let mut filter = MessageFilter {
+            term: Some(index),
+            limit: 1_000,
+            ..MessageFilter::default()
+        };
+        loop {
+            let page = store.messages(&filter).await?;
+            for message in &page.rows {
+                if let Some(trace) = store.trace(message.id.0, MOST).await? {
+                    rows.extend(trace.deliveries.into_iter().map(|row| (row.id.0, row)));
+                }
+            }
+            match page.next {
+                Some(next) if rows.len() <= MOST => filter.before = Some(next),
+                _ => return Ok(()),
+            }
+        }
     }
 }
 

@@ -332,7 +332,7 @@ impl Desk {
         before: Option<Id>,
         limit: usize,
     ) -> Result<PageView<DeliveryView>, DeskError> {
-        if !select.deliveries.is_empty() || !select.messages.is_empty() {
+        if !select.deliveries.is_empty() || !select.messages.is_empty() || select.key.is_some() {
             let mut rows = self.selected(select).await?;
             let scanned = rows.len() as u64;
             rows.retain(|row| before.is_none_or(|before| row.id.0 < before));

@@ -12,7 +12,7 @@
 //! Every delivery is looked at once by the cursor and once more if its key was stopped, so
 //! the cost of claiming does not grow with the backlog or with blocked keys.
 
-pub(crate) use super::window::Standing;
+pub(crate) use super::key_queue::Standing;
 use super::window::Window;
 use wardline_core::{BlindIndex, DeliveryId, Id, Lane, Timestamp};
 use wardline_store::Ready;

@@ -10,6 +10,7 @@
 //! - Every change of a key gets a new `turn`; timers and reads of an earlier one count for
 //!   nothing.
 
+use super::key_queue::{KeyQueue, Stand, Standing};
 use super::queue::{Group, Reload};
 use ahash::AHashMap;
 use std::cmp::Reverse;
@@ -23,68 +24,6 @@ const FOLLOWERS_KEPT: usize = 8;
 const KEY_SHARE: usize = 32;
 /// Stopped keys may fill this part of the window; beyond it they cost a map entry each.
 const STOPPED_SHARE: usize = 4;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stand {
-    /// In the ready list.
-    Queued,
-    /// Its head is being sent.
-    Sending,
-    /// Its head failed and is due at this time.
-    Backoff(Timestamp),
-    /// Its head needs a person.
-    Held,
-    /// Its followers must be read from the journal.
-    Loading,
-}
-
-#[derive(Debug)]
-struct KeyQueue {
-    waiting: VecDeque<Ready>,
-    stand: Stand,
-    /// The first delivery that was dropped from memory; the journal has it and what follows.
-    spilled: Option<Id>,
-    /// Where the read that is under way began.
-    reading: Option<Id>,
-    /// The journal changed while the head was being sent: ask it instead of memory.
-    stale: bool,
-    /// It has an entry in the ready list.
-    listed: bool,
-    /// Changed whenever `stand` is, so that old timers and reads are recognised.
-    turn: u64,
-}
-
-impl KeyQueue {
-    fn spill(&mut self, id: Id) {
-        self.spilled = Some(self.spilled.map_or(id, |known| known.min(id)));
-    }
-}
-
-/// How many deliveries are loaded and how many keys stand how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Deliveries in memory that wait.
-    pub(crate) loaded: usize,
-    /// Deliveries being sent, or sent and not yet settled.
-    pub(crate) sending: usize,
-    /// Keys whose head failed and is due later.
-    pub(crate) backing_off: usize,
-    /// Keys whose head needs a person.
-    pub(crate) held: usize,
-}
-
-impl std::ops::Add for Standing {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            loaded: self.loaded + other.loaded,
-            sending: self.sending + other.sending,
-            backing_off: self.backing_off + other.backing_off,
-            held: self.held + other.held,
-        }
-    }
-}
 
 /// The window of one lane.
 #[derive(Debug)]

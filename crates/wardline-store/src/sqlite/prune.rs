@@ -68,7 +68,7 @@ impl Writer<'_> {
         }
         self.conn
             .prepare_cached("DELETE FROM counter WHERE minute < ?1")?
-            .execute([(self.now.0.div_euclid(60_000_000) - SERIES_DAYS * 1_440).max(0)])?;
+            .execute([self.forgettable_minute()?])?;
         self.give_back()?;
         // The first row of the primary key: no scan.
         report.oldest_content = self
@@ -77,6 +77,13 @@ impl Writer<'_> {
             .query_row([], |row| row.get::<_, Option<i64>>(0))?
             .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
         Ok(report)
+    }
+
+    /// Minutes before this are old enough to forget, and already part of the totals.
+    fn forgettable_minute(&self) -> rusqlite::Result<i64> {
+        let old = self.now.0.div_euclid(60_000_000) - SERIES_DAYS * 1_440;
+        let folded = internal(self.conn, super::tally::FOLDED)?.unwrap_or(0);
+        Ok(old.min(folded).max(0))
     }
 
     /// One step of one walk; true when there is more to do now.

@@ -11,7 +11,7 @@ use ahash::AHashMap;
 use rusqlite::Connection;
 use wardline_core::{DeliveryState, Lane, Sym, Timestamp};
 
-const FOLDED: &str = "folded_minute";
+pub(super) const FOLDED: &str = "folded_minute";
 
 /// The changes of counts in the transaction at hand.
 #[derive(Debug)]

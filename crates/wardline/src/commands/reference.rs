@@ -19,10 +19,7 @@ pub(crate) fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
             println!("{code}: {}\n\n{}", found.title, found.text);
             return Ok(ExitCode::SUCCESS);
         }
-        let known = wardline_engine::codes::EXPLANATIONS
-            .iter()
-            .find(|(known, _, _)| known.0 == code);
-        if let Some((_, title, text)) = known {
+        if let Some((title, text)) = wardline_engine::codes::all().get(code.as_str()) {
             println!("{code}: {title}\n\n{text}");
             return Ok(ExitCode::SUCCESS);
         }
