@@ -29,9 +29,6 @@ const FAILING: u32 = 20;
 const MOST_ROUNDS: u64 = 10;
 /// Messages in one transaction while the backlog is made.
 const FILL: u64 = 500;
-/// Deliveries settled bare for the limit.
-const BARE: usize = 100_000;
-
 /// A destination of the estate and the name of its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -47,10 +44,11 @@ impl Way {
         }
     }
 
-    const fn row(self) -> &'static str {
+    /// What the names of its figures begin with.
+    const fn prefix(self) -> &'static str {
         match self {
-            Self::Service => "drain_per_s",
-            Self::Nowhere => "null_drain_per_s",
+            Self::Service => "",
+            Self::Nowhere => "null_",
         }
     }
 }
@@ -60,7 +58,12 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let large = options.backlog.unwrap_or(LARGE);
     let small = large.min(SMALL);
     options.say("deliver: bare settlements");
-    let limit = bare::settling(directory, BARE.min(large as usize)).await?;
+    let small_limit = bare::settling(directory, small as usize).await?;
+    let large_limit = if small == large {
+        small_limit
+    } else {
+        bare::settling(directory, large as usize).await?
+    };
     let receiver = Receiver::start(Protocol::Http, KEYS, Faults::one_in(FAILING))?;
     let mut bench = Drain {
         options,
@@ -72,18 +75,18 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let mut rows = Vec::new();
     let mut largest = None;
     for way in [Way::Service, Way::Nowhere] {
-        let name = |backlog: u64| format!("{}_{backlog}", way.row());
         let rounds = MOST_ROUNDS.min(large / small);
         let few = bench.rounds(way, small, rounds).await?;
-        rows.push(Row::new(name(small), few.per_s(), "deliveries/s").limit(limit));
+        rows.extend(few.rows(way, small, small_limit));
         if small == large {
             largest.get_or_insert(few);
             continue;
         }
         let many = bench.rounds(way, large, 1).await?;
-        rows.push(Row::new(name(large), many.per_s(), "deliveries/s").limit(limit));
+        rows.extend(many.rows(way, large, large_limit));
         let ratio = many.per_s() / few.per_s();
-        rows.push(Row::new(format!("{}_to_{small}", name(large)), ratio, ""));
+        let name = format!("{}drain_per_s_{large}_to_{small}", way.prefix());
+        rows.push(Row::new(name, ratio, ""));
         largest.get_or_insert(many);
     }
     let sums = bench.receiver.order().verdict("HTTP service")?;
@@ -98,11 +101,6 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let receiving = bench.receiver.stop()?;
     if let Some(drained) = largest {
         rows.extend([
-            Row::new(
-                "processor_us",
-                per_message(drained.processor, drained.all),
-                "µs/delivery",
-            ),
             Row::new(
                 "receiver_us",
                 per_message(receiving, sums.received),
@@ -150,6 +148,24 @@ struct Drained {
 impl Drained {
     fn per_s(&self) -> f64 {
         self.flowing as f64 / self.time.as_secs_f64().max(f64::EPSILON)
+    }
+
+    fn rows(&self, way: Way, backlog: u64, limit: f64) -> [Row; 2] {
+        let prefix = way.prefix();
+        let processor = per_message(self.processor, self.all);
+        [
+            Row::new(
+                format!("{prefix}drain_per_s_{backlog}"),
+                self.per_s(),
+                "deliveries/s",
+            )
+            .limit(limit),
+            Row::new(
+                format!("{prefix}processor_us_{backlog}"),
+                processor,
+                "µs/delivery",
+            ),
+        ]
     }
 }
 

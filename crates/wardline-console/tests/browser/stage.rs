@@ -4,6 +4,7 @@ use crate::fake::Hospital;
 use fantoccini::elements::Element;
 use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -53,8 +54,8 @@ impl Stage {
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900"] }
         });
-        let browser = ClientBuilder::rustls()
-            .unwrap()
+        // The driver is on this machine and speaks plain HTTP.
+        let browser = ClientBuilder::new(HttpConnector::new())
             .capabilities(options.as_object().unwrap().clone())
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
