@@ -151,6 +151,11 @@ impl Queue {
         None
     }
 
+    /// Whether something waits behind the delivery of this key that is being sent.
+    pub(crate) fn has_followers(&self, lane: Lane, group: Group) -> bool {
+        self.lanes[usize::from(lane.as_u8())].has_followers(group)
+    }
+
     /// The delivery that was being sent has come to its end; its key flows on.
     pub(crate) fn finished(&mut self, lane: Lane, group: Group) {
         self.lane(lane).finished(group);

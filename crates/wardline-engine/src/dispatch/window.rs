@@ -269,6 +269,13 @@ impl Window {
         None
     }
 
+    /// Whether something waits behind the delivery of this key that is being sent.
+    pub(super) fn has_followers(&self, group: Group) -> bool {
+        self.keys
+            .get(&group)
+            .is_some_and(|key| !key.waiting.is_empty() || key.spilled.is_some())
+    }
+
     /// The delivery that was being sent has come to its end; its key flows on.
     pub(super) fn finished(&mut self, group: Group) {
         if self.stops_sending(group) {
