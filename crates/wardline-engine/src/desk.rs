@@ -5,6 +5,7 @@
 mod act;
 mod audit;
 mod look;
+mod payload;
 mod words;
 
 pub use look::{Balance, Found};
