@@ -41,6 +41,8 @@ impl Place {
 impl Home for Place {
     fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
         let options = Options {
+            // So small that every test spans several.
+            run: 5,
             clock: self.clock.clone(),
             durability: self.durability,
             ..Options::default()

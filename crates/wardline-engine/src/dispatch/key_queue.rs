@@ -28,6 +28,9 @@ pub(super) struct KeyQueue {
     pub(super) spilled: Option<Id>,
     /// Where the read that is under way began.
     pub(super) reading: Option<Id>,
+    /// How many the next read asks for. One after a failure, since all that is wanted then is
+    /// another try of the head; twice as many each time a read was of use.
+    pub(super) appetite: usize,
     /// The journal changed while the head was being sent: ask it instead of memory.
     pub(super) stale: bool,
     /// It has an entry in the ready list.

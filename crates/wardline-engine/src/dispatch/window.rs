@@ -33,7 +33,7 @@ pub(super) struct Window {
     ready: VecDeque<Group>,
     timers: BinaryHeap<Reverse<(Timestamp, u64, Group)>>,
     reloads: VecDeque<Reload>,
-    /// Reads of single keys under way.
+    /// Deliveries that the reads of single keys under way may bring.
     reloading: usize,
     /// Highest id that was admitted or deliberately passed over.
     cursor: Id,
@@ -164,12 +164,9 @@ impl Window {
     pub(super) fn next_reload(&mut self) -> Option<Reload> {
         let share = self.key_share();
         while let Some(reload) = self.reloads.front().copied() {
-            let reserved = (self.reloading + 1) * share;
-            let busy = self.standing.loaded + self.reloading > 0;
-            if busy
-                && (self.standing.loaded + reserved > self.max_loaded
-                    || self.bytes >= self.max_bytes)
-            {
+            let under_way = self.standing.loaded + self.reloading;
+            let full = under_way + reload.limit > self.max_loaded || self.bytes >= self.max_bytes;
+            if under_way > 0 && full {
                 return None;
             }
             self.reloads.pop_front();
@@ -178,18 +175,16 @@ impl Window {
             {
                 // From here on, `spilled` means: dropped since this read began.
                 key.reading = key.spilled.take();
-                self.reloading += 1;
-                return Some(Reload {
-                    limit: share,
-                    ..reload
-                });
+                key.appetite = (reload.limit * 2).min(share);
+                self.reloading += reload.limit;
+                return Some(reload);
             }
         }
         None
     }
 
     pub(super) fn reload_failed(&mut self, reload: Reload) {
-        self.reloading = self.reloading.saturating_sub(1);
+        self.reloading = self.reloading.saturating_sub(reload.limit);
         if let Some(key) = self.keys.get_mut(&reload.group)
             && key.turn == reload.turn
         {
@@ -201,7 +196,7 @@ impl Window {
 
     /// See [`Queue::reloaded`](super::queue::Queue::reloaded).
     pub(super) fn reloaded(&mut self, reload: Reload, rows: Vec<Ready>, complete: bool) {
-        self.reloading = self.reloading.saturating_sub(1);
+        self.reloading = self.reloading.saturating_sub(reload.limit);
         let cursor = self.cursor;
         let share = self.key_share();
         let Some(key) = self.keys.get_mut(&reload.group) else {
@@ -361,6 +356,7 @@ impl Window {
             stand: Stand::Loading,
             spilled: None,
             reading: None,
+            appetite: usize::MAX,
             stale: false,
             listed: false,
             turn,
@@ -396,8 +392,7 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.standing.loaded + self.reloading * self.key_share() >= self.max_loaded
-            || self.bytes >= self.max_bytes
+        self.standing.loaded + self.reloading >= self.max_loaded || self.bytes >= self.max_bytes
     }
 
     fn key_share(&self) -> usize {
@@ -433,6 +428,7 @@ impl Window {
             stand: Stand::Queued,
             spilled: None,
             reading: None,
+            appetite: usize::MAX,
             stale: false,
             listed: false,
             turn: 0,
@@ -459,7 +455,7 @@ impl Window {
                         lane: self.lane,
                         group,
                         from,
-                        limit: share,
+                        limit: key.appetite.clamp(1, share),
                         turn: key.turn,
                     });
                 } else {
@@ -475,6 +471,7 @@ impl Window {
                 }
                 (DeliveryState::Retrying, Some(next)) if next > self.now => {
                     key.stand = Stand::Backoff(next);
+                    key.appetite = 1;
                     self.standing.backing_off += 1;
                     self.timers.push(Reverse((next, key.turn, group)));
                     let others = self.standing.loaded - key.waiting.len();

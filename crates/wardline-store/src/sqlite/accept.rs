@@ -273,6 +273,7 @@ impl Writer<'_> {
         };
         let key = delivery.key.as_ref();
         let note = delivery.note.as_ref();
+        let run = self.runs.take(id);
         let statement = &mut self.sql.delivery;
         statement.raw_bind_parameter(1, id.as_i64())?;
         statement.raw_bind_parameter(2, message.as_i64())?;
@@ -290,6 +291,7 @@ impl Writer<'_> {
         statement.raw_bind_parameter(14, delivery.size)?;
         statement.raw_bind_parameter(15, delivery.content_type.0)?;
         statement.raw_bind_parameter(16, delivery.replay_of.map(|id| id.0.as_i64()))?;
+        statement.raw_bind_parameter(17, run.as_i64())?;
         statement.raw_execute()?;
         if let Some(body) = &delivery.body {
             self.insert_content(id, body)?;

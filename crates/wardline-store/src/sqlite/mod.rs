@@ -22,6 +22,7 @@ mod prune;
 mod queue;
 mod read;
 mod rows;
+mod runs;
 mod schema;
 mod search;
 mod settle;
@@ -45,6 +46,7 @@ use names::Names;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
 use read::Readers;
+use runs::RunSource;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -79,6 +81,9 @@ pub struct Options {
     pub writer_cache_bytes: u64,
     /// Bytes of database pages that each reading connection keeps in memory.
     pub reader_cache_bytes: u64,
+    /// Deliveries that stand together in the index over keys. Fewer make settling touch fewer
+    /// pages, and reading what one key is owed probe more runs.
+    pub run: u32,
     /// Where ids and counts have their time from.
     pub clock: Arc<dyn Clock>,
     /// Name of a registered SQLite VFS to use in place of the default, for fault injection.
@@ -97,6 +102,7 @@ impl Default for Options {
             readers: 4,
             writer_cache_bytes: 64 << 20,
             reader_cache_bytes: 8 << 20,
+            run: runs::RUN,
             clock: Arc::new(RealClock),
             vfs: None,
             fatal: Fatal::default(),
@@ -311,6 +317,7 @@ fn prepare(mut conn: Connection, path: &Path, options: &Options) -> Result<Opene
             ids: IdSource::after(options.node, Id::from_i64(last)),
             tally: Tally::load(&conn)?,
             inbox: Inbox::load(&conn)?,
+            runs: RunSource::new(options.run),
             audit_next: audit_next as u64,
         };
         Ok((

@@ -4,6 +4,7 @@
 //! that stays open keeps the log from being reused, so every one here is short and bounded.
 
 use super::rows::{self, DELIVERY_COLUMNS, LANE_COLUMNS, MESSAGE_COLUMNS, READY_COLUMNS};
+use super::runs::Runs;
 use super::schema;
 use super::trouble::refused;
 use crate::change::AuditRecord;
@@ -93,17 +94,37 @@ impl Readers {
     }
 }
 
-/// Rows until the end, the limit, or enough bytes.
-fn bounded_ready(mut rows: rusqlite::Rows<'_>, limit: usize) -> rusqlite::Result<Vec<Ready>> {
-    let mut found = Vec::new();
-    let mut bytes = 0;
-    while found.len() < limit && bytes < WINDOW_BYTES {
-        let Some(row) = rows.next()? else { break };
-        let ready = rows::ready(row)?;
-        bytes += ready.body.len();
-        found.push(ready);
+/// Rows until the end, the limit, or enough bytes. The queries behind it come in order of id
+/// from an index and say no `LIMIT ?`: SQLite compiles a statement anew whenever a value that
+/// its plan looked at is bound, and it looks at limits.
+struct Bounded {
+    rows: Vec<Ready>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Bounded {
+    const fn new(limit: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            bytes: 0,
+            limit,
+        }
     }
-    Ok(found)
+
+    const fn full(&self) -> bool {
+        self.rows.len() >= self.limit || self.bytes >= WINDOW_BYTES
+    }
+
+    fn take(&mut self, mut rows: rusqlite::Rows<'_>) -> rusqlite::Result<()> {
+        while !self.full() {
+            let Some(row) = rows.next()? else { break };
+            let ready = rows::ready(row)?;
+            self.bytes += ready.body.len();
+            self.rows.push(ready);
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn window(
@@ -118,12 +139,11 @@ pub(super) fn window(
         "SELECT {READY_COLUMNS} FROM delivery AS d INDEXED BY delivery_open LEFT JOIN content AS c
              ON c.id = CASE d.own_body WHEN 1 THEN d.id ELSE d.message END
          WHERE d.state <= 2 AND d.destination = ?1 AND d.lane = ?2 AND d.id > ?3
-         ORDER BY d.id LIMIT ?4"
+         ORDER BY d.id"
     ))?;
-    bounded_ready(
-        statement.query((destination.0, lane.as_u8(), after.as_i64(), limit as i64))?,
-        limit,
-    )
+    let mut found = Bounded::new(limit);
+    found.take(statement.query((destination.0, lane.as_u8(), after.as_i64()))?)?;
+    Ok(found.rows)
 }
 
 pub(super) fn key_window(
@@ -134,25 +154,26 @@ pub(super) fn key_window(
     from: Id,
     limit: usize,
 ) -> rusqlite::Result<Vec<Ready>> {
+    // One state of the journal for all its runs.
+    let tx = conn.unchecked_transaction()?;
     let limit = limit.min(MAX_ROWS);
     // `IS` finds NULL as well and uses the index like `=`.
-    let mut statement = conn.prepare_cached(&format!(
+    let mut statement = tx.prepare_cached(&format!(
         "SELECT {READY_COLUMNS} FROM delivery AS d INDEXED BY delivery_key LEFT JOIN content AS c
              ON c.id = CASE d.own_body WHEN 1 THEN d.id ELSE d.message END
-         WHERE d.state <= 2 AND d.destination = ?1 AND d.lane = ?2 AND d.key_index IS ?3 AND d.id >= ?4
-         ORDER BY d.id LIMIT ?5"
+         WHERE d.state <= 2 AND d.destination = ?1 AND d.lane = ?2 AND d.run = ?3 AND d.key_index IS ?4
+             AND d.id >= ?5
+         ORDER BY d.id"
     ))?;
     let key = key.map(|key| key.0);
-    bounded_ready(
-        statement.query((
-            destination.0,
-            lane.as_u8(),
-            key,
-            from.as_i64(),
-            limit as i64,
-        ))?,
-        limit,
-    )
+    let mut runs = Runs::of(&tx, destination, lane, from)?;
+    let mut found = Bounded::new(limit);
+    while !found.full()
+        && let Some(run) = runs.next()?
+    {
+        found.take(statement.query((destination.0, lane.as_u8(), run, key, from.as_i64()))?)?;
+    }
+    Ok(found.rows)
 }
 
 pub(super) fn stopped_keys(

@@ -32,8 +32,8 @@ impl<'c> Statements<'c> {
             content: conn.prepare("INSERT INTO content (id, sealed) VALUES (?1, ?2)")?,
             delivery: conn.prepare(
                 "INSERT INTO delivery (id, message, flow, destination, lane, key_index, key_text, state, attempts,
-                     settled, note_code, note_text, fingerprint, own_body, size, content_type, replay_of)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                     settled, note_code, note_text, fingerprint, own_body, size, content_type, replay_of, run)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             )?,
             term: conn.prepare("INSERT OR IGNORE INTO term (bucket, value, message) VALUES (?1, ?2, ?3)")?,
             link: conn.prepare("INSERT OR IGNORE INTO link (origin, target, kind) VALUES (?1, ?2, ?3)")?,

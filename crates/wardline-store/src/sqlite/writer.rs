@@ -11,6 +11,7 @@ use super::ids::IdSource;
 use super::inbox::Inbox;
 use super::prune::PruneCursor;
 use super::queue::{Answer, Request, Work};
+use super::runs::RunSource;
 use super::schema::PAGE_BYTES;
 use super::statements::Statements;
 use super::tally::Tally;
@@ -43,6 +44,7 @@ pub(super) struct Start {
     pub(super) ids: IdSource,
     pub(super) tally: Tally,
     pub(super) inbox: Inbox,
+    pub(super) runs: RunSource,
     pub(super) audit_next: u64,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Writer<'c> {
     pub(super) ids: IdSource,
     pub(super) tally: Tally,
     pub(super) terms: TermBucket,
+    pub(super) runs: RunSource,
     pub(super) inbox: Inbox,
     pub(super) prune: PruneCursor,
     /// Deliveries that became owed in the transaction at hand.
@@ -103,6 +106,7 @@ impl<'c> Writer<'c> {
             ids: start.ids,
             tally: start.tally,
             terms: TermBucket::default(),
+            runs: start.runs,
             inbox: start.inbox,
             prune: PruneCursor::default(),
             ready: Vec::new(),
@@ -241,6 +245,7 @@ impl<'c> Writer<'c> {
             Ok(()) => {
                 self.tally.committed();
                 self.terms.committed();
+                self.runs.committed();
                 self.inbox.committed();
                 self.audit_next = self.audit_staged;
                 if !self.new_names.is_empty() {
@@ -268,6 +273,7 @@ impl<'c> Writer<'c> {
     fn roll_back(&mut self) -> Result<(), Verdict> {
         self.tally.rolled_back();
         self.terms.rolled_back();
+        self.runs.rolled_back();
         self.inbox.rolled_back();
         self.prune.rolled_back();
         self.new_names.clear();

@@ -2,6 +2,7 @@
 
 use super::super::read;
 use super::super::rows::{self, DELIVERY_COLUMNS};
+use super::super::runs::Runs;
 use super::{MAX_SCANNED, Span, contains, rows_wanted};
 use crate::query::{DeliveryFilter, DeliveryRow, Page};
 use rusqlite::{Connection, Statement};
@@ -45,8 +46,8 @@ pub(in crate::sqlite) fn deliveries(
                 None => true,
             })
     };
-    let walks = walks(filter, mask);
-    let budget = MAX_SCANNED / walks.len() as u64;
+    let walks = walks(&tx, filter, mask)?;
+    let budget = MAX_SCANNED / walks.len().max(1) as u64;
     let (mut found, mut scanned) = (Vec::new(), 0);
     // Below this id at least one walk did not look.
     let mut floor: Option<i64> = None;
@@ -88,7 +89,11 @@ pub(in crate::sqlite) fn deliveries(
 }
 
 /// The cheapest walks that together meet every delivery the filter can match.
-fn walks(filter: &DeliveryFilter, mask: u8) -> Vec<Walk<'static>> {
+fn walks(
+    conn: &Connection,
+    filter: &DeliveryFilter,
+    mask: u8,
+) -> rusqlite::Result<Vec<Walk<'static>>> {
     let within = |states: &[DeliveryState]| {
         mask != 0
             && mask
@@ -104,7 +109,7 @@ fn walks(filter: &DeliveryFilter, mask: u8) -> Vec<Walk<'static>> {
         DeliveryState::Retrying,
         DeliveryState::Held,
     ];
-    match (filter.destination, filter.fingerprint, filter.key) {
+    Ok(match (filter.destination, filter.fingerprint, filter.key) {
         (Some(destination), Some(print), _) if within(&failed) => vec![Walk {
             from: "INDEXED BY delivery_alike WHERE state IN (2, 4) AND destination = ? AND fingerprint = ?",
             pinned: vec![i64::from(destination.0), print],
@@ -127,10 +132,25 @@ fn walks(filter: &DeliveryFilter, mask: u8) -> Vec<Walk<'static>> {
                 pinned: Vec::new(),
             }]
         }
-        (Some(destination), _, Some(key)) if within(&open) => lanes(
-            "INDEXED BY delivery_key WHERE state <= 2 AND lane = ? AND destination = ? AND key_index = ?",
-            &[i64::from(destination.0), key.0],
-        ),
+        (Some(destination), _, Some(key)) if within(&open) => {
+            let mut walks = Vec::new();
+            for lane in Lane::ALL {
+                let mut runs = Runs::of(conn, destination, lane, Id::ZERO)?;
+                while let Some(run) = runs.next()? {
+                    walks.push(Walk {
+                        from: "INDEXED BY delivery_key WHERE state <= 2 AND lane = ? AND destination = ?
+                                   AND run = ? AND key_index = ?",
+                        pinned: vec![
+                            i64::from(lane.as_u8()),
+                            i64::from(destination.0),
+                            run,
+                            key.0,
+                        ],
+                    });
+                }
+            }
+            walks
+        }
         (Some(destination), ..) if within(&open) => lanes(
             "INDEXED BY delivery_open WHERE state <= 2 AND lane = ? AND destination = ?",
             &[i64::from(destination.0)],
@@ -139,7 +159,7 @@ fn walks(filter: &DeliveryFilter, mask: u8) -> Vec<Walk<'static>> {
             from: "WHERE true",
             pinned: Vec::new(),
         }],
-    }
+    })
 }
 
 /// One walk a lane: the indexes of what is owed are ordered by id within a lane.
