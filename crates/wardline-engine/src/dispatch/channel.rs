@@ -133,6 +133,8 @@ struct Finished {
     /// By a clock that no test stops: lingering is about the disk, not about time.
     at: Instant,
     settlement: Settlement,
+    /// The other side said when it wants to be asked again.
+    asked: bool,
 }
 
 enum Background {
@@ -237,6 +239,21 @@ impl Channel {
                 }
                 while let Some(reload) = queue.next_reload() {
                     background.push(Arc::clone(&self).read_key(reload).boxed());
+                }
+                if sends.is_empty()
+                    && background.is_empty()
+                    && !queue.has_ready()
+                    && let Some(outage) = self.gate.outage()
+                {
+                    // All that could tell that it works again backs off: one of them asks.
+                    if outage.next_probe > now {
+                        again = earlier(again, Some(outage.next_probe));
+                    } else {
+                        queue.hasten(1);
+                        while let Some(reload) = queue.next_reload() {
+                            background.push(Arc::clone(&self).read_key(reload).boxed());
+                        }
+                    }
                 }
                 again = earlier(again, queue.next_due());
                 drop(queue);
@@ -438,11 +455,11 @@ impl Channel {
                         SettlementResult::Retry { next, .. } => {
                             ready.state = DeliveryState::Retrying;
                             ready.next = Some(next);
-                            queue.put_back(ready);
+                            queue.put_back(ready, !one.asked);
                         }
                         SettlementResult::Hold(_) => {
                             ready.state = DeliveryState::Held;
-                            queue.put_back(ready);
+                            queue.put_back(ready, false);
                         }
                     }
                 }
@@ -489,6 +506,15 @@ impl Channel {
         self.report(&result, ended);
         drop(pass);
 
+        let asked = matches!(
+            &result,
+            Err(Failure {
+                kind: FailureKind::Busy {
+                    retry_after: Some(_)
+                },
+                ..
+            })
+        );
         let policy = Arc::clone(self.policy(destination.as_ref(), ready.flow));
         let place: Arc<str> =
             destination.map_or_else(|| Arc::clone(&self.name), |one| Arc::clone(&one.name));
@@ -538,6 +564,7 @@ impl Channel {
             ready,
             at: Instant::now(),
             settlement,
+            asked,
         }
     }
 
@@ -600,6 +627,9 @@ impl Channel {
             Some(Transition::Recovered(since)) => {
                 let down_s = now.since(since).as_secs();
                 tracing::info!(connection = %self.name, down_s, "works again");
+                // They waited for the other side, and it is back.
+                self.queue.lock().hasten(usize::MAX);
+                self.wake.notify_one();
             }
             None => {}
         }

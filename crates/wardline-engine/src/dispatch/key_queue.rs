@@ -31,6 +31,10 @@ pub(super) struct KeyQueue {
     /// How many the next read asks for. One after a failure, since all that is wanted then is
     /// another try of the head; twice as many each time a read was of use.
     pub(super) appetite: usize,
+    /// The wait of its head is ours to cut short: the other side did not ask for it.
+    pub(super) ours: bool,
+    /// The wait of its head is cut short, whatever the journal says of it.
+    pub(super) hurry: bool,
     /// The journal changed while the head was being sent: ask it instead of memory.
     pub(super) stale: bool,
     /// It has an entry in the ready list.

@@ -162,9 +162,10 @@ impl Queue {
     }
 
     /// The delivery that was being sent is not at its end: it backs off until its `next`, or is
-    /// held, as its `state` says.
-    pub(crate) fn put_back(&mut self, ready: Ready) {
-        self.lane(ready.lane).put_back(ready);
+    /// held, as its `state` says. `ours` is false where the other side said when it wants to be
+    /// asked again.
+    pub(crate) fn put_back(&mut self, ready: Ready, ours: bool) {
+        self.lane(ready.lane).put_back(ready, ours);
     }
 
     /// The end of a delivery was not recorded because the journal had it in another state: a
@@ -183,6 +184,19 @@ impl Queue {
         for lane in &mut self.lanes {
             lane.wake(now);
         }
+    }
+
+    /// Cuts the waits of up to `most` keys short, those due first before the others: the other
+    /// side works again, or is to be asked whether it does. Waits that it asked for itself stay.
+    /// Returns how many there were.
+    pub(crate) fn hasten(&mut self, most: usize) -> usize {
+        let mut hastened = 0;
+        for lane in &mut self.lanes {
+            if hastened < most {
+                hastened += lane.hasten(most - hastened);
+            }
+        }
+        hastened
     }
 
     /// A person decided about deliveries of a key (released, cancelled or parked them): what

@@ -254,6 +254,7 @@ impl Window {
                 continue;
             };
             key.stand = Stand::Sending;
+            key.hurry = false;
             self.turns += 1;
             key.turn = self.turns;
             self.standing.loaded -= 1;
@@ -279,12 +280,14 @@ impl Window {
     }
 
     /// The delivery that was being sent goes back to the front, as its `state` and `next` say.
-    pub(super) fn put_back(&mut self, ready: Ready) {
+    /// `ours` is false where the other side said when it wants to be asked again.
+    pub(super) fn put_back(&mut self, ready: Ready, ours: bool) {
         let group = Group::of(&ready);
         if !self.stops_sending(group) {
             return;
         }
         if let Some(key) = self.keys.get_mut(&group) {
+            key.ours = ours;
             if key.stale {
                 key.spill(ready.id.0);
             } else {
@@ -337,6 +340,31 @@ impl Window {
         }
     }
 
+    /// See [`Queue::hasten`](super::queue::Queue::hasten).
+    pub(super) fn hasten(&mut self, most: usize) -> usize {
+        let mut hastened = 0;
+        let mut kept = Vec::new();
+        while let Some(timer) = self.timers.pop() {
+            let Reverse((_, turn, group)) = timer;
+            let Some(key) = self.keys.get_mut(&group).filter(|key| key.turn == turn) else {
+                continue;
+            };
+            if !key.ours {
+                kept.push(timer);
+                continue;
+            }
+            key.hurry = true;
+            self.standing.backing_off -= 1;
+            self.rest(group);
+            hastened += 1;
+            if hastened == most {
+                break;
+            }
+        }
+        self.timers.extend(kept);
+        hastened
+    }
+
     /// See [`Queue::revisit`](super::queue::Queue::revisit).
     pub(super) fn revisit(&mut self, group: Group, from: Id) {
         if from > self.cursor {
@@ -357,6 +385,8 @@ impl Window {
             spilled: None,
             reading: None,
             appetite: usize::MAX,
+            ours: false,
+            hurry: false,
             stale: false,
             listed: false,
             turn,
@@ -429,6 +459,8 @@ impl Window {
             spilled: None,
             reading: None,
             appetite: usize::MAX,
+            ours: false,
+            hurry: false,
             stale: false,
             listed: false,
             turn: 0,
@@ -469,7 +501,7 @@ impl Window {
                     self.standing.held += 1;
                     0
                 }
-                (DeliveryState::Retrying, Some(next)) if next > self.now => {
+                (DeliveryState::Retrying, Some(next)) if next > self.now && !key.hurry => {
                     key.stand = Stand::Backoff(next);
                     key.appetite = 1;
                     self.standing.backing_off += 1;

@@ -87,6 +87,10 @@ struct World {
     key_reads: Vec<KeyRead>,
     attempts: Vec<Attempt>,
     delivered: usize,
+    /// Deliveries whose wait the other side asked for: nothing cuts it short.
+    asked: BTreeSet<Id>,
+    /// Waits have been cut short.
+    hastened: bool,
     /// Reads do not fail any more.
     calm: bool,
 }
@@ -111,6 +115,8 @@ impl World {
             key_reads: Vec::new(),
             attempts: Vec::new(),
             delivered: 0,
+            asked: BTreeSet::new(),
+            hastened: false,
             calm: false,
         }
     }
@@ -127,7 +133,8 @@ impl World {
             81..=88 => self.tell_settled(),
             89..=91 => self.operate(),
             92..=95 => self.tell_operated(),
-            96..=98 => self.time_passes(),
+            96..=97 => self.time_passes(),
+            98 => self.hasten(),
             _ if self.dice.chance(20) => self.restart(),
             _ => {}
         }
@@ -287,8 +294,9 @@ impl World {
             None => assert!(untold, "{id} is at its end and sent again"),
             Some(row) => {
                 assert!(row.state != DeliveryState::Held || untold, "{id} is held");
+                let hastened = self.hastened && !self.asked.contains(&id);
                 assert!(
-                    row.next.is_none_or(|next| next <= self.now),
+                    hastened || row.next.is_none_or(|next| next <= self.now),
                     "{id} is not due"
                 );
             }
@@ -371,11 +379,17 @@ impl World {
             Settled::As(End::Retry(next)) => {
                 ready.state = DeliveryState::Retrying;
                 ready.next = Some(next);
-                self.queue.put_back(ready);
+                let ours = self.dice.chance(70);
+                if ours {
+                    self.asked.remove(&ready.id.0);
+                } else {
+                    self.asked.insert(ready.id.0);
+                }
+                self.queue.put_back(ready, ours);
             }
             Settled::As(End::Hold) => {
                 ready.state = DeliveryState::Held;
-                self.queue.put_back(ready);
+                self.queue.put_back(ready, true);
             }
         }
     }
@@ -427,6 +441,14 @@ impl World {
             .now
             .after(Duration::from_millis(self.dice.below(150) as u64));
         self.queue.wake(self.now);
+    }
+
+    fn hasten(&mut self) {
+        let most = 1 + self.dice.below(4);
+        let backing_off = self.queue.standing().backing_off;
+        let hastened = self.queue.hasten(most);
+        assert!(hastened <= most.min(backing_off));
+        self.hastened |= hastened > 0;
     }
 
     /// The process dies: memory is gone, sends on their way may have arrived, the journal stays.
@@ -615,7 +637,7 @@ fn keys_that_back_off_leave_room_for_the_others() {
         if let Some(mut failed) = queue.take() {
             failed.state = DeliveryState::Retrying;
             failed.next = Some(Timestamp(1_000_000));
-            queue.put_back(failed);
+            queue.put_back(failed, true);
         }
     }
     let standing = queue.standing();
@@ -686,7 +708,7 @@ fn a_follower_that_is_changed_does_not_hurry_its_head() {
     let mut head = queue.take().unwrap();
     head.state = DeliveryState::Retrying;
     head.next = Some(Timestamp(500));
-    queue.put_back(head.clone());
+    queue.put_back(head.clone(), true);
     queue.revisit(Lane::Normal, Group::of(&head), Id::from_i64(2));
     let reload = queue.next_reload().unwrap();
     assert_eq!(reload.from, head.id.0);
@@ -694,4 +716,57 @@ fn a_follower_that_is_changed_does_not_hurry_its_head() {
     assert!(queue.take().is_none(), "it is due at 500");
     queue.wake(Timestamp(500));
     assert_eq!(queue.take().unwrap().id.0, Id::from_i64(1));
+}
+
+#[test]
+fn waits_are_cut_short_when_the_other_side_is_back_but_not_those_it_asked_for() {
+    let mut queue = fresh(600, 1 << 20);
+    queue.wake(Timestamp(0));
+    for id in 1..=3 {
+        queue.offer(&ready(id, Lane::Normal, id));
+        let mut failed = queue.take().unwrap();
+        failed.state = DeliveryState::Retrying;
+        failed.next = Some(Timestamp(1_000 - id));
+        queue.put_back(failed, id != 2);
+    }
+    assert_eq!(queue.hasten(1), 1, "one to ask whether it is back");
+    assert_eq!(queue.take().unwrap().id.0, Id::from_i64(3), "the next due");
+    assert!(queue.take().is_none());
+    assert_eq!(queue.hasten(usize::MAX), 1, "and then all that are ours");
+    assert_eq!(queue.take().unwrap().id.0, Id::from_i64(1));
+    assert_eq!(queue.hasten(usize::MAX), 0);
+    assert_eq!(queue.standing().backing_off, 1);
+    queue.wake(Timestamp(998));
+    assert_eq!(queue.take().unwrap().id.0, Id::from_i64(2));
+}
+
+#[test]
+fn a_key_that_failed_is_read_one_by_one_until_it_flows() {
+    let mut queue = fresh(600, 1 << 20);
+    queue.wake(Timestamp(0));
+    let all: Vec<Ready> = (1..=50).map(|id| ready(id, Lane::Normal, 7)).collect();
+    for one in &all {
+        queue.offer(one);
+    }
+    let mut head = queue.take().unwrap();
+    head.state = DeliveryState::Retrying;
+    head.next = Some(Timestamp(10));
+    queue.put_back(head, true);
+    queue.wake(Timestamp(10));
+    // What memory kept of it, and then the journal, twice as many at a time.
+    let mut limits = Vec::new();
+    let mut taken = 0;
+    while taken < 50 {
+        while let Some(one) = queue.take() {
+            taken += 1;
+            assert_eq!(one.id.0, Id::from_i64(taken));
+            queue.finished(one.lane, Group::of(&one));
+        }
+        while let Some(reload) = queue.next_reload() {
+            limits.push(reload.limit);
+            let rows = all.iter().filter(|one| one.id.0 >= reload.from);
+            queue.reloaded(reload, rows.take(reload.limit).cloned().collect(), false);
+        }
+    }
+    assert_eq!(limits[..4], [1, 2, 4, 6], "{limits:?}");
 }
