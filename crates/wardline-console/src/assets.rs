@@ -1,10 +1,10 @@
 //! The stylesheet, the script and the mark, compiled in. Their addresses carry a digest, so
 //! browsers keep them for ever and still get a new version at once.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use ring::digest::{SHA256, digest};
 use std::sync::LazyLock;
 
 use crate::problem::Problem;

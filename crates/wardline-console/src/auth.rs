@@ -3,8 +3,8 @@
 //! itself is not kept in memory: what is presented is compared by its HMAC under a key that
 //! lives as long as the process, which is also what makes the comparison constant-time.
 
-use ring::hmac;
-use ring::rand::SystemRandom;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};

@@ -2,8 +2,8 @@
 //! acts that wait for a confirmation. Bounded in number and in time, so that nobody fills
 //! the memory by asking, and lost on restart on purpose: none of it is a record.
 
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::Mutex;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

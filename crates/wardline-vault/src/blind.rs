@@ -5,7 +5,7 @@
 //! `77` and bed `77` have nothing in common. All keys derive from the ring's index key,
 //! which is never rotated, since the values to make the indexes anew are not kept.
 
-use ring::hmac;
+use aws_lc_rs::hmac;
 use wardline_core::BlindIndex;
 
 /// Keys with their HMAC state precomputed.

@@ -6,7 +6,7 @@
 use crate::keyring::{DataKeyRecord, KeyRing};
 use crate::provider::{fresh_key, random};
 use crate::{Day, KeyProvider, VaultError};
-use ring::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, UnboundKey};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,7 +15,7 @@
 //! another size. It is not bound to its row, whose id is not known before the commit.
 
 use crate::{Day, Kind, VaultError};
-use ring::aead::NONCE_LEN;
+use aws_lc_rs::aead::NONCE_LEN;
 
 const VERSION: u8 = 1;
 const COMPRESSED: u8 = 1;

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_dictionary_is_the_one_that_journals_need() {
-        let hash = ring::digest::digest(&ring::digest::SHA256, DICTIONARY);
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, DICTIONARY);
         assert_eq!(
             crate::provider::hex(hash.as_ref()),
             "10837b55142dd451c87d32745606f4d3533fd0825415f6e6500e918d9d62ade6"

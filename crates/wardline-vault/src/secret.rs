@@ -117,7 +117,7 @@ impl Secret {
     /// Whether a value that somebody presented is this one, in time that does not tell how
     /// much of it is right.
     pub fn matches(&self, presented: &[u8]) -> bool {
-        use ring::digest::{SHA256, digest};
+        use aws_lc_rs::digest::{SHA256, digest};
         let (ours, theirs) = (digest(&SHA256, &self.0), digest(&SHA256, presented));
         ours.as_ref()
             .iter()

@@ -13,9 +13,9 @@ use crate::keyring::KeyRing;
 use crate::provider::{fresh_key, hex, random};
 use crate::{Day, EnvProvider, KeyProvider, KeySource, KeyStore, VaultError, WrappedKey, packing};
 use arc_swap::ArcSwapOption;
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use bytes::Bytes;
 use parking_lot::RwLock;
-use ring::aead::{Aad, NONCE_LEN, Nonce};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Vault {
         }
         let index = provider.unwrap(&KeyRing::purpose_of_index_key(&estate), &ring.index_key)?;
         let audit = provider.unwrap(&KeyRing::purpose_of_audit_key(&estate), &ring.audit_key)?;
-        let mut tag = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut tag = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         tag.update(b"wardline estate v1\0");
         tag.update(estate.as_bytes());
         let mut estate_tag = [0; 32];

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use ring::hmac;
 use wardline_core::Timestamp;
 
 use crate::{ConnectError, Secret};

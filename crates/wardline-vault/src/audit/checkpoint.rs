@@ -17,9 +17,9 @@
 //! a restart without being read from its beginning.
 
 use super::tree::{Hash, Tree};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ pub struct AuditKey {
 impl AuditKey {
     /// C2SP signed-note: the first four bytes of SHA-256(name, line feed, algorithm, key).
     fn id(&self) -> [u8; 4] {
-        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         hash.update(self.origin.as_bytes());
         hash.update(&[b'\n', ALGORITHM]);
         hash.update(&self.public);

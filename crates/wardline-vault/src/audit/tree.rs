@@ -3,7 +3,7 @@
 //! A tree of `n` leaves is kept as the roots of its largest complete subtrees, one for each
 //! one-bit of `n`. Appending therefore takes at most 64 hashes and no reading.
 
-use ring::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256};
 
 /// A SHA-256 hash.
 pub(crate) type Hash = [u8; 32];

@@ -12,10 +12,10 @@ pub use env::EnvProvider;
 pub use file::{FileProvider, Initialised};
 
 use crate::VaultError;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
@@ -72,7 +72,7 @@ impl fmt::Debug for MasterKey {
 impl MasterKey {
     pub(crate) fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
         // The id must reveal nothing about the key and name it wherever its file is moved.
-        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         hash.update(b"wardline master key id v1\0");
         hash.update(bytes.as_slice());
         let id = hex(&hash.finish().as_ref()[..6]);

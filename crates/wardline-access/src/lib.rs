@@ -1,0 +1,11 @@
+//! Access: who calls, and what they may do.
+//!
+//! The gateway and the console stand side by side and must judge alike, so what they judge by
+//! is below both. It promises to refuse by default, to say in the audit log why, and to tell
+//! the caller no more than that it was refused.
+//!
+//! Start with [`Caller`] (who it is, once that is known).
+
+mod caller;
+
+pub use caller::{Caller, CallerKind, Strength};

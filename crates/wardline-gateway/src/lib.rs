@@ -1,0 +1,1 @@
+//! The front door: everything another application asks comes through here.
