@@ -40,6 +40,8 @@ fn with_writer(
         names: RwLock::new(names),
         listener: RwLock::new(None),
         health: super::Health::default(),
+        turn: RwLock::default(),
+        log_bytes: options.log_bytes,
     });
     let mut writer = Writer::new(&conn, Arc::clone(&shared), start, wal_pages, fatal).unwrap();
     test(&mut writer, &conn, &shared);

@@ -81,6 +81,9 @@ pub struct Options {
     pub writer_cache_bytes: u64,
     /// Bytes of database pages that each reading connection keeps in memory.
     pub reader_cache_bytes: u64,
+    /// Bytes that the write-ahead log may grow to. Reads that follow each other without a gap
+    /// keep it from beginning anew; past this, they are held back for a moment.
+    pub log_bytes: u64,
     /// Deliveries that stand together in the index over keys. Fewer make settling touch fewer
     /// pages, and reading what one key is owed probe more runs.
     pub run: u32,
@@ -102,6 +105,7 @@ impl Default for Options {
             readers: 4,
             writer_cache_bytes: 64 << 20,
             reader_cache_bytes: 8 << 20,
+            log_bytes: 256 << 20,
             run: runs::RUN,
             clock: Arc::new(RealClock),
             vfs: None,
@@ -127,6 +131,10 @@ pub(crate) struct Shared {
     names: RwLock<Names>,
     listener: RwLock<Option<Arc<dyn CommitListener>>>,
     health: Health,
+    /// Held by each read while it runs, and by the writer to begin the log anew.
+    turn: RwLock<()>,
+    /// See [`Options::log_bytes`].
+    log_bytes: u64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -158,6 +166,8 @@ impl SqliteStore {
             names: RwLock::new(opened.names),
             listener: RwLock::new(None),
             health: Health::default(),
+            turn: RwLock::new(()),
+            log_bytes: options.log_bytes,
         });
         let (queue, requests) = Queue::new(options.queue, options.waiters);
         let (started, start) = mpsc::channel();
@@ -202,7 +212,7 @@ impl SqliteStore {
             Err(error) => return Err(refuse(error.to_string())),
         }
         let readers = Readers::new(
-            path.to_owned(),
+            Arc::clone(&shared),
             options.vfs,
             options.readers,
             options.reader_cache_bytes,

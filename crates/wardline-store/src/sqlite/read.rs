@@ -5,14 +5,13 @@
 
 use super::rows::{self, DELIVERY_COLUMNS, LANE_COLUMNS, MESSAGE_COLUMNS, READY_COLUMNS};
 use super::runs::Runs;
-use super::schema;
 use super::trouble::refused;
+use super::{Shared, schema};
 use crate::change::AuditRecord;
 use crate::error::StoreError;
 use crate::query::{DeliveryRow, LaneRow, MessageRow, Ready};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wardline_core::{BlindIndex, DeliveryId, Id, Lane, MessageId, Sealed, Sym, Timestamp};
@@ -28,18 +27,23 @@ pub(super) const MAX_ROWS: usize = 100_000;
 pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
     room: Semaphore,
-    path: PathBuf,
+    shared: Arc<Shared>,
     vfs: Option<String>,
     cache_bytes: u64,
 }
 
 impl Readers {
     /// At most `most` connections, opened when first needed.
-    pub(super) fn new(path: PathBuf, vfs: Option<String>, most: usize, cache_bytes: u64) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        vfs: Option<String>,
+        most: usize,
+        cache_bytes: u64,
+    ) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
             room: Semaphore::new(most.max(1)),
-            path,
+            shared,
             vfs,
             cache_bytes,
         }
@@ -64,12 +68,15 @@ impl Readers {
                 Some(conn) => conn,
                 None => readers.open()?,
             };
+            // The writer waits for it only where the log has to begin anew.
+            let turn = readers.shared.turn.read();
             let answer = query(&conn);
+            drop(turn);
             readers.idle.lock().push(conn);
             answer
         };
         match tokio::task::spawn_blocking(work).await {
-            Ok(answer) => answer.map_err(|error| refused(&self.path, doing, &error)),
+            Ok(answer) => answer.map_err(|error| refused(&self.shared.path, doing, &error)),
             Err(error) => Err(StoreError::Database {
                 doing,
                 reason: error.to_string(),
@@ -80,8 +87,10 @@ impl Readers {
     fn open(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = match &self.vfs {
-            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
-            None => Connection::open_with_flags(&self.path, flags)?,
+            Some(vfs) => {
+                Connection::open_with_flags_and_vfs(&self.shared.path, flags, vfs.as_str())?
+            }
+            None => Connection::open_with_flags(&self.shared.path, flags)?,
         };
         schema::prepare_reader(&conn, self.cache_bytes)?;
         Ok(conn)

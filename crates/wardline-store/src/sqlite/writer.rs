@@ -36,6 +36,8 @@ const BATCH_BYTES: usize = 4 << 20;
 const CHECKPOINT_IDLE_BYTES: u64 = 4 << 20;
 /// … or this long, whoever waits.
 const CHECKPOINT_BYTES: u64 = 16 << 20;
+/// How long the writer waits for reads to end before it goes on with a long log.
+const READS_END_WITHIN: Duration = Duration::from_secs(2);
 /// How often a store in trouble tries whether it can write again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,6 +76,8 @@ pub(super) struct Writer<'c> {
     /// Pages of the log that the last checkpoint copied: the log begins anew only once no
     /// reader needs it.
     copied_pages: u64,
+    /// Bytes of the log at which it should begin anew.
+    anew_bytes: u64,
     fatal: Fatal,
 }
 
@@ -102,6 +106,7 @@ impl<'c> Writer<'c> {
             conn,
             sql: Statements::prepare(conn)?,
             now: shared.clock.now(),
+            anew_bytes: shared.log_bytes,
             shared,
             ids: start.ids,
             tally: start.tally,
@@ -151,6 +156,9 @@ impl<'c> Writer<'c> {
             if (due >= CHECKPOINT_IDLE_BYTES && drained || due >= CHECKPOINT_BYTES)
                 && self.checkpoint().is_err()
             {
+                return;
+            }
+            if self.wal_bytes() >= self.anew_bytes && self.begin_anew().is_err() {
                 return;
             }
             if let Some(request) = closing {
@@ -385,7 +393,43 @@ impl<'c> Writer<'c> {
 
     /// Copies the log back into the database as far as readers allow.
     fn checkpoint(&mut self) -> Result<(), ()> {
-        let copied: rusqlite::Result<i64> = self.sql.checkpoint.query_row([], |row| row.get(2));
+        let copied = self.sql.checkpoint.query_row([], |row| row.get(2));
+        self.copied(copied)
+    }
+
+    /// Copies all of the log back and empties it, with all reads held back. They never leave a
+    /// gap by themselves when enough is read, and the log would grow as long as that lasts.
+    fn begin_anew(&mut self) -> Result<(), ()> {
+        let shared = Arc::clone(&self.shared);
+        let turn = shared.turn.try_write_for(READS_END_WITHIN);
+        if turn.is_none() {
+            tracing::warn!(
+                log_bytes = self.wal_bytes(),
+                "a read takes so long that the log cannot begin anew; it grows meanwhile"
+            );
+        }
+        let (sql, emptied) = if turn.is_some() {
+            ("PRAGMA wal_checkpoint(TRUNCATE)", true)
+        } else {
+            ("PRAGMA wal_checkpoint(PASSIVE)", false)
+        };
+        let copied = self.conn.query_row(sql, [], |row| {
+            // Another process may read too, as a backup does.
+            Ok((row.get::<_, i64>(0)? == 0, row.get(2)?))
+        });
+        let emptied = emptied && matches!(copied, Ok((true, _)));
+        if emptied {
+            self.wal_pages.store(0, Ordering::Relaxed);
+        }
+        self.anew_bytes = if emptied {
+            self.shared.log_bytes
+        } else {
+            self.wal_bytes() + self.shared.log_bytes
+        };
+        self.copied(copied.map(|(_, pages)| pages))
+    }
+
+    fn copied(&mut self, copied: rusqlite::Result<i64>) -> Result<(), ()> {
         match copied {
             Ok(copied) => {
                 self.copied_pages = u64::try_from(copied).unwrap_or(0);
