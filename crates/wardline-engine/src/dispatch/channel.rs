@@ -43,7 +43,7 @@ const SETTLE_COMMITS: usize = 2;
 /// settled together. Nobody waits for them; a crash in between sends them again under the same
 /// idempotency key, as a crash before the answer would.
 const LINGER: Duration = Duration::from_millis(3);
-const LINGER_MOST: usize = 12;
+const LINGER_MOST: usize = 48;
 
 /// What a flow declared about its deliveries here.
 #[derive(Debug, Clone)]
@@ -199,6 +199,8 @@ impl Channel {
         let mut background: FuturesUnordered<BoxFuture<'static, Background>> =
             FuturesUnordered::new();
         let mut finished: Vec<Finished> = Vec::new();
+        // One of them is waited for.
+        let mut urgent = false;
         let mut commits = 0usize;
         let mut store_pause: Option<Timestamp> = None;
         loop {
@@ -211,13 +213,14 @@ impl Channel {
             // Settle what has ended, in as few commits as keep the writer busy.
             while commits < SETTLE_COMMITS
                 && store_pause.is_none()
-                && (stopping || self.is_ripe(&finished))
+                && (stopping || self.is_ripe(&finished, &mut urgent))
                 && !finished.is_empty()
             {
                 let batch: Vec<Finished> =
                     finished.drain(..finished.len().min(SETTLE_BATCH)).collect();
                 commits += 1;
                 background.push(Arc::clone(&self).settle(batch).boxed());
+                urgent &= !finished.is_empty();
             }
 
             let freed = self.gate.freed();
@@ -289,6 +292,7 @@ impl Channel {
                         commits -= 1;
                         if let Some(kept) = self.settled(batch, outcomes) {
                             finished.extend(kept);
+                            urgent = true;
                             store_pause = Some(now.after(Duration::from_millis(500)));
                         }
                     }
@@ -310,9 +314,9 @@ impl Channel {
                     }
                 },
                 Some(joined) = sends.join_next(), if !sends.is_empty() => {
-                    self.collect(joined, &mut finished);
+                    urgent |= self.collect(joined, &mut finished);
                     while let Some(joined) = sends.try_join_next() {
-                        self.collect(joined, &mut finished);
+                        urgent |= self.collect(joined, &mut finished);
                     }
                 }
                 () = self.wake.notified() => {}
@@ -325,32 +329,36 @@ impl Channel {
 
     /// Whether what has ended should be written down now. An end that nobody waits for rides
     /// with the next ones, so that accepting messages has the disk to itself in between.
-    fn is_ripe(&self, finished: &[Finished]) -> bool {
+    fn is_ripe(&self, finished: &[Finished], urgent: &mut bool) -> bool {
         let Some(first) = finished.first() else {
             return false;
         };
-        if finished.len() >= LINGER_MOST || first.at.elapsed() >= LINGER {
-            return true;
-        }
-        let queue = self.queue.lock();
-        finished.iter().any(|one| {
-            !matches!(one.settlement.result, SettlementResult::Delivered)
-                || one.settlement.follow.is_some()
-                || queue.has_followers(one.ready.lane, Group::of(&one.ready))
-        })
+        *urgent |= self.queue.lock().take_awaited();
+        *urgent || finished.len() >= LINGER_MOST || first.at.elapsed() >= LINGER
     }
 
+    /// Takes the end of an attempt; true when somebody waits for it to be written down.
     fn collect(
         &self,
         joined: Result<Finished, tokio::task::JoinError>,
         finished: &mut Vec<Finished>,
-    ) {
+    ) -> bool {
         match joined {
-            Ok(one) => finished.push(one),
+            Ok(one) => {
+                let urgent = !matches!(one.settlement.result, SettlementResult::Delivered)
+                    || one.settlement.follow.is_some()
+                    || self
+                        .queue
+                        .lock()
+                        .has_followers(one.ready.lane, Group::of(&one.ready));
+                finished.push(one);
+                urgent
+            }
             // The delivery is still open in the journal; its key stays busy in memory until a
             // restart, which is the safe side of a bug.
             Err(error) => {
                 tracing::error!(connection = %self.name, %error, "a send ended abnormally");
+                false
             }
         }
     }

@@ -156,6 +156,16 @@ impl Queue {
         self.lanes[usize::from(lane.as_u8())].has_followers(group)
     }
 
+    /// Whether, since this was last asked, a delivery came to wait behind one that is being sent
+    /// or whose end is not recorded yet.
+    pub(crate) fn take_awaited(&mut self) -> bool {
+        let mut awaited = false;
+        for lane in &mut self.lanes {
+            awaited |= lane.take_awaited();
+        }
+        awaited
+    }
+
     /// The delivery that was being sent has come to its end; its key flows on.
     pub(crate) fn finished(&mut self, lane: Lane, group: Group) {
         self.lane(lane).finished(group);

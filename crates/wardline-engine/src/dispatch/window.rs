@@ -53,6 +53,8 @@ pub(super) struct Window {
     max_bytes: usize,
     standing: Standing,
     turns: u64,
+    /// A delivery was admitted behind one that is being sent.
+    awaited: bool,
     /// The latest time that [`Window::wake`] was told.
     now: Timestamp,
 }
@@ -78,6 +80,7 @@ impl Window {
             max_bytes: max_bytes.max(1),
             standing: Standing::default(),
             turns: 0,
+            awaited: false,
             now: Timestamp(i64::MIN),
         }
     }
@@ -272,6 +275,11 @@ impl Window {
             .is_some_and(|key| !key.waiting.is_empty() || key.spilled.is_some())
     }
 
+    /// See [`Queue::take_awaited`](super::queue::Queue::take_awaited).
+    pub(super) fn take_awaited(&mut self) -> bool {
+        std::mem::take(&mut self.awaited)
+    }
+
     /// The delivery that was being sent has come to its end; its key flows on.
     pub(super) fn finished(&mut self, group: Group) {
         if self.stops_sending(group) {
@@ -441,6 +449,7 @@ impl Window {
                 Stand::Backoff(_) => pressed || key.waiting.len() >= FOLLOWERS_KEPT.min(share),
                 Stand::Queued | Stand::Sending => key.waiting.len() >= share,
             };
+            self.awaited |= key.stand == Stand::Sending;
             if key.spilled.is_some() || no_room {
                 key.spill(ready.id.0);
                 return;

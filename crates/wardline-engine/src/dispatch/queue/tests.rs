@@ -770,3 +770,18 @@ fn a_key_that_failed_is_read_one_by_one_until_it_flows() {
     }
     assert_eq!(limits[..4], [1, 2, 4, 6], "{limits:?}");
 }
+
+#[test]
+fn who_waits_behind_a_delivery_under_way_is_told_once() {
+    let mut queue = fresh(60, 1 << 20);
+    queue.offer(&ready(1, Lane::Normal, 7));
+    queue.offer(&ready(2, Lane::Normal, 8));
+    assert!(!queue.take_awaited());
+    let head = queue.take().unwrap();
+    queue.offer(&ready(3, Lane::Normal, 7));
+    assert!(queue.take_awaited());
+    assert!(!queue.take_awaited());
+    queue.finished(head.lane, Group::of(&head));
+    queue.offer(&ready(4, Lane::Normal, 7));
+    assert!(!queue.take_awaited(), "nothing of its key is under way");
+}
