@@ -17,8 +17,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -231,7 +231,7 @@ impl Channel {
             if let Some(first) = finished.first().filter(|_| commits < SETTLE_COMMITS) {
                 again = earlier(
                     again,
-                    Some(now.after(LINGER.saturating_sub(first.at.elapsed()))),
+                    Some(now.after(next_tick(first.at).saturating_duration_since(Instant::now()))),
                 );
             }
             if !stopping && store_pause.is_none() {
@@ -334,7 +334,7 @@ impl Channel {
             return false;
         };
         *urgent |= self.queue.lock().take_awaited();
-        *urgent || finished.len() >= LINGER_MOST || first.at.elapsed() >= LINGER
+        *urgent || finished.len() >= LINGER_MOST || Instant::now() >= next_tick(first.at)
     }
 
     /// Takes the end of an attempt; true when somebody waits for it to be written down.
@@ -642,6 +642,16 @@ impl Channel {
             None => {}
         }
     }
+}
+
+/// When what ended at `at` is written down at the latest. All connections have the same ticks, so
+/// that their settlements meet in one commit.
+fn next_tick(at: Instant) -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| at);
+    let linger = LINGER.as_nanos();
+    let after = (at.saturating_duration_since(first).as_nanos() / linger + 1) * linger;
+    first + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
