@@ -256,6 +256,7 @@ fn receive() -> Option<Bytes> {
     let block = vec![b'Q'; 65_536];
     let mut left = DOCUMENT;
     loop {
+        decoder.make_room(&mut buffer);
         if left > 0 {
             let count = left.min(block.len());
             buffer.extend_from_slice(&block[..count]);

@@ -22,6 +22,10 @@ pub const END: u8 = 0x1C;
 pub const TRAILER: [u8; 2] = [END, b'\r'];
 /// Bytes of an oversized frame that are kept so that its sender can be answered: enough for MSH.
 pub const HEAD: usize = 4096;
+/// Room made for a read, at least.
+const ROOM: usize = 4096;
+/// Bytes of a payload from which on room is made for the largest that may come.
+const LARGE: usize = 1 << 20;
 /// Longest look past a byte that may end a frame: a start byte and a header's name.
 const LOOK: usize = 4;
 
@@ -82,6 +86,8 @@ pub struct Decoder {
     state: State,
     skipped: u64,
     dropped: u64,
+    /// The buffer is what is left behind a large payload, and keeps its memory.
+    behind_large: bool,
 }
 
 impl Decoder {
@@ -92,6 +98,7 @@ impl Decoder {
             state: State::Between { after_end: false },
             skipped: 0,
             dropped: 0,
+            behind_large: false,
         }
     }
 
@@ -108,6 +115,24 @@ impl Decoder {
     /// Whether a frame has begun and not ended: an idle timeout now cuts a message.
     pub fn in_frame(&self) -> bool {
         !matches!(self.state, State::Between { .. })
+    }
+
+    /// Makes room in `buffer` for the next read; call it before each.
+    ///
+    /// A buffer that doubles as it grows copies a document of 100 MB over and over and leaves as
+    /// much behind. So once a payload is large, room for the largest that is taken is made at
+    /// once: memory that is not written to costs nothing but addresses.
+    pub fn make_room(&mut self, buffer: &mut BytesMut) {
+        if std::mem::take(&mut self.behind_large) {
+            *buffer = BytesMut::from(&buffer[..]);
+        }
+        let large = matches!(self.state, State::Inside { .. }) && buffer.len() >= LARGE;
+        let room = if large {
+            (self.limit + LOOK + ROOM).saturating_sub(buffer.len())
+        } else {
+            0
+        };
+        buffer.reserve(room.max(ROOM));
     }
 
     /// Whether `buffer` ends with a frame's `0x1C` and only its CR is missing. Some senders never
@@ -172,6 +197,7 @@ impl Decoder {
                 let ended = buffer.get(payload) == Some(&END);
                 let bytes = buffer.split_to(payload).freeze();
                 buffer.advance(consumed - payload);
+                self.behind_large |= payload >= LARGE;
                 self.state = if again {
                     State::Inside { seen: 0 }
                 } else {
@@ -320,6 +346,42 @@ mod tests {
 
     fn cut(text: &'static str) -> Event {
         Event::Unterminated(Bytes::from(text))
+    }
+
+    #[test]
+    fn a_large_payload_is_never_moved_and_leaves_nothing_behind() {
+        let limit = 3 * LARGE;
+        let mut decoder = Decoder::new(limit);
+        let mut buffer = BytesMut::from(&[START][..]);
+        let mut moves = 0;
+        let mut place = std::ptr::null();
+        let mut sent = 0;
+        let block = [b'Q'; 4 * ROOM];
+        while sent < limit {
+            decoder.make_room(&mut buffer);
+            let count = block
+                .len()
+                .min(limit - sent)
+                .min(buffer.capacity() - buffer.len());
+            buffer.extend_from_slice(&block[..count]);
+            sent += count;
+            assert_eq!(decoder.decode(&mut buffer), None);
+            if sent > LARGE + block.len() {
+                moves += usize::from(place != buffer.as_ptr());
+                place = buffer.as_ptr();
+            }
+        }
+        assert_eq!(moves, 1, "counted once when looked at first");
+        decoder.make_room(&mut buffer);
+        buffer.extend_from_slice(b"\x1C\r\x0BMS");
+        let Some(Event::Frame(payload)) = decoder.decode(&mut buffer) else {
+            panic!("whole");
+        };
+        assert_eq!(payload.len(), limit);
+        assert_eq!(decoder.decode(&mut buffer), None);
+        decoder.make_room(&mut buffer);
+        assert_eq!(&buffer[..], b"MS");
+        assert!(payload.is_unique(), "the buffer keeps none of it");
     }
 
     #[test]

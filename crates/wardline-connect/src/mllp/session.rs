@@ -146,13 +146,14 @@ impl Session {
             let Self {
                 stream,
                 buffer,
+                decoder,
                 memory,
                 in_hand,
                 phase,
                 ..
             } = &mut self;
             if reading {
-                buffer.reserve(4096);
+                decoder.make_room(buffer);
             }
             // One read never takes more than a chunk, so memory is paid for in small steps.
             let mut chunk = buffer.limit(CHUNK);

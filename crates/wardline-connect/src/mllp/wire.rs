@@ -119,7 +119,7 @@ pub(super) async fn read_event(
             return Ok(Some(event));
         }
         let lacks_cr = decoder.awaits_only_cr(buffer);
-        buffer.reserve(4096);
+        decoder.make_room(buffer);
         let mut chunk = (&mut *buffer).limit(CHUNK);
         let reading = stream.read_buf(&mut chunk);
         let read = if lacks_cr {
