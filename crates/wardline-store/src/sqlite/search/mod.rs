@@ -8,6 +8,7 @@
 //! Times are the times in the ids: when a message was committed, to the millisecond.
 
 mod deliveries;
+mod followed;
 mod messages;
 
 pub(super) use deliveries::deliveries;
@@ -25,6 +26,8 @@ const DEFAULT_ROWS: usize = 50;
 struct Span {
     low: i64,
     high: i64,
+    /// Where the asked time ends, wherever the last page did.
+    to: i64,
 }
 
 impl Span {
@@ -35,10 +38,11 @@ impl Span {
         let to = range
             .to
             .map(|to| Id::from_parts(to.0.saturating_add(999).div_euclid(1_000), 0, 0));
-        let high = before.unwrap_or(Id::MAX).min(to.unwrap_or(Id::MAX));
+        let to = to.unwrap_or(Id::MAX);
         Self {
             low,
-            high: high.as_i64(),
+            high: before.unwrap_or(Id::MAX).min(to).as_i64(),
+            to: to.as_i64(),
         }
     }
 }
