@@ -166,6 +166,16 @@ fn tests_of_an_estate_pass_and_fail_with_a_difference() {
             .starts_with("tests/encounters.yaml:")
     );
     assert!(
+    for json in [&[][..], &["--json"]] {
+        let words = [&["test", text(&estate), "a tranfer moves"], json].concat();
+        let said =
+            run(&words)
+                .ends(2)
+                .explains(&["W2501", "`a tranfer moves`", "and there are 3 more"]);
+        assert!(said.out.is_empty(), "{}", said.out);
+        let (_, closest) = said.err.split_once("the closest are ").unwrap();
+        assert!(closest.starts_with("`a transfer"), "{closest}");
+    }
         only[0]["failures"][0]["expected"]
             .as_str()
             .unwrap()
