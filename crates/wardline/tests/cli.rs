@@ -348,6 +348,15 @@ fn what_the_product_says_about_itself() {
         assert_eq!(
             schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
             "{kind}"
+    run(&["hl7", "check", text(&note)])
+        .ends(1)
+        .says(&["✕", "no HL7 message in this file"]);
+    let hollow = house.path("hollow.hl7");
+    std::fs::write(&hollow, "FHS|^~\\&|A\rBHS|^~\\&|A\rBTS|0\rFTS|1\r").unwrap();
+    let said = run(&["hl7", "check", text(&hollow)])
+        .ends(1)
+        .says(&["✕", "no HL7 message in this file"]);
+    assert!(!said.out.contains("0 messages"), "{}", said.out);
         );
         assert!(
             schema["properties"].is_object()
