@@ -29,6 +29,7 @@ address and token it leaves in its data directory. Where none runs they open the
 | --- | --- |
 | `WARDLINE_ESTATE` | the estate's directory, for commands that take `--estate` |
 | `WARDLINE_DATA` | where the journal is kept |
+| `WARDLINE_STORE` | in which store the journal is, instead of what the estate says under `store`; only `sqlite` yet |
 | `WARDLINE_MASTER_KEY` | the master key, where the estate says `keys: { provider: env }` |
 | `WARDLINE_SECRET_…` | a secret: `secret:erp/ws` is `WARDLINE_SECRET_ERP_WS` |
 | `WARDLINE_LOG` | what is logged, as a filter: `warn`, `info`, `wardline_engine=debug` |
