@@ -5,7 +5,7 @@
 //! what followed later is found through `link`. Nothing here needs an index of its own. The
 //! walk is [`trace`](super::super::trace)'s, but it ends at the first that is as asked for.
 
-use super::contains;
+use super::{Effort, contains};
 use ahash::AHashSet;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use wardline_core::DeliveryState;
@@ -82,23 +82,24 @@ impl<'a> Followed<'a> {
         message: (i64, i64),
         wanted: &Wanted,
         after: i64,
-        scanned: &mut u64,
+        effort: &mut Effort,
     ) -> rusqlite::Result<bool> {
         let mut open = vec![message];
         let mut looked = 0;
         while let Some((id, end)) = open.pop() {
+            effort.look_ups += 3;
             // Causes stand before what follows from them, so one pass in id order is enough.
             let mut known = AHashSet::from([id]);
             let mut messages = self.messages.query((id, end))?;
             while let Some(row) = messages.next()? {
-                *scanned += 1;
+                effort.rows += 1;
                 if known.contains(&row.get::<_, Option<i64>>(1)?.unwrap_or(0)) {
                     known.insert(row.get(0)?);
                 }
             }
             let mut deliveries = self.deliveries.query((id, end))?;
             while let Some(row) = deliveries.next()? {
-                *scanned += 1;
+                effort.rows += 1;
                 let at: i64 = row.get(0)?;
                 if known.contains(&row.get(1)?) {
                     if at > after && wanted.is(row)? {
@@ -111,12 +112,13 @@ impl<'a> Followed<'a> {
             while let Some(range) = origins.pop() {
                 let mut links = self.links.query(range)?;
                 while let Some(row) = links.next()? {
-                    *scanned += 1;
+                    effort.rows += 1;
                     let (origin, target): (i64, i64) = (row.get(0)?, row.get(1)?);
                     if !known.contains(&origin) {
                         continue;
                     }
                     looked += 1;
+                    effort.look_ups += 2;
                     if looked > MAX_LINKS {
                         return Ok(false);
                     }
@@ -144,12 +146,12 @@ impl<'a> Followed<'a> {
     pub(super) fn ancestors(
         &mut self,
         message: i64,
-        scanned: &mut u64,
+        effort: &mut Effort,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut above = vec![message];
         let mut at = message;
         while above.len() < MAX_ANCESTORS {
-            *scanned += 1;
+            effort.look_ups += 2;
             let cause: Option<Option<i64>> =
                 self.cause.query_row([at], |row| row.get(0)).optional()?;
             let Some(Some(cause)) = cause.filter(|cause| cause.is_some_and(|cause| cause < at))

@@ -6,7 +6,7 @@
 
 use super::super::rows::{self, MESSAGE_COLUMNS, decode_routes};
 use super::followed::{Followed, Wanted};
-use super::{MAX_SCANNED, Span, contains, rows_wanted};
+use super::{Effort, Span, contains, rows_wanted};
 use crate::change::RouteOutcome;
 use crate::query::{MessageFilter, MessageRow, Page};
 use rusqlite::{Connection, OptionalExtension};
@@ -40,7 +40,7 @@ pub(in crate::sqlite) fn messages(
         .map(|id| load.query_row([id], rows::message));
     Ok(Page {
         rows: found.collect::<rusqlite::Result<_>>()?,
-        scanned: search.scanned,
+        scanned: search.effort.rows,
         next: next.map(Id::from_i64),
     })
 }
@@ -79,7 +79,7 @@ struct MessageSearch<'a> {
     wanted: Wanted,
     limit: usize,
     found: Vec<i64>,
-    scanned: u64,
+    effort: Effort,
     candidate: rusqlite::CachedStatement<'a>,
     followed: Followed<'a>,
 }
@@ -95,7 +95,7 @@ impl<'a> MessageSearch<'a> {
             },
             limit: rows_wanted(filter.limit, MAX_MESSAGES),
             found: Vec::new(),
-            scanned: 0,
+            effort: Effort::default(),
             candidate: conn
                 .prepare_cached(&format!("SELECT {CANDIDATE} FROM message WHERE id = ?1"))?,
             followed: Followed::new(conn)?,
@@ -103,7 +103,7 @@ impl<'a> MessageSearch<'a> {
     }
 
     fn full(&self) -> bool {
-        self.found.len() >= self.limit || self.scanned >= MAX_SCANNED
+        self.found.len() >= self.limit || self.effort.is_enough()
     }
 
     /// Walks the messages themselves.
@@ -120,7 +120,7 @@ impl<'a> MessageSearch<'a> {
             let Some(row) = rows.next()? else {
                 return Ok(None);
             };
-            self.scanned += 1;
+            self.effort.rows += 1;
             let candidate = Candidate::read(row)?;
             last = Some(candidate.id);
             if self.matches(&candidate)? {
@@ -144,11 +144,12 @@ impl<'a> MessageSearch<'a> {
         )?;
         let mut bucket: Option<i64> = below.query_row([span.high], |row| row.get(0))?;
         while let Some(name) = bucket {
-            self.scanned += 1;
+            self.effort.rows += 1;
             let mut rows = probe.query((name, value, span.high, span.low))?;
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(0)?;
-                self.scanned += 1;
+                self.effort.rows += 1;
+                self.effort.look_ups += 1;
                 let candidate = self.candidate.query_row([id], Candidate::read).optional()?;
                 if let Some(candidate) = candidate
                     && self.matches(&candidate)?
@@ -195,7 +196,8 @@ impl<'a> MessageSearch<'a> {
                 return Ok(None);
             };
             let (delivery, message): (i64, i64) = (row.get(0)?, row.get(1)?);
-            self.scanned += 1;
+            self.effort.rows += 1;
+            self.effort.look_ups += 1;
             if let Some(text) = &self.wanted.error
                 && !contains(row.get_ref(2)?.as_str_or_null()?, text)
             {
@@ -203,10 +205,11 @@ impl<'a> MessageSearch<'a> {
                 continue;
             }
             let mut told = Vec::new();
-            for id in self.followed.ancestors(message, &mut self.scanned)? {
+            for id in self.followed.ancestors(message, &mut self.effort)? {
                 if id >= span.to || id < span.low || self.found.contains(&id) {
                     continue;
                 }
+                self.effort.look_ups += 1;
                 let candidate = self.candidate.query_row([id], Candidate::read).optional()?;
                 if let Some(candidate) = candidate
                     && self.is_itself(&candidate)?
@@ -214,7 +217,7 @@ impl<'a> MessageSearch<'a> {
                         (candidate.id, candidate.end),
                         &self.wanted,
                         delivery,
-                        &mut self.scanned,
+                        &mut self.effort,
                     )?
                 {
                     told.push(id);
@@ -239,7 +242,7 @@ impl<'a> MessageSearch<'a> {
             (candidate.id, candidate.end),
             &self.wanted,
             candidate.id,
-            &mut self.scanned,
+            &mut self.effort,
         )
     }
 

@@ -19,6 +19,8 @@ use wardline_core::Id;
 
 /// Rows looked at in one call.
 const MAX_SCANNED: u64 = 100_000;
+/// What a look-up by id costs, in rows met on a walk.
+const LOOK_UP: u64 = 4;
 const DEFAULT_ROWS: usize = 50;
 
 /// Ids from `low` up to but without `high`.
@@ -44,6 +46,21 @@ impl Span {
             high: before.unwrap_or(Id::MAX).min(to).as_i64(),
             to: to.as_i64(),
         }
+    }
+}
+
+/// What a search has done so far, which is what ends a call however little of it was wanted.
+#[derive(Default)]
+struct Effort {
+    /// Rows looked at.
+    rows: u64,
+    /// Statements begun to find them.
+    look_ups: u64,
+}
+
+impl Effort {
+    const fn is_enough(&self) -> bool {
+        self.rows + self.look_ups * LOOK_UP >= MAX_SCANNED
     }
 }
 
