@@ -6,7 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/payload", post(payload))
         .route("/api/dead", get(dead))
         .route("/api/replay", post(replay))
-        .route("/api/release", post(release))
-        .route("/api/cancel", post(cancel))
-        .route("/api/park", post(park))
+        .route("/api/release", decide(Act::Release))
+        .route("/api/cancel", decide(Act::Cancel))
+        .route("/api/park", decide(Act::Park))
         .route("/api/audit", get(audit))
 }
 
@@ -175,40 +175,30 @@ pub(crate) struct Count {
     count: u64,
 }
 
-async fn release(
-    State(app): State<Shared>,
-    caller: Caller,
-    Body(body): Body<ActBody>,
-) -> Answer<Count> {
-    let count = app
-        .desk
-        .release(body.select, needed(body.reason)?, &caller.actor)
-        .await?;
-    Ok(Json(Count { count }))
+/// What may be decided about the deliveries of a selection, for a reason.
+#[derive(Clone, Copy)]
+enum Act {
+    Release,
+    Cancel,
+    Park,
 }
 
-async fn cancel(
-    State(app): State<Shared>,
-    caller: Caller,
-    Body(body): Body<ActBody>,
-) -> Answer<Count> {
-    let count = app
-        .desk
-        .cancel(body.select, needed(body.reason)?, &caller.actor)
-        .await?;
-    Ok(Json(Count { count }))
-}
-
-async fn park(
-    State(app): State<Shared>,
-    caller: Caller,
-    Body(body): Body<ActBody>,
-) -> Answer<Count> {
-    let count = app
-        .desk
-        .park(body.select, needed(body.reason)?, &caller.actor)
-        .await?;
-    Ok(Json(Count { count }))
+fn decide(act: Act) -> MethodRouter<Shared> {
+    post(
+        async move |State(app): State<Shared>,
+                    caller: Caller,
+                    Body(body): Body<ActBody>|
+                    -> Answer<Count> {
+            let reason = needed(body.reason)?;
+            let (desk, select, actor) = (&app.desk, body.select, &caller.actor);
+            let count = match act {
+                Act::Release => desk.release(select, reason, actor).await?,
+                Act::Cancel => desk.cancel(select, reason, actor).await?,
+                Act::Park => desk.park(select, reason, actor).await?,
+            };
+            Ok(Json(Count { count }))
+        },
+    )
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,16 @@
 //! message and all that follows from it durable. A map that fails still commits the message,
 //! with a dead delivery that says why: the sender never pays for our bug.
 
+mod names;
+mod seal;
+
+pub(crate) use seal::Root;
+
 use crate::codes;
 use crate::metrics::Latency;
 use crate::plan::{Plan, SourcePlan};
-use crate::route::{self, Arrival, Derived, PlainKey, Start};
-use ahash::{AHashMap, AHashSet};
+use crate::route::{self, Arrival, Start};
+use ahash::AHashMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -16,16 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use wardline_connect::{ContentType, Intake, Received, Verdict};
-use wardline_core::{Clock, DeliveryState, Lane, MessageId, OrderingKey, Sealed, Sym, Timestamp};
+use wardline_core::{Clock, Lane, MessageId, Timestamp};
 use wardline_mapping::{Content, Metadata, Runtime, Subject};
-use wardline_store::{
-    Acceptance, Cause, Change, Dedup, MessageRef, NewDelivery, NewMessage, Note, Outcome, Route,
-    Store, StoreError, Term,
-};
+use wardline_store::{Acceptance, Change, Dedup, Note, Outcome, Store, StoreError};
 use wardline_vault::{Kind, Vault, VaultError};
-
-/// Kinds of messages that senders may introduce; further ones are recorded as `other`.
-const MAX_KINDS: usize = 4_096;
 
 /// Domain of blind indexes: one for all keys, so that a value is found wherever it stands.
 pub(crate) const KEY_DOMAIN: &str = "key";
@@ -39,17 +38,6 @@ pub(crate) struct Acceptor {
     pub(crate) latency: AHashMap<Arc<str>, Latency>,
     pub(crate) stopping: AtomicBool,
     kinds: AtomicUsize,
-}
-
-/// The message that an acceptance begins with.
-pub(crate) struct Root {
-    pub(crate) source: Sym,
-    pub(crate) kind: Sym,
-    pub(crate) content_type: Sym,
-    pub(crate) cause: Option<Cause>,
-    pub(crate) received: Timestamp,
-    pub(crate) size: u32,
-    pub(crate) payload: Sealed,
 }
 
 /// Why something could not be accepted.
@@ -98,214 +86,6 @@ impl Acceptor {
             stopping: AtomicBool::new(false),
             kinds: AtomicUsize::new(0),
         }
-    }
-
-    /// The number of a name; new names wait for the disk once.
-    pub(crate) async fn sym(&self, name: &str) -> Result<Sym, StoreError> {
-        match self.store.lookup(name) {
-            Some(sym) => Ok(sym),
-            None => self.store.intern(name).await,
-        }
-    }
-
-    /// The number of a message kind that a sender chose. Waits on this thread rather than
-    /// yielding: a message must not be overtaken by the next one of its connection only
-    /// because its type is new.
-    fn kind(&self, name: &str) -> Result<Sym, StoreError> {
-        let name = if is_plain(name) { name } else { "other" };
-        if let Some(sym) = self.store.lookup(name) {
-            return Ok(sym);
-        }
-        let known = self.kinds.fetch_add(1, Ordering::Relaxed);
-        let name = if known < MAX_KINDS {
-            name.to_owned()
-        } else {
-            "other".to_owned()
-        };
-        let handle = tokio::runtime::Handle::current();
-        let store = Arc::clone(&self.store);
-        if handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread {
-            tokio::task::block_in_place(|| {
-                handle.block_on(async move { store.intern(&name).await })
-            })
-        } else {
-            // One thread: block another one, this one only waits for it.
-            std::thread::scope(|scope| {
-                let worker =
-                    scope.spawn(move || handle.block_on(async move { store.intern(&name).await }));
-                worker.join().unwrap_or(Err(StoreError::Closed))
-            })
-        }
-    }
-
-    /// Names that must exist before the first message.
-    pub(crate) async fn intern_all(&self) -> Result<(), StoreError> {
-        let plan = &self.plan;
-        let mut names: AHashSet<&str> = AHashSet::new();
-        names.extend([
-            "other",
-            "unreadable",
-            route::JSON,
-            route::HL7,
-            "text/plain",
-            "application/octet-stream",
-            "application/xml",
-        ]);
-        names.extend(plan.sources.keys().map(|name| &**name));
-        names.extend(plan.destinations.keys().map(|name| &**name));
-        for flow in &plan.flows {
-            names.extend([&*flow.name, &*flow.failed]);
-            names.extend(flow.emit.iter().map(|event| &*event.name));
-            names.extend(
-                flow.targets
-                    .iter()
-                    .filter_map(|t| t.then.as_ref())
-                    .map(|then| &*then.emit.name),
-            );
-        }
-        for name in names {
-            self.sym(name).await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn ordering_key(&self, key: &PlainKey) -> OrderingKey {
-        match key {
-            PlainKey::Recorded(key) => key.clone(),
-            PlainKey::Value(text, sensitivity) => OrderingKey {
-                index: self.vault.blind(KEY_DOMAIN, text),
-                shown: sensitivity.may_be_shown().then(|| Arc::clone(text)),
-            },
-        }
-    }
-
-    fn known(&self, name: &str) -> Result<Sym, StoreError> {
-        self.store.lookup(name).ok_or(StoreError::Database {
-            doing: "looking up a name of the estate",
-            reason: format!("`{name}` was not recorded at start"),
-        })
-    }
-
-    /// Seals what was derived and gives it numbers. `root` is the first message where the
-    /// first derived message has no body of its own.
-    pub(crate) fn seal(
-        &self,
-        derived: Derived,
-        root: Option<Root>,
-        first_cause: Option<Cause>,
-    ) -> Result<Acceptance, AcceptError> {
-        let plan = &self.plan;
-        let mut acceptance = Acceptance::default();
-        let mut terms = AHashSet::new();
-        let mut root = root;
-        let now = self.clock.now();
-        for (ordinal, message) in derived.messages.into_iter().enumerate() {
-            let key = message.key.as_ref().map(|key| self.ordering_key(key));
-            terms.extend(key.as_ref().map(|key| key.index));
-            terms.extend(
-                message
-                    .terms
-                    .iter()
-                    .map(|text| self.vault.blind(KEY_DOMAIN, text)),
-            );
-            let mut routes = Vec::with_capacity(message.routes.len());
-            for (flow, target, outcome) in message.routes {
-                let flow = &plan.flows[flow];
-                routes.push(Route {
-                    flow: self.known(&flow.name)?,
-                    destination: target
-                        .map(|t| self.known(&flow.targets[t].destination))
-                        .transpose()?,
-                    outcome,
-                });
-            }
-            let (source, kind, content_type, cause, received, size, payload) =
-                match (message.body, root.take()) {
-                    (Some(body), kept) => {
-                        root = kept;
-                        let flow = message.flow.map_or("other", |flow| &plan.flows[flow].name);
-                        let kind = message.event.as_deref().unwrap_or("other");
-                        let json = body.first() == Some(&b'{')
-                            || body.first() == Some(&b'[')
-                            || !body.starts_with(b"MSH");
-                        (
-                            self.known(flow)?,
-                            self.known(kind)?,
-                            self.known(if json { route::JSON } else { route::HL7 })?,
-                            message
-                                .cause
-                                .map(|c| Cause::Ordinal(c as u32))
-                                .or(if ordinal == 0 { first_cause } else { None }),
-                            now,
-                            body.len() as u32,
-                            self.vault.seal(Kind::Message, &body)?,
-                        )
-                    }
-                    (None, Some(root)) => (
-                        root.source,
-                        root.kind,
-                        root.content_type,
-                        root.cause,
-                        root.received,
-                        root.size,
-                        root.payload,
-                    ),
-                    (None, None) => continue,
-                };
-            acceptance.messages.push(NewMessage {
-                source,
-                kind,
-                content_type,
-                cause,
-                key,
-                lane: message.lane,
-                received,
-                size,
-                payload,
-                routes,
-                flagged: false,
-            });
-        }
-        for delivery in derived.deliveries {
-            let flow = &plan.flows[delivery.flow];
-            let destination = delivery
-                .target
-                .map_or(&flow.failed, |t| &flow.targets[t].destination);
-            let key = delivery.key.as_ref().map(|key| self.ordering_key(key));
-            terms.extend(key.as_ref().map(|key| key.index));
-            let message = &acceptance.messages[delivery.message];
-            let (body, size, content_type) = match delivery.body {
-                Some((body, content_type)) => (
-                    Some(self.vault.seal(Kind::Message, &body)?),
-                    body.len() as u32,
-                    self.known(content_type)?,
-                ),
-                None => (None, message.size, message.content_type),
-            };
-            acceptance.deliveries.push(NewDelivery {
-                message: MessageRef::Ordinal(delivery.message as u32),
-                flow: self.known(&flow.name)?,
-                destination: self.known(destination)?,
-                lane: delivery.lane,
-                key,
-                state: if delivery.failed.is_some() {
-                    DeliveryState::Dead
-                } else {
-                    DeliveryState::Pending
-                },
-                note: delivery.failed,
-                body,
-                size,
-                content_type,
-                replay_of: None,
-            });
-        }
-        // All found by the first message of the block: the trace shows the rest.
-        acceptance.terms = terms
-            .into_iter()
-            .map(|index| Term { ordinal: 0, index })
-            .collect();
-        Ok(acceptance)
     }
 
     /// Reads, routes and seals one received message.
@@ -377,13 +157,6 @@ impl Acceptor {
         let mut acceptance = self.seal(derived, Some(root), None)?;
         acceptance.dedup = dedup;
         Ok(acceptance)
-    }
-
-    fn kind_of_content(&self, content_type: &str) -> Result<Sym, StoreError> {
-        match self.store.lookup(content_type) {
-            Some(sym) => Ok(sym),
-            None => self.kind(content_type),
-        }
     }
 
     fn dedup(&self, received: &Received, source: &SourcePlan, subject: &Subject) -> Option<Dedup> {
@@ -535,15 +308,6 @@ pub(crate) fn hl7_kind(message: &wardline_hl7::Message) -> String {
 /// once it is committed.
 pub(crate) fn unique_id(at: Timestamp) -> String {
     wardline_core::Id::from_parts(at.unix_ms(), rand::random(), rand::random()).to_string()
-}
-
-/// Whether a name that a sender chose may become a name of ours.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'^' | b'_' | b'-' | b'.' | b'/' | b'+')
-        })
 }
 
 /// A note that says what a person did.

@@ -31,6 +31,8 @@ pub const INVALID_REQUEST: Code = Code("W7002");
 pub const PAYLOAD_GONE: Code = Code("W7003");
 /// Events would go round in a circle.
 pub const EVENT_CYCLE: Code = Code("W2404");
+/// No test of the estate has the name that was asked for.
+pub const NO_SUCH_TEST: Code = Code("W2501");
 
 /// Every code of the engine with a one-line title and what to do, for `wardline explain` and
 /// the reference.
@@ -40,6 +42,12 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "events go round in a circle",
         "A flow emits an event that, through other flows, makes it run again. Break the circle: let one of the flows \
          emit another event, or give it a `when` on data that ends it and split the event in two.",
+    ),
+    (
+        NO_SUCH_TEST,
+        "no test has this name",
+        "`wardline test DIR TEXT` runs the tests whose name contains the text, as it is written. None does, so nothing \
+         was tried. The message names the closest; without a text all tests run.",
     ),
     (
         MAP_FAILED,

@@ -4,11 +4,17 @@
 
 mod act;
 mod audit;
+mod balance;
 mod look;
+mod overview;
 mod payload;
+mod replay;
+mod select;
+mod trace;
 mod words;
 
-pub use look::{Balance, Found};
+pub use balance::Balance;
+pub use look::Found;
 
 use crate::accept::{Acceptor, KEY_DOMAIN};
 use crate::codes;

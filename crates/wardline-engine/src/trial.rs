@@ -1,6 +1,7 @@
 //! `wardline test`: runs an estate's own tests. Routing is the same pure function that the
 //! running engine calls; there is no network, no store, and the clock stands still.
 
+use crate::codes;
 use crate::plan::Plan;
 use crate::route::{self, Arrival, Derived, PlainKey, Start};
 use bytes::Bytes;
@@ -35,9 +36,44 @@ pub struct Failure {
     pub actual: Option<String>,
 }
 
-/// Runs every test whose name contains `filter`.
-pub fn run(plan: &Plan, filter: Option<&str>) -> Vec<Trial> {
-    plan.estate
+/// Nothing has the name that was asked for, so nothing was tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: no test's name contains `{asked}`: {}", self.code(), self.instead())]
+pub struct NoSuchTest {
+    /// What was asked for.
+    pub asked: String,
+    /// What there is, the likest first; at most [`SHOWN`](Self::SHOWN).
+    pub closest: Vec<String>,
+    /// How many tests there are.
+    pub tests: usize,
+}
+
+impl NoSuchTest {
+    /// How many names are shown.
+    pub const SHOWN: usize = 5;
+
+    /// Its stable code, `W2501`.
+    pub const fn code(&self) -> wardline_core::Code {
+        codes::NO_SUCH_TEST
+    }
+
+    fn instead(&self) -> String {
+        if self.tests == 0 {
+            return "this estate has no tests; write some in tests/*.yaml".to_owned();
+        }
+        let names = self.closest.iter().map(|name| format!("`{name}`"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        match self.tests - self.closest.len() {
+            0 => format!("there are {names}"),
+            more => format!("the closest are {names}, and there are {more} more"),
+        }
+    }
+}
+
+/// Runs every test whose name contains `filter`; all where there is none.
+pub fn run(plan: &Plan, filter: Option<&str>) -> Result<Vec<Trial>, NoSuchTest> {
+    let trials: Vec<Trial> = plan
+        .estate
         .tests
         .iter()
         .filter(|test| filter.is_none_or(|text| test.name.contains(text)))
@@ -46,7 +82,23 @@ pub fn run(plan: &Plan, filter: Option<&str>) -> Vec<Trial> {
             at: test.at,
             failures: run_one(plan, test),
         })
-        .collect()
+        .collect();
+    match filter {
+        Some(asked) if trials.is_empty() => {
+            let names = plan.estate.tests.iter().map(|test| test.name.as_str());
+            let closest = wardline_estate::by_likeness(asked, names);
+            Err(NoSuchTest {
+                asked: asked.to_owned(),
+                tests: closest.len(),
+                closest: closest
+                    .into_iter()
+                    .take(NoSuchTest::SHOWN)
+                    .map(str::to_owned)
+                    .collect(),
+            })
+        }
+        _ => Ok(trials),
+    }
 }
 
 fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {

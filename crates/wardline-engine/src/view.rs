@@ -356,9 +356,11 @@ pub struct MessageQuery {
     pub source: Option<String>,
     /// Flow that took it.
     pub flow: Option<String>,
-    /// `pending`, `retrying`, `held`, `delivered`, `dead`, `cancelled`, `filtered`, `unrouted`.
+    /// `filtered` or `unrouted` by itself; or `pending`, `retrying`, `held`, `delivered`, `dead`
+    /// or `cancelled`: in this state is a delivery that followed from it, be it through events,
+    /// answers or repetitions.
     pub state: Option<String>,
-    /// Text in the error of one of its deliveries.
+    /// Text in the error of a delivery that followed from it.
     pub error: Option<String>,
     /// Received at or after.
     pub from: Option<Timestamp>,

@@ -218,6 +218,7 @@ impl Wiring<'_> {
                     config.ack_timeout = declared.ack_timeout;
                     config.connect_timeout = declared.connect_timeout;
                     config.sessions = sessions(connection.limits);
+                    config.reuse = declared.reuse;
                     config.tls = declared
                         .tls
                         .as_ref()

@@ -27,7 +27,7 @@ fn failures_say_what_was_expected_and_what_there_was() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trial");
     let plan = plan(&directory.join("estate"));
     let mut printed = String::new();
-    for trial in trial::run(&plan, None) {
+    for trial in trial::run(&plan, None).unwrap() {
         let verdict = if trial.failures.is_empty() {
             "ok"
         } else {
@@ -77,14 +77,19 @@ fn failures_say_what_was_expected_and_what_there_was() {
 #[test]
 fn a_filter_chooses_by_name() {
     let plan = plan(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trial/estate"));
-    let all = trial::run(&plan, None);
-    let some = trial::run(&plan, Some("wrong: an event"));
+    let all = trial::run(&plan, None).unwrap();
+    let some = trial::run(&plan, Some("wrong: an event")).unwrap();
     assert!(!some.is_empty() && some.len() < all.len());
     assert!(
         some.iter()
             .all(|trial| trial.name.contains("wrong: an event"))
     );
-    assert!(trial::run(&plan, Some("no test is called so")).is_empty());
+    let none = trial::run(&plan, Some("unreadable is a daed letter")).unwrap_err();
+    assert_eq!(none.closest[0], "what cannot be read is a dead letter");
+    assert_eq!(
+        (none.closest.len(), none.tests),
+        (trial::NoSuchTest::SHOWN, all.len())
+    );
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn the_tests_of_the_examples_pass() {
             continue;
         }
         let plan = plan(&example);
-        for trial in trial::run(&plan, None) {
+        for trial in trial::run(&plan, None).unwrap() {
             assert!(
                 trial.failures.is_empty(),
                 "{}: {}: {:#?}",

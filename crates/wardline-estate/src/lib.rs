@@ -29,3 +29,4 @@ pub use load::{LoadOptions, Loaded, load};
 pub use model::*;
 pub use origin::{Origin, Origins, Setting};
 pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned};
+pub use suggest::by_likeness;

@@ -5,7 +5,7 @@ use crate::codes;
 use crate::decode::{self, Documents};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::files::{Files, TEXT_LIMIT};
-use crate::model::Estate;
+use crate::model::{Estate, StoreUrl};
 use crate::shape::{self, Kind};
 use crate::source::SourceMap;
 use crate::yaml::{self, Data, Node};
@@ -19,12 +19,16 @@ pub struct LoadOptions<'a> {
     /// Whether a secret (`secret:erp/ws`, as written) exists on this machine. Secrets are not
     /// checked where this is `None`, as on a machine that only checks.
     pub secret_exists: Option<&'a dyn Fn(&str) -> bool>,
+    /// What the environment says (`WARDLINE_STORE`) instead of the estate's `store`.
+    pub store: Option<&'a str>,
 }
 
 impl fmt::Debug for LoadOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadOptions")
             .field("checks_secrets", &self.secret_exists.is_some())
+            // The URL of a store may hold a password.
+            .field("store", &self.store.map(|_| "…"))
             .finish()
     }
 }
@@ -92,14 +96,15 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     for path in files.list("maps", &[".vrl"], &[".md"]) {
         files.text(&path, TEXT_LIMIT);
     }
-    let store_at = documents
-        .estate
-        .as_ref()
-        .and_then(|node| node.get("store"))
-        .map(|node| node.at);
-    files
-        .problems
-        .extend(check::unsupported_store(&estate.store, store_at));
+    let problem = if let Some(text) = options.store {
+        // Whatever is wrong with it, the estate's own `store` does not count.
+        estate.store = StoreUrl::Sqlite;
+        check::store_of_environment(text)
+    } else {
+        let declared = documents.estate.as_ref().and_then(|node| node.get("store"));
+        check::unsupported_store(&estate.store, declared.map(|node| node.at))
+    };
+    files.problems.extend(problem);
     let Files {
         mut sources,
         problems: mut diagnostics,

@@ -51,6 +51,32 @@ fn likeness(a: &str, b: &str) -> f64 {
     }
 }
 
+/// The candidates, those first that are likest to what somebody wrote. Candidates may be
+/// sentences, of which only a part was written.
+///
+/// ```
+/// let tests = ["a discharge closes the account", "a transfer frees the bed"];
+/// assert_eq!(wardline_estate::by_likeness("tranfer", tests)[0], tests[1]);
+/// ```
+pub fn by_likeness<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let lower = wrong.trim().to_lowercase();
+    let count = lower.split_whitespace().count().max(1);
+    let part_likeness = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let words: Vec<&str> = candidate.split_whitespace().collect();
+        words
+            .windows(count.min(words.len()).max(1))
+            .map(|part| likeness(&lower, &part.join(" ")))
+            .fold(0.0, f64::max)
+    };
+    let mut all: Vec<(f64, &str)> = candidates
+        .into_iter()
+        .map(|candidate| (part_likeness(candidate), candidate))
+        .collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
 /// `did you mean …?` where there is a likely candidate.
 pub(crate) fn did_you_mean<'a>(
     wrong: &str,

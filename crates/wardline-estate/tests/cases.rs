@@ -32,7 +32,9 @@ fn run(case: &Path) -> Loaded {
             .as_ref()
             .is_some_and(|list| list.lines().any(|line| line == secret))
     };
+    let store = fs::read_to_string(case.join("store.txt")).ok();
     let options = LoadOptions {
+        store: store.as_deref().map(str::trim),
         secret_exists: secrets.is_some().then_some(&exists),
     };
     load(&case.join("estate"), &options)

@@ -47,6 +47,9 @@ fn connections_have_their_values_and_defaults() {
     assert!(!mllp.allow[0].contains("10.2.2.3".parse().unwrap()));
     assert_eq!(adt.duplicate.as_ref().unwrap().by.len(), 3);
 
+    let (_, orders) = estate.connection("ehr.orders").unwrap();
+    assert!(matches!(&orders.kind, ConnectionKind::MllpConnect(orders) if !orders.reuse));
+
     let (_, api) = estate.connection("billing.api").unwrap();
     let ConnectionKind::HttpOut(http) = &api.kind else {
         panic!("{:?}", api.kind)

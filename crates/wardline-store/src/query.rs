@@ -197,15 +197,19 @@ pub struct MessageFilter {
     pub flow: Option<Sym>,
     /// With this outcome.
     pub outcome: Option<MessageOutcome>,
-    /// With a delivery in this state.
+    /// From which a delivery in this state followed: its own, those of the events made from it,
+    /// to any depth, and what was repeated or followed later.
     pub state: Option<DeliveryState>,
-    /// With a delivery whose failure text contains this, case-insensitively.
+    /// From which a delivery followed whose failure text contains this, case-insensitively;
+    /// with `state`, one that is both.
     pub error: Option<String>,
     /// Received within.
     pub range: TimeRange,
     /// Continue below this id (the last page's `next`).
     pub before: Option<Id>,
-    /// At most this many rows; 0 means 50, at most 1,000.
+    /// At most this many rows; 0 means 50, at most 1,000. A page by a failed state does not
+    /// tear a message from the events that lead to one failed delivery: where these alone are
+    /// more, they are a page (at most 64).
     pub limit: usize,
     /// Only messages from outside, not the events made from them.
     pub roots_only: bool,

@@ -290,10 +290,11 @@ pub(crate) struct Messages {
     /// Flow that took it.
     #[arg(long)]
     pub(crate) flow: Option<String>,
-    /// pending, retrying, held, delivered, dead, cancelled, filtered or unrouted.
+    /// Itself filtered or unrouted; or pending, retrying, held, delivered, dead or cancelled:
+    /// in this state is a delivery that followed from it.
     #[arg(long)]
     pub(crate) state: Option<String>,
-    /// Text in the error of one of its deliveries.
+    /// Text in the error of a delivery that followed from it.
     #[arg(long)]
     pub(crate) error: Option<String>,
     /// Received at or after: RFC 3339, or an age such as `4h`.

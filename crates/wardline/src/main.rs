@@ -49,11 +49,14 @@ fn leave_with_the_reader() {
     }));
 }
 
-/// Exit codes: 0 done, 1 what was asked about is not well, 2 usage (clap), 3 cannot reach or
+/// Exit codes: 0 done, 1 what was asked about is not well, 2 usage (clap, or a name
+/// that is not there), 3 cannot reach or
 /// start.
 pub(crate) mod exit {
     /// Something was found.
     pub(crate) const FINDINGS: u8 = 1;
+    /// What the command line says cannot be done; `clap` ends with it too.
+    pub(crate) const USAGE: u8 = 2;
     /// Something could not be reached or started.
     pub(crate) const UNREACHABLE: u8 = 3;
 }

@@ -34,7 +34,9 @@ pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
             )
         })
     };
+    let store = store_of_environment();
     let options = LoadOptions {
+        store: store.as_deref(),
         secret_exists: secrets
             .is_some()
             .then_some(&exists as &dyn Fn(&str) -> bool),
@@ -55,6 +57,13 @@ pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
         diagnostics,
         sources: loaded.sources,
     }
+}
+
+/// `WARDLINE_STORE`; set to nothing is not set. What is not text is no store either.
+fn store_of_environment() -> Option<String> {
+    std::env::var_os("WARDLINE_STORE")
+        .filter(|value| !value.is_empty())
+        .map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Reads an estate that must be well; prints what is not.

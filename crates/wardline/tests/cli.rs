@@ -13,7 +13,7 @@ mod journal;
 #[path = "peers/ward.rs"]
 mod ward;
 
-use house::{House, free_address, run, wardline};
+use house::{House, Outcome, free_address, run, wardline};
 use serde_json::{Value, json};
 use ward::{FAMILY, fixture, text};
 
@@ -127,6 +127,36 @@ fn missing_secrets_are_found_where_the_machine_is_looked_at() {
 }
 
 #[test]
+fn the_environment_says_which_store_instead_of_the_estate() {
+    let house = example();
+    let check = |store: &str| {
+        let mut command = wardline();
+        command
+            .args(["check", "--offline", text(&house.estate())])
+            .env("WARDLINE_STORE", store);
+        Outcome::of(command)
+    };
+    check("sqlite").ends(0);
+    check("").ends(0);
+    let said = check("postgres://wardline:hunter2@db.example/w")
+        .ends(1)
+        .says(&[
+            "W1901",
+            "`WARDLINE_STORE` names PostgreSQL",
+            "WARDLINE_STORE=sqlite",
+        ]);
+    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"));
+    edit(
+        &house,
+        "wardline.yaml",
+        "store: sqlite",
+        "store: postgres://db.example/w",
+    );
+    check("sqlite").ends(0);
+    check("").ends(1).says(&["W1901", "wardline.yaml:"]);
+}
+
+#[test]
 fn tests_of_an_estate_pass_and_fail_with_a_difference() {
     let house = example();
     let estate = house.estate();
@@ -136,6 +166,16 @@ fn tests_of_an_estate_pass_and_fail_with_a_difference() {
     run(&["test", text(&estate), "transfer"])
         .ends(0)
         .says(&["1 passed, 0 failed"]);
+    for json in [&[][..], &["--json"]] {
+        let words = [&["test", text(&estate), "a tranfer moves"], json].concat();
+        let said =
+            run(&words)
+                .ends(2)
+                .explains(&["W2501", "`a tranfer moves`", "and there are 3 more"]);
+        assert!(said.out.is_empty(), "{}", said.out);
+        let (_, closest) = said.err.split_once("the closest are ").unwrap();
+        assert!(closest.starts_with("`a transfer"), "{closest}");
+    }
     edit(
         &house,
         "tests/encounters.yaml",
@@ -308,6 +348,15 @@ fn hl7_files_are_checked_shown_and_written_back() {
     run(&["hl7", "check", text(&good), text(&two)])
         .ends(0)
         .says(&["✓", "2 messages"]);
+    run(&["hl7", "check", text(&note)])
+        .ends(1)
+        .says(&["✕", "no HL7 message in this file"]);
+    let hollow = house.path("hollow.hl7");
+    std::fs::write(&hollow, "FHS|^~\\&|A\rBHS|^~\\&|A\rBTS|0\rFTS|1\r").unwrap();
+    let said = run(&["hl7", "check", text(&hollow)])
+        .ends(1)
+        .says(&["✕", "no HL7 message in this file"]);
+    assert!(!said.out.contains("0 messages"), "{}", said.out);
     run(&["hl7", "check"]).ends(2);
 
     run(&["hl7", "show", text(&good)]).ends(0).says(&[

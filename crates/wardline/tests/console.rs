@@ -9,14 +9,14 @@
     reason = "helpers of tests fail like the tests they serve"
 )]
 
-#[path = "peers/browser.rs"]
-mod browser;
+#[path = "../../wardline-console/tests/browser/chromium.rs"]
+mod chromium;
 #[path = "peers/house.rs"]
 mod house;
 #[path = "peers/ward.rs"]
 mod ward;
 
-use browser::Browser;
+use chromium::Browser;
 use house::Server;
 use ward::{ACCOUNT, FAMILY, MRN, Ward, discreet, text};
 use wardline_sim::Fault;
@@ -62,9 +62,9 @@ async fn a_bad_hour() {
             "[...document.querySelectorAll('#destinations tbody tr')].find(row => row.innerText.includes('{name}')).innerText"
         )
     };
-    browser.run("window.notReloaded = true").await;
+    browser.script("window.notReloaded = true").await;
     let before = browser
-        .run(&format!("return {}", destination("bed-board.occupy-bed")))
+        .script(&format!("return {}", destination("bed-board.occupy-bed")))
         .await;
     admit(&ward, &server, 1);
     admit(&ward, &server, 2);
@@ -78,7 +78,7 @@ async fn a_bad_hour() {
         .until("accounting is in trouble", "document.querySelector('h1').textContent.includes('held') || document.querySelector('main').innerText.includes('blocked')")
         .await;
     assert_eq!(
-        browser.run("return window.notReloaded").await,
+        browser.script("return window.notReloaded").await,
         true,
         "live, not reloaded"
     );
@@ -87,7 +87,7 @@ async fn a_bad_hour() {
     browser.write("#search", &format!("{account}\n")).await;
     browser.arrive("/messages?s=").await;
     browser.until("one row", "document.querySelectorAll('tbody [data-row], tbody[data-row], tr[data-row]').length === 1").await;
-    for address in browser.run("return performance.getEntriesByType('resource').map(e => e.name).concat(location.href)").await.as_array().unwrap() {
+    for address in browser.script("return performance.getEntriesByType('resource').map(e => e.name).concat(location.href)").await.as_array().unwrap() {
         assert!(!address.as_str().unwrap().contains(ACCOUNT), "{address}");
     }
     browser.click("tbody a.name").await;

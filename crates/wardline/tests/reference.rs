@@ -19,7 +19,7 @@ Data goes to standard output, everything else to standard error. Listings take `
 | --- | --- |
 | 0 | done |
 | 1 | what was asked about is not well: `check`, `test`, `status`, `audit verify`, `hl7 check` and `send` found something |
-| 2 | the command line cannot be understood |
+| 2 | the command line cannot be understood, or `test` is asked for a test that is not there |
 | 3 | something could not be reached, read or started |
 
 Commands that look at a journal (`messages`, `trace`, `dead`, `status`, `replay`, …) ask the running server, through the
@@ -29,6 +29,7 @@ address and token it leaves in its data directory. Where none runs they open the
 | --- | --- |
 | `WARDLINE_ESTATE` | the estate's directory, for commands that take `--estate` |
 | `WARDLINE_DATA` | where the journal is kept |
+| `WARDLINE_STORE` | in which store the journal is, instead of what the estate says under `store`; only `sqlite` yet |
 | `WARDLINE_MASTER_KEY` | the master key, where the estate says `keys: { provider: env }` |
 | `WARDLINE_SECRET_…` | a secret: `secret:erp/ws` is `WARDLINE_SECRET_ERP_WS` |
 | `WARDLINE_LOG` | what is logged, as a filter: `warn`, `info`, `wardline_engine=debug` |

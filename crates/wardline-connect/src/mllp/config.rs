@@ -107,6 +107,10 @@ pub struct OutboundConfig {
     pub tls: Option<ClientTls>,
     /// Connections to hold. One keeps all messages in order and suits receivers that allow one.
     pub sessions: usize,
+    /// Whether a connection carries message after message. Without, each message gets one of its
+    /// own, which is closed after the acknowledgement: for receivers that close it themselves
+    /// then, since a message that crosses their close counts as a failed attempt.
+    pub reuse: bool,
     /// How long connecting (with the TLS handshake) may take.
     pub connect_timeout: Duration,
     /// How long to wait for each acknowledgement.
@@ -130,7 +134,7 @@ pub struct OutboundConfig {
 }
 
 impl OutboundConfig {
-    /// One plain connection; 10 s to connect, 30 s for an acknowledgement, 1 MiB a reply, 5 min
+    /// One plain connection that stays open; 10 s to connect, 30 s for an acknowledgement, 1 MiB a reply, 5 min
     /// idle, pauses of 100 ms to 5 s after failed connects.
     pub fn new(name: impl Into<Arc<str>>, address: impl Into<String>) -> Self {
         Self {
@@ -138,6 +142,7 @@ impl OutboundConfig {
             address: address.into(),
             tls: None,
             sessions: 1,
+            reuse: true,
             connect_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(30),
             error_window: Duration::from_secs(2),

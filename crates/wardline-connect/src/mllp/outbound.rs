@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use wardline_core::Code;
@@ -27,8 +28,10 @@ use crate::{ConnectError, Failure, FailureKind, Reply, Request, codes};
 const REMEMBERED: usize = 16;
 /// Acknowledgements of earlier messages that are passed over while one is waited for.
 const MOST_STALE: usize = 64;
+/// How long closing a connection may take before it is simply dropped.
+const MOST_GOODBYE: Duration = Duration::from_millis(250);
 
-/// Sends to one MLLP receiver over connections that stay open.
+/// Sends to one MLLP receiver over connections that stay open, unless told not to reuse them.
 pub struct Outbound {
     config: OutboundConfig,
     target: Target,
@@ -369,6 +372,12 @@ impl Session {
         self.sent.push_back(control_id.to_owned());
     }
 
+    /// Says goodbye, as TLS wants it. The message is acknowledged, so whatever the peer makes of
+    /// that does not matter, nor may it hold up the next message.
+    async fn close(mut self) {
+        let _ = timeout(MOST_GOODBYE, self.stream.shutdown()).await;
+    }
+
     async fn event(&mut self) -> std::io::Result<Option<Event>> {
         read_event(&mut self.stream, &mut self.decoder, &mut self.buffer).await
     }
@@ -405,8 +414,12 @@ impl crate::Outbound for Outbound {
         let answer = self
             .exchange(&mut session, &request.body, &outgoing)
             .await?;
-        session.used = Instant::now();
-        self.idle.lock().push(session);
+        if self.config.reuse {
+            session.used = Instant::now();
+            self.idle.lock().push(session);
+        } else {
+            session.close().await;
+        }
         match answer {
             Some(answer) => self.judge(answer),
             None => Ok(Reply {

@@ -116,6 +116,61 @@ async fn acceptance_is_a_reply_and_the_connection_stays() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_closes_after_every_acknowledgement_gets_a_connection_a_message() {
+    let closing =
+        receiver(|_, payload| vec![Act::Ack("AA", control_id(payload)), Act::Close]).await;
+    let mut once = config(closing.addr);
+    once.reuse = false;
+    let outbound = Outbound::new(once).unwrap();
+    for id in 0..20 {
+        let reply = send(&outbound, message(&id.to_string())).await.unwrap();
+        assert_eq!(reply.status, "AA");
+    }
+    assert_eq!(closing.connections.load(Ordering::SeqCst), 20);
+}
+
+/// The close may cross the next message. Here it always does: the connection looks open until
+/// a second message comes.
+#[tokio::test]
+async fn only_a_connection_that_is_reused_can_cross_the_close_of_its_receiver() {
+    let late = || {
+        receiver(|n, payload| match n {
+            1 => vec![Act::Close],
+            _ => vec![Act::Ack("AA", control_id(payload))],
+        })
+    };
+    let kept = Outbound::new(config(late().await.addr)).unwrap();
+    send(&kept, message("1")).await.unwrap();
+    let failure = send(&kept, message("2")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Transient);
+
+    let ended = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut once = config(listener.local_addr().unwrap());
+    once.reuse = false;
+    let count = Arc::clone(&ended);
+    tokio::spawn(async move {
+        loop {
+            let mut peer = Peer::over(listener.accept().await.unwrap().0);
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let first = peer.next().await.unwrap();
+                peer.send(&ack("AA", &control_id(&first))).await;
+                // Without a second message, and without waiting for us to close.
+                if peer.next().await.is_none() {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    let outbound = Outbound::new(once).unwrap();
+    for id in ["1", "2", "3"] {
+        send(&outbound, message(id)).await.unwrap();
+    }
+    until(|| ended.load(Ordering::SeqCst) == 3).await;
+}
+
+#[tokio::test]
 async fn large_messages_go_out_whole() {
     let engine = Engine::new(|n, _| accepted(n));
     let running = listen(mllp(), &engine).await;

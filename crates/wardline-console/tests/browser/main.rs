@@ -9,14 +9,16 @@
     reason = "helpers of tests fail like the tests they serve"
 )]
 
+mod chromium;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod stage;
 
+use chromium::PATIENCE;
 use fake::{KEY, PATIENT};
 use fantoccini::Locator;
 use serde_json::{Value, json};
-use stage::{PATIENCE, Stage, axe_source};
+use stage::{Stage, axe_source};
 
 #[tokio::test]
 async fn the_dashboard_moves_by_itself_and_says_when_it_does_not() {
@@ -105,7 +107,7 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
     };
     // By keyboard, as somebody does who does it all day.
     stage
-        .browser
+        .client
         .find(Locator::Css("body"))
         .await
         .unwrap()
@@ -130,11 +132,11 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
         path.starts_with("/messages?s=") && !path.contains(KEY),
         "{path}"
     );
-    let page = stage.browser.source().await.unwrap();
+    let page = stage.source().await;
     assert!(!page.contains(KEY), "the page of the search holds no key");
 
     stage
-        .browser
+        .client
         .find(Locator::Css("body"))
         .await
         .unwrap()
@@ -148,7 +150,7 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
         )
         .await;
     stage
-        .browser
+        .client
         .active_element()
         .await
         .unwrap()
@@ -169,7 +171,7 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
     );
     assert!(stage.text(".timeline").await.contains("4 failed attempts"));
     assert!(
-        !stage.browser.source().await.unwrap().contains(PATIENT),
+        !stage.source().await.contains(PATIENT),
         "masked in the HTML, not only out of sight"
     );
     stage.picture("trace-light").await;
@@ -191,7 +193,7 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
             .acts()
             .contains(&("reveal".into(), "INC-2231".into()))
     );
-    assert!(!stage.browser.title().await.unwrap().contains(PATIENT));
+    assert!(!stage.client.title().await.unwrap().contains(PATIENT));
     // The timeline refreshes under it; what is being read stays.
     let beat = stage
         .script("return performance.getEntriesByType('resource').length")
@@ -361,7 +363,7 @@ async fn everything_works_without_scripts() {
     stage.visit("/").await;
     assert!(
         stage
-            .browser
+            .client
             .find(Locator::Css("#zone"))
             .await
             .unwrap()
@@ -379,7 +381,7 @@ async fn everything_works_without_scripts() {
     stage.write("#reveal-reason", "no scripts here").await;
     stage.click(".reveal form button").await;
     stage
-        .browser
+        .client
         .wait()
         .at_most(PATIENCE)
         .for_element(Locator::Css(".watermark"))
@@ -392,7 +394,7 @@ async fn everything_works_without_scripts() {
     stage.write("#reason", "billing is back").await;
     stage.click(".confirm form:last-child button").await;
     stage
-        .browser
+        .client
         .wait()
         .at_most(PATIENCE)
         .for_element(Locator::XPath("//h1[text()='Replay: done']"))

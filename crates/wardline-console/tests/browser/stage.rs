@@ -1,47 +1,39 @@
 //! A console, a real browser before it, and what both need to begin and to end.
 
+use crate::chromium::{Browser, PATIENCE};
 use crate::fake::Hospital;
-use fantoccini::elements::Element;
-use fantoccini::error::{CmdError, ErrorStatus};
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wardline_console::{AdminToken, Auth, ConsoleError, serve};
 
-/// How long a page may take to show what it must; only waited for in full when it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A console, a browser, and what both need to end.
 pub(crate) struct Stage {
-    pub(crate) browser: Client,
-    driver: Child,
+    browser: Browser,
     pub(crate) hospital: Arc<Hospital>,
     address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<Result<(), ConsoleError>>,
 }
 
+/// What the page shows is asked of the stage.
+impl Deref for Stage {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.browser
+    }
+}
+
 impl Stage {
     /// `None` where there is no browser and that is allowed.
     pub(crate) async fn open() -> Option<Self> {
-        let Some((driver, port)) = driver().await else {
-            assert!(
-                std::env::var("CI").is_err(),
-                "no chromium and chromedriver: `cargo xtask test` installs them (Debian: chromium, chromium-driver)"
-            );
-            println!("skipped: no chromium and chromedriver; `cargo xtask test` installs them");
-            return None;
-        };
+        let browser = Browser::open().await?;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -50,29 +42,14 @@ impl Stage {
         let stop = CancellationToken::new();
         let auth = Auth::new(&token, address).unwrap();
         let server = tokio::spawn(serve(listener, hospital.clone(), auth, stop.clone()));
-        let options = json!({
-            "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900"] }
-        });
-        // The driver is on this machine and speaks plain HTTP.
-        let browser = ClientBuilder::new(HttpConnector::new())
-            .capabilities(options.as_object().unwrap().clone())
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await
-            .unwrap();
         let stage = Self {
             browser,
-            driver,
             hospital,
             address,
             stop,
             server,
         };
-        stage
-            .browser
-            .goto(&token.login_link(address))
-            .await
-            .unwrap();
+        stage.go(&token.login_link(address)).await;
         assert_eq!(
             stage.path().await,
             "/",
@@ -82,7 +59,7 @@ impl Stage {
     }
 
     /// Ends everything, and fails where the browser or the server had something to say.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         let complaints = self.complaints().await;
         // The live page is still open: stopping must not wait for its stream for ever.
         self.stop.cancel();
@@ -91,8 +68,7 @@ impl Stage {
             .expect("the server stops while a page is live")
             .unwrap()
             .unwrap();
-        self.browser.close().await.unwrap();
-        self.driver.kill().await.unwrap();
+        self.browser.close().await;
         assert!(
             complaints.is_empty(),
             "the browser complained: {complaints:#?}"
@@ -112,7 +88,7 @@ impl Stage {
 
     /// A command of chromedriver that the client library has no method for.
     pub(crate) async fn command(&self, path: &str, body: Value) -> Value {
-        self.browser
+        self.client
             .issue_cmd(Raw {
                 path: path.to_owned(),
                 body,
@@ -139,87 +115,7 @@ impl Stage {
     }
 
     pub(crate) async fn visit(&self, path: &str) {
-        self.browser
-            .goto(&format!("http://{}{path}", self.address))
-            .await
-            .unwrap();
-    }
-
-    pub(crate) async fn path(&self) -> String {
-        let url = self.browser.current_url().await.unwrap();
-        match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        }
-    }
-
-    pub(crate) async fn script(&self, script: &str) -> Value {
-        self.browser.execute(script, Vec::new()).await.unwrap()
-    }
-
-    pub(crate) async fn text(&self, css: &str) -> String {
-        self.browser
-            .find(Locator::Css(css))
-            .await
-            .unwrap_or_else(|e| panic!("{css}: {e}"))
-            .text()
-            .await
-            .unwrap()
-    }
-
-    pub(crate) async fn click(&self, css: &str) {
-        self.on(css, async |element| element.click().await).await;
-    }
-
-    pub(crate) async fn write(&self, css: &str, text: &str) {
-        self.on(css, async |element| element.send_keys(text).await)
-            .await;
-    }
-
-    /// Does something to an element once it is there. A page that is replaced between the
-    /// finding and the doing has its element looked for again.
-    async fn on(&self, css: &str, act: impl AsyncFn(&Element) -> Result<(), CmdError>) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let found = self
-                .browser
-                .wait()
-                .at_most(PATIENCE)
-                .for_element(Locator::Css(css))
-                .await;
-            let element = found.unwrap_or_else(|error| panic!("{css}: {error}"));
-            match act(&element).await {
-                Ok(()) => return,
-                Err(error) if is_stale(&error) && tokio::time::Instant::now() < end => {}
-                Err(error) => panic!("{css}: {error}"),
-            }
-        }
-    }
-
-    /// Waits until the browser has left for an address that begins like this.
-    pub(crate) async fn arrive(&self, prefix: &str) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while !self.path().await.starts_with(prefix) {
-            assert!(
-                tokio::time::Instant::now() < end,
-                "never at {prefix}; at {}",
-                self.path().await
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Waits until a script says true.
-    pub(crate) async fn until(&self, what: &str, script: &str) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while self.script(&format!("return Boolean({script})")).await != Value::Bool(true) {
-            assert!(
-                tokio::time::Instant::now() < end,
-                "never: {what}; at {}",
-                self.path().await
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.go(&format!("http://{}{path}", self.address)).await;
     }
 
     pub(crate) async fn picture(&self, name: &str) {
@@ -227,7 +123,7 @@ impl Stage {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(
             folder.join(format!("{name}.png")),
-            self.browser.screenshot().await.unwrap(),
+            self.client.screenshot().await.unwrap(),
         )
         .unwrap();
     }
@@ -237,7 +133,7 @@ impl Stage {
         let source = axe_source()?;
         self.script(&source).await;
         let found = self
-            .browser
+            .client
             .execute_async(
                 "const done = arguments[0];
                  axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
@@ -256,10 +152,6 @@ impl Stage {
                 .collect(),
         )
     }
-}
-
-fn is_stale(error: &CmdError) -> bool {
-    matches!(error, CmdError::Standard(error) if error.error == ErrorStatus::StaleElementReference)
 }
 
 #[derive(Debug)]
@@ -284,38 +176,6 @@ impl fantoccini::wd::WebDriverCompatibleCommand for Raw {
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(self.body.to_string()))
     }
-}
-
-/// Starts chromedriver on a free port of its own choice.
-async fn driver() -> Option<(Child, u16)> {
-    if !["chromium", "chromium-browser", "google-chrome"]
-        .iter()
-        .any(|name| on_path(name))
-    {
-        return None;
-    }
-    let mut child = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .ok()?;
-    let mut lines = BufReader::new(child.stdout.take()?).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(port) = line.split("started successfully on port ").nth(1) {
-            let port = port.trim_end_matches('.').trim().parse().ok()?;
-            // Whoever stops reading stops the driver when its pipe is full.
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return Some((child, port));
-        }
-    }
-    None
-}
-
-fn on_path(name: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
 }
 
 fn target() -> PathBuf {

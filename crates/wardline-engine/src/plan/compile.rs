@@ -364,49 +364,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Events must not lead back to themselves. Where a predicate may end the circle, the
-    /// estate's own check has warned of it; one without can only go round for ever.
-    pub(super) fn cycles(&mut self) {
-        let estate = self.estate;
-        for flow in estate.flows.values() {
-            if flow.when.is_some() {
-                continue;
-            }
-            let (Some(emit), Source::Event(heard)) = (&flow.emit, &flow.source) else {
-                continue;
-            };
-            let mut seen: AHashSet<&str> = AHashSet::new();
-            let mut todo = vec![emit.value.as_str()];
-            while let Some(event) = todo.pop() {
-                if !seen.insert(event) {
-                    continue;
-                }
-                let endless = estate.flows_on(event).filter(|next| next.when.is_none());
-                todo.extend(
-                    endless.filter_map(|next| next.emit.as_ref().map(|e| e.value.as_str())),
-                );
-            }
-            if let Some(circle) = heard
-                .iter()
-                .find(|event| seen.contains(event.value.as_str()))
-            {
-                self.found.push(
-                    Diagnostic::error(
-                        codes::EVENT_CYCLE,
-                        format!(
-                            "flow `{}` hears `{}` and makes it happen again",
-                            flow.name, circle.value
-                        ),
-                    )
-                    .at(emit.at)
-                    .label("this event leads back to the one the flow begins with")
-                    .related(circle.at, "heard here")
-                    .help("emit another event, or split this one in two"),
-                );
-            }
-        }
-    }
-
     fn inline(&mut self, text: &Spanned<String>, problems: Vec<Problem>) {
         for problem in problems {
             let span = text.inner(problem.start..problem.end, &self.estate.sources);

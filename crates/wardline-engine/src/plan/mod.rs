@@ -2,6 +2,7 @@
 //! and event knowing its flows. Made by [`Plan::compile`], which reports what does not
 //! compile as diagnostics with places in the files.
 
+mod circles;
 mod compile;
 
 use compile::Compiler;
@@ -146,7 +147,7 @@ impl Plan {
             .filter_map(|flow| compiler.flow(flow))
             .collect();
         compiler.unused_operation_maps();
-        compiler.cycles();
+        compiler.found.extend(circles::find(&estate));
         let failed = compiler
             .found
             .iter()

@@ -6,7 +6,7 @@ mod events;
 mod references;
 mod usage;
 
-pub(crate) use usage::unsupported_store;
+pub(crate) use usage::{store_of_environment, unsupported_store};
 
 use crate::decode::Learned;
 use crate::diagnostic::{Diagnostic, Diagnostics};

@@ -142,10 +142,29 @@ pub(crate) fn unsupported_store(store: &StoreUrl, at: Option<Span>) -> Option<Di
     let StoreUrl::Postgres(_) = store else {
         return None;
     };
-    let problem = Diagnostic::error(codes::UNSUPPORTED, "PostgreSQL is not supported yet")
-        .help("use `store: sqlite`");
+    let problem = Diagnostic::error(
+        codes::UNSUPPORTED,
+        "`store` names PostgreSQL, which is not supported yet",
+    )
+    .help("use `store: sqlite`, the one store of this release");
     Some(match at {
         Some(at) => problem.at(at),
         None => problem,
     })
+}
+
+/// What is wrong with `WARDLINE_STORE`, if anything. Its value may hold a password, so it is
+/// never quoted.
+pub(crate) fn store_of_environment(text: &str) -> Option<Diagnostic> {
+    let (code, what) = match text {
+        "sqlite" => return None,
+        _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => (
+            codes::UNSUPPORTED,
+            "names PostgreSQL, which is not supported yet",
+        ),
+        _ => (codes::BAD_URL, "is set to something that is not a store"),
+    };
+    Some(Diagnostic::error(code, format!("`WARDLINE_STORE` {what}")).help(
+        "set `WARDLINE_STORE=sqlite`, the one store of this release, or unset it to go by `store` in `wardline.yaml`",
+    ))
 }

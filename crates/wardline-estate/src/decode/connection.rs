@@ -196,6 +196,7 @@ impl<'a> Decoder<'a> {
             connect_timeout: view
                 .parsed("connect_timeout", value::duration)
                 .unwrap_or_default(),
+            reuse: view.is_true("reuse"),
             tls: if view.is_true("tls") {
                 Some(ClientTls::default())
             } else {

@@ -79,8 +79,11 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn is_true(&self, key: &str) -> bool {
-        let scalar = self.get(key).and_then(Node::scalar);
-        scalar.is_some_and(|scalar| scalar.resolve() == Plain::Bool(true))
+        let Some(node) = self.get(key) else {
+            return self.default(key) == Some("true");
+        };
+        node.scalar()
+            .is_some_and(|scalar| scalar.resolve() == Plain::Bool(true))
     }
 
     /// What the table says a key means when it is absent.

@@ -106,6 +106,8 @@ pub struct MllpConnect {
     pub ack_timeout: Duration,
     /// How long to wait for the connection.
     pub connect_timeout: Duration,
+    /// Whether a connection carries message after message; else one each.
+    pub reuse: bool,
     /// TLS, if the other side wants it.
     pub tls: Option<ClientTls>,
 }

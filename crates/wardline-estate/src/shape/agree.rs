@@ -126,6 +126,7 @@ fn every_default_can_be_read() {
             let good = match &field.shape {
                 Shape::Text(form) => form.read(text).is_ok(),
                 Shape::Word(words) => words.contains(&text),
+                Shape::Bool => ["true", "false"].contains(&text),
                 Shape::Integer(least, most) => text
                     .parse()
                     .is_ok_and(|number: i64| (*least..=*most).contains(&number)),

@@ -204,6 +204,12 @@ pub(crate) static MLLP_CONNECT: Object = Object {
             "How long to wait for the connection.",
         ),
         field(
+            "reuse",
+            Bool,
+            Default("true"),
+            "Whether a connection carries message after message. `false` for receivers that close it after every acknowledgement: each message then gets a connection of its own.",
+        ),
+        field(
             "tls",
             Either(&[Bool, Obj(&CLIENT_TLS)]),
             Optional,

@@ -25,7 +25,7 @@ pub(crate) static ESTATE: Object = Object {
             "store",
             Text(Form::Store),
             Default("sqlite"),
-            "Where the journal is kept. The environment variable `WARDLINE_STORE` overrides it.",
+            "Where the journal is kept; `sqlite` is the one store of this release. The environment variable `WARDLINE_STORE` overrides it.",
         ),
         field(
             "keys",

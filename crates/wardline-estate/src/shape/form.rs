@@ -132,7 +132,7 @@ impl Form {
                 }
                 _ => Err((
                     codes::BAD_URL,
-                    "expected `sqlite` or `postgres://HOST/DATABASE`".to_owned(),
+                    "expected `sqlite`, the one store of this release".to_owned(),
                 )),
             },
         }

@@ -1,189 +1,33 @@
-//! Cases about traces and searches.
+//! Cases about searches.
 
 use super::build::{World, note};
 use super::{Home, list};
 use crate::change::{
     Acceptance, Cause, MessageRef, NewDelivery, RouteOutcome, SettlementResult, Term,
 };
-use crate::query::{DeliveryFilter, LinkKind, MessageFilter, MessageOutcome, TimeRange};
+use crate::query::{DeliveryFilter, MessageFilter, MessageOutcome, TimeRange};
 use DeliveryState::{Dead, Delivered, Held, Pending, Retrying};
-use wardline_core::{BlindIndex, DeliveryId, DeliveryState, Id, MessageId, Timestamp};
+use wardline_core::{BlindIndex, DeliveryState, Id, MessageId, Timestamp};
 
 list![
-    a_trace_is_the_whole_tree_from_any_node,
-    a_trace_of_one_message_of_a_batch_leaves_the_others_out,
-    a_trace_is_bounded,
     messages_are_found_by_what_they_hold,
     messages_are_found_by_what_became_of_them,
+    messages_are_found_by_what_followed_later,
     pages_of_messages_neither_miss_nor_repeat,
     deliveries_are_found_by_each_filter,
 ];
 
-async fn a_trace_is_the_whole_tree_from_any_node(home: Box<dyn Home>) {
-    let world = World::open(home).await;
-    world.accept(world.discharge(1)).await;
-    let root = world.accept(world.discharge(2)).await.first;
-    world.accept(world.discharge(3)).await;
-    let (to_billing, to_beds) = (root.offset(2), root.offset(3));
-    let dead = SettlementResult::Dead(note("refused"));
-    assert!(
-        world
-            .settle(world.settlement(to_billing, Pending, 1, dead))
-            .await
-    );
-    // A replay of the dead one, a replay of the replay, and a follow-up of the last.
-    let replay = |of: Id| {
-        let again = NewDelivery {
-            message: MessageRef::Existing(MessageId(root.offset(1))),
-            replay_of: Some(DeliveryId(of)),
-            ..world.keyed(0, world.billing, 2)
-        };
-        Acceptance {
-            deliveries: vec![again],
-            ..Default::default()
-        }
-    };
-    let once = world.accept(replay(to_billing)).await.first;
-    let twice = world.accept(replay(once)).await.first;
-    world.accept(world.discharge(4)).await;
-    let follow = Acceptance {
-        messages: vec![
-            world.event("answer", Cause::Existing(twice)),
-            world.event("more", Cause::Ordinal(0)),
-        ],
-        deliveries: vec![world.delivery(1, world.beds)],
-        ..Default::default()
-    };
-    let follow = world.accept(follow).await.first;
-    let messages = [root, root.offset(1), follow, follow.offset(1)];
-    let deliveries = [to_billing, to_beds, once, twice, follow.offset(2)];
-    for from in messages.iter().chain(&deliveries) {
-        let trace = world
-            .store()
-            .trace(*from, 100)
-            .await
-            .expect("reads")
-            .expect("is there");
-        assert_eq!(
-            trace
-                .messages
-                .iter()
-                .map(|row| row.id.0)
-                .collect::<Vec<_>>(),
-            messages,
-            "from {from}"
-        );
-        assert_eq!(
-            trace
-                .deliveries
-                .iter()
-                .map(|row| row.id.0)
-                .collect::<Vec<_>>(),
-            deliveries,
-            "from {from}"
-        );
-        let links: Vec<_> = trace
-            .links
-            .iter()
-            .map(|link| (link.from, link.to, link.kind))
-            .collect();
-        let expected = [
-            (to_billing, once, LinkKind::Replay),
-            (once, twice, LinkKind::Replay),
-            (twice, follow, LinkKind::Follow),
-        ];
-        assert_eq!(links, expected, "from {from}");
-        assert_eq!(trace.attempts.len(), 1);
-        assert!(!trace.truncated);
-    }
-    assert!(
-        world
-            .store()
-            .trace(Id::MAX, 100)
-            .await
-            .expect("reads")
-            .is_none()
-    );
-}
-
-async fn a_trace_of_one_message_of_a_batch_leaves_the_others_out(home: Box<dyn Home>) {
-    let world = World::open(home).await;
-    // Two messages of one batch file in one acceptance, each with its event and delivery.
-    let batch = Acceptance {
-        messages: vec![
-            world.message("a"),
-            world.message("b"),
-            world.event("from a", Cause::Ordinal(0)),
-            world.event("from b", Cause::Ordinal(1)),
-        ],
-        deliveries: vec![world.delivery(2, world.beds), world.delivery(3, world.beds)],
-        ..Default::default()
-    };
-    let first = world.accept(batch).await.first;
-    // What followed later from the one is nothing of the other's.
-    let again = NewDelivery {
-        message: MessageRef::Existing(MessageId(first.offset(3))),
-        replay_of: Some(DeliveryId(first.offset(5))),
-        ..world.delivery(0, world.beds)
-    };
-    let replay = Acceptance {
-        deliveries: vec![again],
-        ..Default::default()
-    };
-    let replay = world.accept(replay).await.first;
-    let of_a = [0, 2, 4].map(|n| first.offset(n)).to_vec();
-    let mut of_b = [1, 3, 5].map(|n| first.offset(n)).to_vec();
-    of_b.push(replay);
-    for (from, expected) in [(0, &of_a), (2, &of_a), (5, &of_b), (1, &of_b)] {
-        let trace = world
-            .store()
-            .trace(first.offset(from), 100)
-            .await
-            .expect("reads")
-            .expect("is there");
-        let mut ids: Vec<Id> = trace.messages.iter().map(|row| row.id.0).collect();
-        ids.extend(trace.deliveries.iter().map(|row| row.id.0));
-        assert_eq!(&ids, expected);
-    }
-}
-
-async fn a_trace_is_bounded(home: Box<dyn Home>) {
-    let world = World::open(home).await;
-    let deliveries = (0..50).map(|_| world.delivery(0, world.beds)).collect();
-    let wide = Acceptance {
-        messages: vec![world.message("x")],
-        deliveries,
-        ..Default::default()
-    };
-    let first = world.accept(wide).await.first;
-    for (limit, nodes, truncated) in [
-        (10, 10, true),
-        (50, 50, true),
-        (51, 51, false),
-        (1_000, 51, false),
-    ] {
-        let trace = world
-            .store()
-            .trace(first, limit)
-            .await
-            .expect("reads")
-            .expect("is there");
-        assert_eq!(
-            (
-                trace.messages.len() + trace.deliveries.len(),
-                trace.truncated
-            ),
-            (nodes, truncated)
-        );
-    }
-}
-
 async fn found(world: &World, filter: MessageFilter) -> Vec<Id> {
+    in_pages(world, filter, 3).await
+}
+
+/// All pages of a search that asks for three rows a page and gets at most `most`.
+async fn in_pages(world: &World, filter: MessageFilter, most: usize) -> Vec<Id> {
     let mut filter = MessageFilter { limit: 3, ..filter };
     let mut all = Vec::new();
     loop {
         let page = world.store().messages(&filter).await.expect("reads");
-        assert!(page.rows.len() <= 3);
+        assert!(page.rows.len() <= most);
         all.extend(page.rows.iter().map(|row| row.id.0));
         match page.next {
             Some(next) => filter.before = Some(next),
@@ -278,10 +122,12 @@ async fn messages_are_found_by_what_they_hold(home: Box<dyn Home>) {
 
 async fn messages_are_found_by_what_became_of_them(home: Box<dyn Home>) {
     let world = World::open(home).await;
-    let mut events = Vec::new();
+    // The deliveries are those of the event that was made from the message.
+    let mut roots = Vec::new();
     for value in 0..8 {
-        events.push(world.accept(world.discharge(value)).await.first.offset(1));
+        roots.push(world.accept(world.discharge(value)).await.first);
     }
+    let events: Vec<Id> = roots.iter().map(|root| root.offset(1)).collect();
     let mut filtered = Acceptance {
         messages: vec![world.message("x")],
         ..Default::default()
@@ -322,23 +168,35 @@ async fn messages_are_found_by_what_became_of_them(home: Box<dyn Home>) {
         state: Some(state),
         ..Default::default()
     };
-    assert_eq!(found(&world, with(Dead)).await, [events[4], events[0]]);
-    assert_eq!(found(&world, with(Held)).await, [events[1]]);
-    assert_eq!(found(&world, with(Retrying)).await, [events[2]]);
-    assert_eq!(found(&world, with(Delivered)).await, [events[3]]);
-    assert_eq!(
-        found(&world, with(Pending)).await,
-        [7, 6, 5, 4, 3, 2, 1].map(|at| events[at])
-    );
+    // Event and message, as they are both what the state is asked of; without events, messages.
+    let both = |picked: &[usize]| -> Vec<Id> {
+        picked
+            .iter()
+            .flat_map(|at| [events[*at], roots[*at]])
+            .collect()
+    };
+    let cases: [(DeliveryState, &[usize]); 5] = [
+        (Dead, &[4, 0]),
+        (Held, &[1]),
+        (Retrying, &[2]),
+        (Delivered, &[3]),
+        (Pending, &[7, 6, 5, 4, 3, 2, 1]),
+    ];
+    for (state, picked) in cases {
+        assert_eq!(found(&world, with(state)).await, both(picked), "{state}");
+        let outside = MessageFilter {
+            roots_only: true,
+            ..with(state)
+        };
+        let expected: Vec<Id> = picked.iter().map(|at| roots[*at]).collect();
+        assert_eq!(found(&world, outside).await, expected, "{state}");
+    }
     let saying = |text: &str| MessageFilter {
         error: Some(text.into()),
         ..Default::default()
     };
-    assert_eq!(
-        found(&world, saying("account number")).await,
-        [events[1], events[0]]
-    );
-    assert_eq!(found(&world, saying("LATE")).await, [events[4]]);
+    assert_eq!(found(&world, saying("account number")).await, both(&[1, 0]));
+    assert_eq!(found(&world, saying("LATE")).await, both(&[4]));
     assert_eq!(
         found(
             &world,
@@ -348,7 +206,7 @@ async fn messages_are_found_by_what_became_of_them(home: Box<dyn Home>) {
             }
         )
         .await,
-        [events[0]]
+        both(&[0])
     );
     assert_eq!(
         found(
@@ -366,6 +224,78 @@ async fn messages_are_found_by_what_became_of_them(home: Box<dyn Home>) {
         ..Default::default()
     };
     assert_eq!(found(&world, gone).await, [filtered]);
+}
+
+async fn messages_are_found_by_what_followed_later(home: Box<dyn Home>) {
+    let world = World::open(home).await;
+    let began = world.now();
+    let root = world.accept(world.discharge(1)).await.first;
+    world.pass(1_000);
+    // Two messages of one batch: what followed from the one is nothing of the other's.
+    let batch = Acceptance {
+        messages: vec![
+            world.message("a"),
+            world.message("b"),
+            world.event("from a", Cause::Ordinal(0)),
+            world.event("from b", Cause::Ordinal(1)),
+        ],
+        deliveries: vec![world.delivery(2, world.beds), world.delivery(3, world.beds)],
+        ..Default::default()
+    };
+    let batch = world.accept(batch).await.first;
+    world.pass(60_000);
+    // The bed's answer made an event of an event, each with a delivery; much later.
+    let follow = Acceptance {
+        messages: vec![
+            world.event("answer", Cause::Existing(root.offset(3))),
+            world.event("more", Cause::Ordinal(0)),
+        ],
+        deliveries: vec![
+            world.delivery(0, world.beds),
+            world.delivery(1, world.beds),
+            world.delivery(1, world.billing),
+        ],
+        ..Default::default()
+    };
+    let follow = world.accept(follow).await.first;
+    let dead = |id: Id, why| {
+        world.settle(world.settlement(id, Pending, 1, SettlementResult::Dead(note(why))))
+    };
+    assert!(dead(follow.offset(3), "first").await);
+    assert!(dead(follow.offset(4), "second").await);
+    assert!(dead(batch.offset(5), "of b").await);
+    let of_b = [batch.offset(3), batch.offset(1)];
+    let chain = [follow.offset(1), follow, root.offset(1), root];
+    let all = |roots_only, range| MessageFilter {
+        state: Some(Dead),
+        roots_only,
+        range,
+        ..Default::default()
+    };
+    let any = TimeRange::default();
+    // Each once, although two of the chain's deliveries are dead and a page holds three.
+    let expected = [&chain[..], &of_b[..]].concat();
+    assert_eq!(in_pages(&world, all(false, any), 4).await, expected);
+    assert_eq!(found(&world, all(true, any)).await, [root, of_b[1]]);
+    // Received within, whenever it failed.
+    let early = TimeRange {
+        from: Some(began),
+        to: Some(Timestamp(began.0 + 1_000_000)),
+    };
+    assert_eq!(found(&world, all(true, early)).await, [root]);
+    for text in ["first", "second"] {
+        let saying = MessageFilter {
+            error: Some(text.into()),
+            roots_only: true,
+            ..Default::default()
+        };
+        let dead = MessageFilter {
+            state: Some(Dead),
+            ..saying.clone()
+        };
+        assert_eq!(found(&world, saying).await, [root]);
+        assert_eq!(found(&world, dead).await, [root]);
+    }
 }
 
 async fn pages_of_messages_neither_miss_nor_repeat(home: Box<dyn Home>) {

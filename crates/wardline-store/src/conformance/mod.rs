@@ -21,6 +21,7 @@ mod keeping;
 mod knowing;
 pub mod model;
 mod settling;
+mod tracing;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -84,6 +85,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(knowing::cases());
     all.extend(settling::cases());
     all.extend(finding::cases());
+    all.extend(tracing::cases());
     all.extend(keeping::cases());
     all
 }

@@ -57,7 +57,13 @@ pub(crate) fn check(args: &Check) -> anyhow::Result<ExitCode> {
 pub(crate) fn test(args: &Test) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let plan = read_well(&args.estate, None)?;
-    let trials = wardline_engine::trial::run(&plan, args.filter.as_deref());
+    let trials = match wardline_engine::trial::run(&plan, args.filter.as_deref()) {
+        Ok(trials) => trials,
+        Err(none) => {
+            anstream::eprintln!("{} {none}", paint::bad("error:"));
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
     let failed = trials
         .iter()
         .filter(|trial| !trial.failures.is_empty())
@@ -114,13 +120,7 @@ pub(crate) fn test(args: &Test) -> anyhow::Result<ExitCode> {
             began.elapsed().as_secs_f64()
         );
         if trials.is_empty() {
-            anstream::println!(
-                "this estate has no tests{}: write some in tests/*.yaml",
-                args.filter
-                    .as_ref()
-                    .map(|f| format!(" named `{f}`"))
-                    .unwrap_or_default()
-            );
+            anstream::println!("this estate has no tests: write some in tests/*.yaml");
         }
     }
     Ok(if failed > 0 {

@@ -149,13 +149,12 @@ fn check(file: &Path, as_json: bool) -> anyhow::Result<bool> {
             paint::bad("✕")
         };
         anstream::println!(
-            "{sign} {}  {} {}  {}",
+            "{sign} {}  {}  {}",
             file.display(),
-            report.messages,
-            if report.messages == 1 {
-                "message"
-            } else {
-                "messages"
+            match report.messages {
+                0 => "no HL7 message in this file".to_owned(),
+                1 => "1 message".to_owned(),
+                many => format!("{many} messages"),
             },
             [
                 report.message_type.as_deref(),

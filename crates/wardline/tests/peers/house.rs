@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn of(mut command: Command) -> Self {
+    pub(crate) fn of(mut command: Command) -> Self {
         let output = command.output().unwrap();
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -208,6 +208,7 @@ pub(crate) fn wardline() -> Command {
     for name in [
         "WARDLINE_ESTATE",
         "WARDLINE_DATA",
+        "WARDLINE_STORE",
         "WARDLINE_LOG",
         "SUDO_USER",
     ] {

@@ -265,11 +265,18 @@ async fn open_deliveries_are_cancelled_parked_and_resubmitted() {
     house.until_status("two wait for staffing", |status| {
         status["sums"]["open"] == 2 && status["sums"]["delivered"] == 6
     });
+    // The messages from which what waits followed, and with --events what is between.
+    both(
+        house,
+        &["messages", "--state", "retrying"],
+        0,
+        &["ADT^A01", "2 shown"],
+    );
     both(
         house,
         &["messages", "--state", "retrying", "--events"],
         0,
-        &["encounter.admitted", "2 shown"],
+        &["encounter.admitted", "4 shown"],
     );
 
     // Without a reason nothing is decided, and with nothing selected neither.

@@ -1,7 +1,12 @@
 //! Messages: by a value, by what failed, or row by row.
+//!
+//! A state or an error asks about the message *and what followed from it*: the events made
+//! from it, their deliveries, and what was repeated or followed later (see
+//! [`followed`](super::followed)).
 
 use super::super::rows::{self, MESSAGE_COLUMNS, decode_routes};
-use super::{MAX_SCANNED, Span, contains, rows_wanted};
+use super::followed::{Followed, Wanted};
+use super::{Effort, Span, contains, rows_wanted};
 use crate::change::RouteOutcome;
 use crate::query::{MessageFilter, MessageRow, Page};
 use rusqlite::{Connection, OptionalExtension};
@@ -9,8 +14,6 @@ use wardline_core::{BlindIndex, DeliveryState, Id};
 
 /// The most rows of a page.
 const MAX_MESSAGES: usize = 1_000;
-/// Replays of replays followed when a message's deliveries are looked through.
-const MAX_REPLAYS: usize = 1_000;
 
 /// Messages that match, newest first.
 pub(in crate::sqlite) fn messages(
@@ -37,7 +40,7 @@ pub(in crate::sqlite) fn messages(
         .map(|id| load.query_row([id], rows::message));
     Ok(Page {
         rows: found.collect::<rusqlite::Result<_>>()?,
-        scanned: search.scanned,
+        scanned: search.effort.rows,
         next: next.map(Id::from_i64),
     })
 }
@@ -73,14 +76,12 @@ impl Candidate {
 struct MessageSearch<'a> {
     conn: &'a Connection,
     filter: &'a MessageFilter,
-    error: Option<String>,
+    wanted: Wanted,
     limit: usize,
     found: Vec<i64>,
-    scanned: u64,
+    effort: Effort,
     candidate: rusqlite::CachedStatement<'a>,
-    block: rusqlite::CachedStatement<'a>,
-    replays: rusqlite::CachedStatement<'a>,
-    one: rusqlite::CachedStatement<'a>,
+    followed: Followed<'a>,
 }
 
 impl<'a> MessageSearch<'a> {
@@ -88,23 +89,21 @@ impl<'a> MessageSearch<'a> {
         Ok(Self {
             conn,
             filter,
-            error: filter.error.as_ref().map(|text| text.to_lowercase()),
+            wanted: Wanted {
+                state: filter.state,
+                error: filter.error.as_ref().map(|text| text.to_lowercase()),
+            },
             limit: rows_wanted(filter.limit, MAX_MESSAGES),
             found: Vec::new(),
-            scanned: 0,
-            candidate: conn.prepare_cached(&format!("SELECT {CANDIDATE} FROM message WHERE id = ?1"))?,
-            block: conn.prepare_cached(
-                "SELECT id, message, state, note_text FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id",
-            )?,
-            replays: conn.prepare_cached(
-                "SELECT target FROM link WHERE kind = 1 AND origin >= ?1 AND origin < ?2",
-            )?,
-            one: conn.prepare_cached("SELECT id, message, state, note_text FROM delivery WHERE id = ?1")?,
+            effort: Effort::default(),
+            candidate: conn
+                .prepare_cached(&format!("SELECT {CANDIDATE} FROM message WHERE id = ?1"))?,
+            followed: Followed::new(conn)?,
         })
     }
 
     fn full(&self) -> bool {
-        self.found.len() >= self.limit || self.scanned >= MAX_SCANNED
+        self.found.len() >= self.limit || self.effort.is_enough()
     }
 
     /// Walks the messages themselves.
@@ -121,7 +120,7 @@ impl<'a> MessageSearch<'a> {
             let Some(row) = rows.next()? else {
                 return Ok(None);
             };
-            self.scanned += 1;
+            self.effort.rows += 1;
             let candidate = Candidate::read(row)?;
             last = Some(candidate.id);
             if self.matches(&candidate)? {
@@ -145,11 +144,12 @@ impl<'a> MessageSearch<'a> {
         )?;
         let mut bucket: Option<i64> = below.query_row([span.high], |row| row.get(0))?;
         while let Some(name) = bucket {
-            self.scanned += 1;
+            self.effort.rows += 1;
             let mut rows = probe.query((name, value, span.high, span.low))?;
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(0)?;
-                self.scanned += 1;
+                self.effort.rows += 1;
+                self.effort.look_ups += 1;
                 let candidate = self.candidate.query_row([id], Candidate::read).optional()?;
                 if let Some(candidate) = candidate
                     && self.matches(&candidate)?
@@ -171,7 +171,9 @@ impl<'a> MessageSearch<'a> {
         Ok(None)
     }
 
-    /// Walks failed or stopped deliveries, newest failure first.
+    /// Walks failed or stopped deliveries, newest first, and names the messages each followed
+    /// from. A message of which several are so is told at the newest of them, so pages neither
+    /// miss nor repeat one; the messages of one delivery are never torn apart by a page's end.
     fn by_failure(&mut self, state: DeliveryState, span: Span) -> rusqlite::Result<Option<i64>> {
         let index = if state == DeliveryState::Retrying {
             "delivery_stopped WHERE state IN (1, 2)"
@@ -179,10 +181,12 @@ impl<'a> MessageSearch<'a> {
             "delivery_failed WHERE state IN (2, 4)"
         };
         let mut statement = self.conn.prepare_cached(&format!(
-            "SELECT id, message FROM delivery INDEXED BY {index} AND state = ?1 AND id < ?2 AND id >= ?3
+            "SELECT id, message, note_text FROM delivery INDEXED BY {index} AND state = ?1 AND id < ?2 AND id >= ?3
              ORDER BY id DESC"
         ))?;
-        let mut rows = statement.query((state.as_u8(), span.high, span.low))?;
+        // What failed may have followed long after the message was received.
+        let below = self.filter.before.unwrap_or(Id::MAX).as_i64();
+        let mut rows = statement.query((state.as_u8(), below, span.low))?;
         let mut last = None;
         loop {
             if self.full() {
@@ -192,48 +196,58 @@ impl<'a> MessageSearch<'a> {
                 return Ok(None);
             };
             let (delivery, message): (i64, i64) = (row.get(0)?, row.get(1)?);
-            self.scanned += 1;
+            self.effort.rows += 1;
+            self.effort.look_ups += 1;
+            if let Some(text) = &self.wanted.error
+                && !contains(row.get_ref(2)?.as_str_or_null()?, text)
+            {
+                last = Some(delivery);
+                continue;
+            }
+            let mut told = Vec::new();
+            for id in self.followed.ancestors(message, &mut self.effort)? {
+                if id >= span.to || id < span.low || self.found.contains(&id) {
+                    continue;
+                }
+                self.effort.look_ups += 1;
+                let candidate = self.candidate.query_row([id], Candidate::read).optional()?;
+                if let Some(candidate) = candidate
+                    && self.is_itself(&candidate)?
+                    && !self.followed.any(
+                        (candidate.id, candidate.end),
+                        &self.wanted,
+                        delivery,
+                        &mut self.effort,
+                    )?
+                {
+                    told.push(id);
+                }
+            }
+            if !self.found.is_empty() && self.found.len() + told.len() > self.limit {
+                return Ok(last);
+            }
+            self.found.append(&mut told);
             last = Some(delivery);
-            if self.found.contains(&message) {
-                continue;
-            }
-            let Some(candidate) = self
-                .candidate
-                .query_row([message], Candidate::read)
-                .optional()?
-            else {
-                continue;
-            };
-            // Of several failures in one block the newest tells of the message.
-            if self.later_in_block(&candidate, delivery, state)? {
-                continue;
-            }
-            if self.matches(&candidate)? {
-                self.found.push(message);
-            }
         }
-    }
-
-    fn later_in_block(
-        &mut self,
-        candidate: &Candidate,
-        delivery: i64,
-        state: DeliveryState,
-    ) -> rusqlite::Result<bool> {
-        if delivery >= candidate.end {
-            return Ok(false);
-        }
-        let mut rows = self.block.query((delivery, candidate.end))?;
-        while let Some(row) = rows.next()? {
-            self.scanned += 1;
-            if row.get::<_, i64>(1)? == candidate.id && row.get::<_, u8>(2)? == state.as_u8() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn matches(&mut self, candidate: &Candidate) -> rusqlite::Result<bool> {
+        if !self.is_itself(candidate)? {
+            return Ok(false);
+        }
+        if self.wanted.is_anything() {
+            return Ok(true);
+        }
+        self.followed.any(
+            (candidate.id, candidate.end),
+            &self.wanted,
+            candidate.id,
+            &mut self.effort,
+        )
+    }
+
+    /// Whether the message itself, whatever followed from it, is as asked for.
+    fn is_itself(&self, candidate: &Candidate) -> rusqlite::Result<bool> {
         let filter = self.filter;
         if filter.kind.is_some_and(|kind| kind.0 != candidate.kind)
             || filter
@@ -255,53 +269,6 @@ impl<'a> MessageSearch<'a> {
                 return Ok(false);
             }
         }
-        if filter.state.is_some() || self.error.is_some() {
-            return self.some_delivery_matches(candidate);
-        }
         Ok(true)
-    }
-
-    /// Whether one of the message's deliveries, replays included, is as asked for.
-    fn some_delivery_matches(&mut self, candidate: &Candidate) -> rusqlite::Result<bool> {
-        let (state, error) = (self.filter.state, self.error.as_deref());
-        let as_asked = |row: &rusqlite::Row<'_>| -> rusqlite::Result<bool> {
-            Ok(row.get::<_, i64>(1)? == candidate.id
-                && state.is_none_or(|state| row.get(2).is_ok_and(|raw: u8| raw == state.as_u8()))
-                && match error {
-                    Some(text) => contains(row.get_ref(3)?.as_str_or_null()?, text),
-                    None => true,
-                })
-        };
-        {
-            let mut rows = self.block.query((candidate.id, candidate.end))?;
-            while let Some(row) = rows.next()? {
-                self.scanned += 1;
-                if as_asked(row)? {
-                    return Ok(true);
-                }
-            }
-        }
-        let mut origins = vec![(candidate.id, candidate.end)];
-        let mut looked = 0;
-        while let Some(range) = origins.pop() {
-            let mut rows = self.replays.query(range)?;
-            while let Some(row) = rows.next()? {
-                self.scanned += 1;
-                looked += 1;
-                let target: i64 = row.get(0)?;
-                if self
-                    .one
-                    .query_row([target], |row| as_asked(row))
-                    .optional()?
-                    == Some(true)
-                {
-                    return Ok(true);
-                }
-                if looked < MAX_REPLAYS {
-                    origins.push((target, target + 1));
-                }
-            }
-        }
-        Ok(false)
     }
 }

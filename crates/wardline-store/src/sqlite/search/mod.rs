@@ -8,6 +8,7 @@
 //! Times are the times in the ids: when a message was committed, to the millisecond.
 
 mod deliveries;
+mod followed;
 mod messages;
 
 pub(super) use deliveries::deliveries;
@@ -18,6 +19,8 @@ use wardline_core::Id;
 
 /// Rows looked at in one call.
 const MAX_SCANNED: u64 = 100_000;
+/// What a look-up by id costs, in rows met on a walk.
+const LOOK_UP: u64 = 4;
 const DEFAULT_ROWS: usize = 50;
 
 /// Ids from `low` up to but without `high`.
@@ -25,6 +28,8 @@ const DEFAULT_ROWS: usize = 50;
 struct Span {
     low: i64,
     high: i64,
+    /// Where the asked time ends, wherever the last page did.
+    to: i64,
 }
 
 impl Span {
@@ -35,11 +40,27 @@ impl Span {
         let to = range
             .to
             .map(|to| Id::from_parts(to.0.saturating_add(999).div_euclid(1_000), 0, 0));
-        let high = before.unwrap_or(Id::MAX).min(to.unwrap_or(Id::MAX));
+        let to = to.unwrap_or(Id::MAX);
         Self {
             low,
-            high: high.as_i64(),
+            high: before.unwrap_or(Id::MAX).min(to).as_i64(),
+            to: to.as_i64(),
         }
+    }
+}
+
+/// What a search has done so far, which is what ends a call however little of it was wanted.
+#[derive(Default)]
+struct Effort {
+    /// Rows looked at.
+    rows: u64,
+    /// Statements begun to find them.
+    look_ups: u64,
+}
+
+impl Effort {
+    const fn is_enough(&self) -> bool {
+        self.rows + self.look_ups * LOOK_UP >= MAX_SCANNED
     }
 }
 

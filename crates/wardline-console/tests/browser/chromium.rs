@@ -1,10 +1,11 @@
-//! A headless Chromium that waits for what a page must show.
+//! A headless Chromium that waits for what a page must show. The tests of the console and of the
+//! whole program share it (by path: it is no more than this file).
 
+use fantoccini::elements::Element;
 use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -12,10 +13,10 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 /// How long a page may take to show what it must; only waited for in full when it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Browser {
-    client: Client,
+    pub(crate) client: Client,
     driver: Child,
 }
 
@@ -37,7 +38,10 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--window-size=1280,900",
         ];
-        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let options = json!({
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "args": arguments }
+        });
         // The driver is on this machine and speaks plain HTTP.
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(options.as_object().unwrap().clone())
@@ -70,7 +74,7 @@ impl Browser {
     }
 
     /// Runs a script; what it returns.
-    pub(crate) async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn script(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
@@ -85,16 +89,17 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, css: &str) {
-        self.on(css, None).await;
+        self.on(css, async |element| element.click().await).await;
     }
 
     pub(crate) async fn write(&self, css: &str, text: &str) {
-        self.on(css, Some(text)).await;
+        self.on(css, async |element| element.send_keys(text).await)
+            .await;
     }
 
-    /// Clicks an element or writes into it, once it is there. A page that is replaced between
-    /// the finding and the doing has its element looked for again.
-    async fn on(&self, css: &str, write: Option<&str>) {
+    /// Does something to an element once it is there. A page that is replaced between the
+    /// finding and the doing has its element looked for again.
+    async fn on(&self, css: &str, act: impl AsyncFn(&Element) -> Result<(), CmdError>) {
         let end = Instant::now() + PATIENCE;
         loop {
             let found = self
@@ -104,11 +109,7 @@ impl Browser {
                 .for_element(Locator::Css(css))
                 .await;
             let element = found.unwrap_or_else(|error| panic!("{css}: {error}"));
-            let done = match write {
-                Some(text) => element.send_keys(text).await,
-                None => element.click().await,
-            };
-            match done {
+            match act(&element).await {
                 Ok(()) => return,
                 Err(error) if is_stale(&error) && Instant::now() < end => {}
                 Err(error) => panic!("{css}: {error}"),
@@ -133,7 +134,7 @@ impl Browser {
     pub(crate) async fn until(&self, what: &str, expression: &str) {
         let end = Instant::now() + PATIENCE;
         let script = format!("try {{ return Boolean({expression}) }} catch {{ return false }}");
-        while self.run(&script).await != Value::Bool(true) {
+        while self.script(&script).await != Value::Bool(true) {
             assert!(
                 Instant::now() < end,
                 "never: {what}; at {}\n{}",
@@ -177,7 +178,6 @@ async fn start_driver() -> Option<(Child, u16)> {
 }
 
 fn on_path(name: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| Path::new(&dir).join(name).is_file())
-    })
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
 }
