@@ -4,8 +4,15 @@
 //! is below both. It promises to refuse by default, to say in the audit log why, and to tell
 //! the caller no more than that it was refused.
 //!
-//! Start with [`Caller`] (who it is, once that is known).
+//! Start with [`Caller`] (who it is, once that is known) and [`Identity`](identity::Identity)
+//! (how that becomes known, and who issues tokens).
 
 mod caller;
+mod error;
+pub mod identity;
+pub mod oauth;
+pub mod token;
 
 pub use caller::{Caller, CallerKind, Strength};
+pub use error::AccessError;
+pub use identity::AccessEvent;

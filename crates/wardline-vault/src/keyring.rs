@@ -8,9 +8,8 @@ use crate::durable::{self, Mode};
 use crate::{Day, VaultError, WrappedKey};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The form written by this version.
@@ -189,18 +188,7 @@ fn keyring_error(doing: &'static str, path: &Path, reason: &dyn std::fmt::Displa
 
 /// Waits for the lock; it is released when the file is dropped or the process ends.
 fn lock(path: &Path) -> Result<File, VaultError> {
-    let file = path.with_extension("lock");
-    durable::create_private_dir(&durable::parent(path))
-        .and_then(|()| {
-            OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&file)
-        })
-        .and_then(|file| file.lock().map(|()| file))
-        .map_err(|error| keyring_error("locking", path, &error))
+    durable::lock(path).map_err(|error| keyring_error("locking", path, &error))
 }
 
 fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
