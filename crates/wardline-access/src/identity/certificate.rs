@@ -300,12 +300,13 @@ mod tests {
                 "{other}"
             );
         }
-        let hex: String = shown
+        let pairs: Vec<_> = shown
             .thumbprint()
             .iter()
-            .map(|byte| format!("{byte:02X}:"))
+            .map(|byte| format!("{byte:02X}"))
             .collect();
-        let registered = CertificateMatch::thumbprint(hex.trim_end_matches(':')).unwrap();
+        let hex = pairs.join(":");
+        let registered = CertificateMatch::thumbprint(&hex).unwrap();
         assert!(registered.matches(&shown));
         assert!(!registered.matches(&certificate("x", None, vec![])));
         assert!(CertificateMatch::thumbprint("abcd").is_none());

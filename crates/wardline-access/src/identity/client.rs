@@ -1,7 +1,7 @@
 //! Clients as this crate needs them: plain data, made from `clients/*.yaml` by whoever holds
 //! the estate.
 
-use super::{CertificateMatch, Recognised};
+use super::{CertificateMatch, PeerCertificate, Recognised};
 use crate::token::{KeySet, b64};
 use crate::{AccessError, Caller, CallerKind, Strength};
 use ahash::AHashMap;
@@ -50,14 +50,19 @@ pub struct ClientCredentials {
     pub secrets: Vec<HashedSecret>,
     /// `private_key_jwt`: its registered public keys.
     pub keys: Option<KeySet>,
-    /// `tls_client_auth`: its registered certificate.
+    /// Its registered certificate. Where there is one it must be shown whenever the client
+    /// gets or uses a token, whatever else it proves itself by.
     pub certificate: Option<CertificateMatch>,
+    /// `tls_client_auth`: whether the certificate alone gets a token.
+    pub token_by_certificate: bool,
+    /// Whether the certificate alone is good for calls, without a token.
+    pub call_by_certificate: bool,
     /// API keys, where its file says so.
     pub api_keys: Vec<ApiKey>,
     /// Tokens of external issuers that stand for it.
     pub issuers: Vec<IssuerMatch>,
-    /// Whether tokens that are bound to no certificate are taken from it in the partner
-    /// zone too. Without this a partner must call with its certificate (RFC 8705).
+    /// Whether a partner that registered no certificate is heard all the same. Without this
+    /// it must call with tokens that are bound to one (RFC 8705).
     pub unbound: bool,
     /// Networks that it may come from; empty means any.
     pub addresses: Vec<IpNet>,
@@ -81,6 +86,8 @@ impl ClientCredentials {
             secrets: Vec::new(),
             keys: None,
             certificate: None,
+            token_by_certificate: false,
+            call_by_certificate: false,
             api_keys: Vec::new(),
             issuers: Vec::new(),
             unbound: false,
@@ -161,7 +168,7 @@ pub struct ApiKey {
     pub sha256: [u8; 32],
     /// When it expires. There is no key for ever.
     pub expires: Timestamp,
-    /// The Apis that it opens; no others.
+    /// The Apis that it opens; empty means all that the client's scopes open.
     pub apis: BTreeSet<Arc<str>>,
 }
 
@@ -178,15 +185,20 @@ impl ApiKey {
             .map_err(|_| AccessError::NoKey)?;
         // A prefix lets scanners for leaked secrets find one.
         let key = format!("wlk_{}", b64::encode(bytes));
-        let hash = hash(&key)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = hex(&hash(&key));
         Ok((key, hash))
     }
 }
 
-pub(crate) fn hash(key: &str) -> [u8; 32] {
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
+}
+
+fn hash(key: &str) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
     out
@@ -199,7 +211,7 @@ pub struct IssuerMatch {
     pub issuer: Arc<str>,
     /// The claim that says whose token it is: `sub`, `azp`, `client_id`.
     pub claim: String,
-    /// What stands there.
+    /// What stands there, alone or in a list.
     pub equals: String,
 }
 
@@ -208,6 +220,7 @@ pub struct IssuerMatch {
 pub struct ClientDirectory {
     clients: AHashMap<Arc<str>, Arc<ClientCredentials>>,
     keys: AHashMap<[u8; 32], Arc<Recognised>>,
+    certificates: Vec<(CertificateMatch, Arc<Recognised>)>,
     issuers: AHashMap<Arc<str>, Vec<(IssuerMatch, Arc<ClientCredentials>)>>,
 }
 
@@ -215,8 +228,8 @@ impl ClientDirectory {
     /// Builds the directory.
     ///
     /// # Errors
-    /// [`AccessError::Client`] when two clients have the same name, API key or external
-    /// claim, or an API key opens no Api.
+    /// [`AccessError::Client`] when two clients have the same name, API key, external claim
+    /// or, where it is enough for calls, certificate.
     pub fn new(clients: Vec<ClientCredentials>) -> Result<Self, AccessError> {
         let mut directory = Self::default();
         for client in clients {
@@ -226,11 +239,6 @@ impl ClientDirectory {
                 reason: reason.to_owned(),
             };
             for key in &client.api_keys {
-                if key.apis.is_empty() {
-                    return Err(refused(
-                        "its API key opens no Api: name them in api_key.apis",
-                    ));
-                }
                 let until = client
                     .expires
                     .map_or(key.expires, |end| end.min(key.expires));
@@ -238,7 +246,7 @@ impl ClientDirectory {
                 let recognised = Recognised {
                     caller: Arc::new(caller),
                     client: Arc::clone(&client),
-                    apis: Some(key.apis.clone()),
+                    apis: (!key.apis.is_empty()).then(|| key.apis.clone()),
                     bound: None,
                 };
                 if directory
@@ -248,6 +256,26 @@ impl ClientDirectory {
                 {
                     return Err(refused("its API key is another client's too"));
                 }
+            }
+            if client.call_by_certificate
+                && let Some(registered) = &client.certificate
+            {
+                let taken = directory.certificates.iter().any(|(other, recognised)| {
+                    other == registered && recognised.client.zone == client.zone
+                });
+                if taken {
+                    return Err(refused("its certificate is another client's too"));
+                }
+                let caller =
+                    client.caller(client.scopes.clone(), Strength::Certificate, client.expires);
+                let recognised = Recognised {
+                    caller: Arc::new(caller),
+                    client: Arc::clone(&client),
+                    apis: None,
+                    bound: None,
+                };
+                let entry = (registered.clone(), Arc::new(recognised));
+                directory.certificates.push(entry);
             }
             for wanted in &client.issuers {
                 let same = directory
@@ -284,6 +312,20 @@ impl ClientDirectory {
         let (known, recognised) = self.keys.get_key_value(&presented)?;
         verify_slices_are_equal(known, &presented).ok()?;
         Some(recognised)
+    }
+
+    /// Whose calls a certificate alone is good for, in this zone; nobody's where it is that
+    /// of several.
+    pub(crate) fn by_certificate(
+        &self,
+        shown: &PeerCertificate,
+        zone: Zone,
+    ) -> Option<&Arc<Recognised>> {
+        let mut matching = self.certificates.iter().filter(|(registered, recognised)| {
+            recognised.client.zone == zone && registered.matches(shown)
+        });
+        let (_, found) = matching.next()?;
+        matching.next().is_none().then_some(found)
     }
 
     /// Clients that tokens of an external issuer may stand for.

@@ -261,7 +261,7 @@ impl Known {
         // Whom keys come from is all that they are worth. An issuer on this machine, for
         // tests, says so in its own name.
         let plain = self.settings.issuer.starts_with("http://");
-        if !url.starts_with("https://") && !(plain && url.starts_with("http://")) {
+        if !(url.starts_with("https://") || plain && url.starts_with("http://")) {
             return Err("its keys are not behind https".to_owned());
         }
         let answer = (self.fetch.0)(url.to_owned()).await?;

@@ -169,6 +169,18 @@ impl Identity {
         Ok(())
     }
 
+    /// For a signing key that somebody else may know: replaces it at once, and with it all
+    /// that it signed.
+    ///
+    /// # Errors
+    /// As [`SigningKeys::replace`]; what is in use stays in use then.
+    pub fn replace_keys(&self) -> Result<(), AccessError> {
+        let events = self.signing.replace(self.clock.now())?;
+        self.tell(events);
+        // Verified tokens are remembered apart from keys.
+        self.stop_tokens(None)
+    }
+
     /// The signing keys, for `wardline keys`. What another process does to them is seen
     /// within a minute.
     pub fn signing_keys(&self) -> &SigningKeys {
@@ -211,11 +223,17 @@ impl Identity {
         }
         if keys_too {
             match self.signing.advance(self.clock.now()) {
-                Ok(events) => events.into_iter().for_each(|event| self.sink.tell(event)),
+                Ok(events) => self.tell(events),
                 Err(error) => {
                     tracing::error!(code = %error.code(), %error, "signing keys cannot be kept");
                 }
             }
+        }
+    }
+
+    fn tell(&self, events: Vec<AccessEvent>) {
+        for event in events {
+            self.sink.tell(event);
         }
     }
 

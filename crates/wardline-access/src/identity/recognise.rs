@@ -122,7 +122,7 @@ impl Identity {
             return Err(Reason::SeveralCredentials.into());
         }
         match shown {
-            (None, None) => Err(Reason::NoCredential.into()),
+            (None, None) => self.by_certificate_alone(peer),
             (Some(_), Some(_)) => Err(Reason::SeveralCredentials.into()),
             (Some(token), None) => self.by_token(token, peer),
             (None, Some(key)) => self.by_key(key, peer),
@@ -147,6 +147,17 @@ impl Identity {
         }
         self.admits(&found.client, peer)
             .map_err(|reason| Not::Known(name(), reason))?;
+        Ok(Arc::clone(found))
+    }
+
+    fn by_certificate_alone(&self, peer: &Peer) -> Result<Arc<Recognised>, Not> {
+        let shown = peer.certificate.as_ref().ok_or(Reason::NoCredential)?;
+        let directory = self.directory();
+        let found = directory
+            .by_certificate(shown, peer.zone)
+            .ok_or(Reason::NoCredential)?;
+        self.admits(&found.client, peer)
+            .map_err(|reason| Not::Known(Some(Arc::clone(&found.caller.name)), reason))?;
         Ok(Arc::clone(found))
     }
 
@@ -288,7 +299,13 @@ impl Identity {
         let mut candidates = directory.of_issuer(&issuer.name).iter();
         let (_, client) = candidates
             .find(|(wanted, _)| {
-                claims.0.get(&wanted.claim).and_then(Value::as_str) == Some(&wanted.equals)
+                claims
+                    .0
+                    .get(&wanted.claim)
+                    .is_some_and(|claim| match claim {
+                        Value::Array(several) => several.iter().any(|one| one == &wanted.equals),
+                        one => one == &wanted.equals,
+                    })
             })
             .ok_or(Reason::UnknownClient)?;
         let refuse = |reason| Not::Known(Some(Arc::clone(&client.name)), reason);
@@ -345,13 +362,15 @@ impl Identity {
     }
 }
 
-/// A bound token needs its certificate; a partner's token must be bound.
+/// A bound token needs its certificate; a client that registered one, and any partner unless
+/// its file says otherwise, needs bound tokens.
 fn binding(bound: Option<[u8; 32]>, client: &ClientCredentials, peer: &Peer) -> Result<(), Reason> {
+    let must_be_bound =
+        client.certificate.is_some() || (client.zone == Zone::Partner && !client.unbound);
     match (bound, &peer.certificate) {
         (Some(bound), Some(shown)) if *shown.thumbprint() == bound => Ok(()),
-        (Some(_), _) => Err(Reason::Binding),
-        (None, _) if peer.zone == Zone::Partner && !client.unbound => Err(Reason::Binding),
-        (None, _) => Ok(()),
+        (None, _) if !must_be_bound => Ok(()),
+        _ => Err(Reason::Binding),
     }
 }
 

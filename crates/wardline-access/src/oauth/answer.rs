@@ -50,7 +50,7 @@ impl OAuthError {
         match reason {
             Reason::Request => Self::InvalidRequest,
             Reason::Scope => Self::InvalidScope,
-            Reason::Audience => Self::InvalidTarget,
+            Reason::Target => Self::InvalidTarget,
             Reason::Internal => Self::ServerError,
             _ => Self::InvalidClient,
         }

@@ -89,6 +89,15 @@ impl Identity {
                 claimed: Some(proven.client.name.to_string()),
                 reason,
             })?;
+        let shown = peer.certificate.as_deref();
+        if let Some(registered) = &proven.client.certificate
+            && !shown.is_some_and(|shown| registered.matches(shown))
+        {
+            return Err(Unproven {
+                claimed: Some(proven.client.name.to_string()),
+                reason: Reason::Binding,
+            });
+        }
         Ok(proven)
     }
 
@@ -235,6 +244,7 @@ impl Identity {
         let registered = client
             .certificate
             .as_ref()
+            .filter(|_| client.token_by_certificate)
             .ok_or_else(|| refused(Reason::Method))?;
         if !registered.matches(shown) {
             return Err(refused(Reason::Credential));

@@ -52,7 +52,7 @@ pub(super) fn issue(
         .get("resource")
         .is_some_and(|resource| resource.trim_end_matches('/') != &*authority.audience)
     {
-        return refuse(Reason::Audience);
+        return refuse(Reason::Target);
     }
     let scopes = match scopes(&proven, form.get("scope")) {
         Ok(scopes) => scopes,

@@ -103,6 +103,9 @@ pub enum Reason {
     /// Nothing of what was asked for is granted.
     #[error("nothing of the scope that was asked for is granted")]
     Scope,
+    /// The resource that was asked for is not here (RFC 8707).
+    #[error("the resource that was asked for is not here")]
+    Target,
     /// The request is not one of this protocol.
     #[error("the request is malformed")]
     Request,

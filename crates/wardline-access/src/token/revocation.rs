@@ -34,6 +34,24 @@ struct State {
     tokens: BTreeMap<String, i64>,
 }
 
+impl State {
+    fn epoch(&self, client: &str) -> i64 {
+        self.clients.get(client).copied().unwrap_or(0).max(self.all)
+    }
+
+    fn stop_all(&mut self, now: i64) {
+        let latest = self.clients.values().copied().fold(self.all, i64::max);
+        self.all = next(latest, now);
+    }
+}
+
+/// The epoch that follows. Dates of tokens are whole seconds: what was issued within this one
+/// is refused, and what is issued from now on bears the next; where that was so already,
+/// somebody stopped tokens twice within a second, and it is one more.
+fn next(epoch: i64, now: i64) -> i64 {
+    epoch.max(now) + 1
+}
+
 impl Revocations {
     /// `revocations.json` of a data directory.
     pub fn file_in(data: &std::path::Path) -> PrivateFile {
@@ -68,7 +86,7 @@ impl Revocations {
     /// Refuses one token until it expires.
     ///
     /// # Errors
-    /// [`AccessError::Vault`] when it cannot be written: then nothing is revoked.
+    /// [`AccessError::Vault`] when it cannot be written: then it holds until this process ends.
     pub fn revoke(&self, jti: &str, until: i64, now: i64) -> Result<(), AccessError> {
         self.change(now, |state| {
             state.tokens.insert(jti.to_owned(), until);
@@ -76,7 +94,7 @@ impl Revocations {
                 // Rather refuse everybody's tokens once, and have them fetch new ones, than
                 // forget one that was revoked.
                 state.tokens.clear();
-                state.all = state.all.max(now + 1);
+                state.stop_all(now);
             }
         })
     }
@@ -86,14 +104,12 @@ impl Revocations {
     /// # Errors
     /// As [`Revocations::revoke`].
     pub fn stop(&self, client: Option<&str>, now: i64) -> Result<(), AccessError> {
-        // Dates of tokens are whole seconds: what was issued within this one is refused, and
-        // what is issued from now on bears the next.
         self.change(now, |state| match client {
             Some(client) => {
-                let epoch = state.clients.entry(client.to_owned()).or_default();
-                *epoch = (*epoch).max(now + 1);
+                let epoch = state.epoch(client);
+                state.clients.insert(client.to_owned(), next(epoch, now));
             }
-            None => state.all = state.all.max(now + 1),
+            None => state.stop_all(now),
         })
     }
 
@@ -115,13 +131,7 @@ impl Revocations {
 
     /// Tokens of this client issued before this second are refused.
     pub(crate) fn epoch(&self, client: &str) -> i64 {
-        let state = self.now.load();
-        state
-            .clients
-            .get(client)
-            .copied()
-            .unwrap_or(0)
-            .max(state.all)
+        self.now.load().epoch(client)
     }
 
     pub(crate) fn is_revoked(&self, jti: &str) -> bool {
@@ -154,7 +164,7 @@ impl Revocations {
             tidy(&mut state);
             change(&mut state);
             let text = serde_json::to_vec(&state).map_err(|error| malformed(file, &error))?;
-            // In force before it is on disk: a crash in between loses what nobody was told.
+            // In force before it is on disk: what cannot be written is refused all the same.
             self.replace(state);
             Ok((Some(text), ()))
         })

@@ -386,4 +386,45 @@ pub(super) const VAULT: &[Entry] = &[
         "a secret cannot be read",
         "Check the named file's owner and permissions.",
     ),
+    (
+        "W6022",
+        "a private file of the data directory cannot be used",
+        "Signing keys and revocations are kept in small private files beside the journal. Check the owner, the \
+         permissions and the room on the disk.",
+    ),
+];
+
+/// Codes of `wardline-access`.
+pub(super) const ACCESS: &[Entry] = &[
+    (
+        "W6401",
+        "signing keys or revocations are not what was written",
+        "The file was changed, damaged, or belongs to another estate. Restore it from a backup, or remove it: a new \
+         key is made then, and clients fetch new tokens.",
+    ),
+    (
+        "W6402",
+        "no new key",
+        "The operating system or the cryptographic library gave none; nothing can be signed without.",
+    ),
+    (
+        "W6403",
+        "not the URL of an issuer",
+        "An issuer is `https://HOST` or `https://HOST:PORT` without a path; plain http only for this machine itself.",
+    ),
+    (
+        "W6404",
+        "tokens may not live that long",
+        "Access tokens live for 1 to 300 seconds; clients fetch new ones by themselves.",
+    ),
+    (
+        "W6405",
+        "a client cannot be used",
+        "Its name, API key, certificate or external claim is another client's too. The text says which.",
+    ),
+    (
+        "W6406",
+        "not a certificate",
+        "What was shown is not X.509 in DER form.",
+    ),
 ];
