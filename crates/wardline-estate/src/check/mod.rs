@@ -22,8 +22,6 @@ pub(crate) struct Whole<'a> {
     pub(crate) incomplete: &'a BTreeSet<&'static str>,
     /// Whether a secret exists on this machine; `None` where nobody can say.
     pub(crate) secret_exists: Option<&'a dyn Fn(&str) -> bool>,
-    /// Whether `apis/` has files, whose names this release does not know.
-    pub(crate) has_apis: bool,
     /// What was found before.
     pub(crate) found: &'a Diagnostics,
 }

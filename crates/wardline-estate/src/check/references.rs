@@ -291,17 +291,14 @@ impl References<'_> {
             let is_connection = estate.connection(reference).is_some();
             is_connection.then(|| "that is a connection: use `send`".to_owned())
         });
-        let mut problem = Diagnostic::error(
-            codes::UNKNOWN_OPERATION,
-            format!("there is no operation `{}`", clip(reference)),
-        )
-        .at(at)
-        .help_if(help);
-        if self.whole.has_apis {
-            problem = problem
-                .with_note("operations declared under `apis/` cannot be called in this release");
-        }
-        self.problems.push(problem);
+        self.problems.push(
+            Diagnostic::error(
+                codes::UNKNOWN_OPERATION,
+                format!("there is no operation `{}`", clip(reference)),
+            )
+            .at(at)
+            .help_if(help),
+        );
     }
 
     fn tests(&mut self) {
