@@ -1,9 +1,13 @@
 //! The estate as a whole: does every reference lead somewhere, can everything start, does anything
 //! lie idle. Shapes and values were checked before; here only names and relations matter.
 
+mod apis;
+mod bindings;
+mod clients;
 mod doors;
 mod events;
 mod references;
+mod routes;
 mod usage;
 
 pub(crate) use usage::unsupported_store;

@@ -1,6 +1,8 @@
 //! `apis/*.yaml`.
 
 use super::{Decoder, View};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
 use crate::model::{
     Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, Method,
     QueryType, ResponseValidation, Shadow, Share, Validation, Version, Work,
@@ -31,10 +33,21 @@ impl Decoder<'_> {
             // Templates bring their own slash.
             |written| written.map(|path| path.trim_end_matches('/').to_owned()),
         );
+        let said = view
+            .string("layer")
+            .filter(|word| word == layer(view).as_str());
         let layer = layer(view);
+        if said.is_some() && layer != Layer::System {
+            for key in ["bindings", "shadow"] {
+                self.misplaced(node, key, layer, "Api");
+            }
+        }
         let mut operations = BTreeMap::new();
         for entry in view.get("operations").map_or(&[][..], Node::entries) {
             let operation = self.api_operation(entry, &name.value, layer);
+            if said.is_some() {
+                self.fits_layer(entry, layer);
+            }
             operations.entry(entry.key.clone()).or_insert(operation);
         }
         let zones: Vec<_> = view
@@ -113,6 +126,74 @@ impl Decoder<'_> {
         }
     }
 
+    /// Whether an operation says what its layer needs, and nothing else.
+    fn fits_layer(&mut self, entry: &Entry, layer: Layer) {
+        let node = &entry.value;
+        let (needed, foreign): (&[&str], &[&str]) = match layer {
+            Layer::System => (&[], &["calls", "map", "event", "starts"]),
+            Layer::Process => (&["event", "starts"], &["calls", "map"]),
+            Layer::Experience => (&["calls"], &["event", "starts"]),
+        };
+        for key in foreign {
+            self.misplaced(node, key, layer, "operation");
+        }
+        let mut said = needed.iter().filter_map(|key| node.entry(key));
+        match (said.next(), said.next()) {
+            (None, _) if !needed.is_empty() => {
+                let keys: Vec<_> = needed.iter().map(|key| format!("`{key}`")).collect();
+                self.files.problems.push(
+                    Diagnostic::error(
+                        codes::WRONG_LAYER,
+                        format!("nothing fulfils `{}`", crate::suggest::clip(&entry.key)),
+                    )
+                    .at(entry.key_at)
+                    .help(format!(
+                        "an operation of {} Api needs {}",
+                        article(layer),
+                        keys.join(" or ")
+                    )),
+                );
+            }
+            (Some(first), Some(second)) => self.files.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_LAYER,
+                    format!(
+                        "an operation has either `{}` or `{}`",
+                        first.key, second.key
+                    ),
+                )
+                .at(second.key_at)
+                .related(first.key_at, "this"),
+            ),
+            _ => {}
+        }
+    }
+
+    /// Reports a key that another layer has.
+    fn misplaced(&mut self, node: &Node, key: &str, layer: Layer, what: &str) {
+        let Some(entry) = node.entry(key) else {
+            return;
+        };
+        let (of, owner) = match key {
+            "bindings" | "shadow" => ("", "a system"),
+            "calls" | "map" => ("an operation of ", "an experience"),
+            _ => ("an operation of ", "a process"),
+        };
+        let whose = if what == "Api" {
+            ""
+        } else {
+            "an operation of "
+        };
+        self.files.problems.push(
+            Diagnostic::error(
+                codes::WRONG_LAYER,
+                format!("{whose}{} Api has no `{key}`", article(layer)),
+            )
+            .at(entry.key_at)
+            .help(format!("`{key}` belongs to {of}{owner} Api")),
+        );
+    }
+
     fn work(&mut self, view: View<'_>, layer: Layer) -> Work {
         let map = view.text("map").and_then(|written| self.map(written));
         match (layer, view.text("event"), view.text("starts")) {
@@ -130,6 +211,15 @@ impl Decoder<'_> {
             _ => Work::Bound,
         }
     }
+}
+
+fn article(layer: Layer) -> String {
+    let article = if layer == Layer::Experience {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {}", layer.as_str())
 }
 
 fn layer(view: View<'_>) -> Layer {
@@ -227,16 +317,20 @@ fn call(entry: &Entry) -> Option<ApiCall> {
 fn binding(node: &Node) -> Binding {
     let view = View::new(Some(node), &BINDING);
     let system = view.text_or_stand_in("system", node.at);
+    let (from, until) = (date(view, "from"), date(view, "until"));
+    let share = view.parsed("share", value::share);
+    // A condition that cannot be read is a condition still: what follows is not unreachable.
+    let unread = (view.get("share").is_some() && share.is_none())
+        || (view.get("from").is_some() && from.is_none())
+        || (view.get("until").is_some() && until.is_none());
     Binding {
         at: system.at,
         system,
         when: view.text("when"),
-        share: view
-            .get("share")
-            .and_then(|_| view.parsed("share", value::share)),
+        share: share.or(unread.then_some(Share(1))),
         sticky: view.text("sticky"),
-        from: date(view, "from"),
-        until: date(view, "until"),
+        from,
+        until,
         operations: texts_by_key(view.get("operations")),
     }
 }

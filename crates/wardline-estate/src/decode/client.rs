@@ -34,6 +34,13 @@ impl Decoder<'_> {
             "service" => Ok(ClientKind::Service),
             other => Err(other.to_owned()),
         });
+        let said = view
+            .get("auth")
+            .is_none_or(|auth| !auth.entries().is_empty());
+        if said {
+            // A client without the key at all was told so.
+            self.learned.with_auth.insert(name.value.clone());
+        }
         let limits = view.below("limits", &CLIENT_LIMITS);
         let some = |number| Some(number).filter(|number| *number > 0);
         Client {

@@ -61,6 +61,8 @@ pub(crate) struct Learned {
     pub(crate) facilities: Vec<Spanned<String>>,
     /// Names under `systems` in the defaults.
     pub(crate) default_systems: Vec<Spanned<String>>,
+    /// Clients that say something under `auth`, whether or not it can be read.
+    pub(crate) with_auth: BTreeSet<String>,
     /// Connections whose protocol is not known or not supported.
     pub(crate) unclear: BTreeSet<String>,
 }
