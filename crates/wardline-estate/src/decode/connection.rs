@@ -4,11 +4,12 @@ use super::top::bind;
 use super::{Decoder, View};
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen, SecretRef,
+    HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen,
+    SecretRef,
 };
 use crate::shape::connection::{
-    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HTTP_ACK, HTTP_IN, HTTP_OUT,
-    MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN,
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HTTP_ACK, HTTP_IN,
+    HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN,
 };
 use crate::source::Span;
 use crate::value;
@@ -140,6 +141,7 @@ impl<'a> Decoder<'a> {
             limits: self.limits(&levels, path, concurrent),
             breaker: self.breaker(&levels, path),
             failover: view.texts("failover"),
+            health: view.get("health").map(|node| health(node, entry.key_at)),
             duplicate,
             keys: keys
                 .filter_map(|entry| {
@@ -283,6 +285,17 @@ impl<'a> Decoder<'a> {
             (Some(name), Some(value)) => Auth::Header { name, value },
             _ => Auth::None,
         }
+    }
+}
+
+fn health(node: &Node, at: Span) -> Health {
+    let view = View::new(Some(node), &HEALTH);
+    Health {
+        get: view.text_or_stand_in("get", at),
+        every: view.parsed("every", value::duration).unwrap_or_default(),
+        timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
+        healthy_after: view.integer("healthy_after"),
+        unhealthy_after: view.integer("unhealthy_after"),
     }
 }
 

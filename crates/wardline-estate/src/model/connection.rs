@@ -23,6 +23,8 @@ pub struct Connection {
     pub breaker: Breaker,
     /// Addresses or URLs to try when the first cannot be reached, in this order.
     pub failover: Vec<Spanned<String>>,
+    /// How it is found out whether the other side is well; HTTP services only.
+    pub health: Option<Health>,
     /// How duplicates of inbound messages are recognised.
     pub duplicate: Option<Duplicate>,
     /// Fields by which people search for inbound messages.
@@ -326,6 +328,22 @@ pub struct Breaker {
     pub within: Duration,
     /// While open, one send is tried this often.
     pub probe_every: Duration,
+}
+
+/// How it is found out whether an HTTP service is well. Each address (URL and failover) is judged
+/// for itself.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The path that is asked; an answer below 400 is a good one.
+    pub get: Spanned<String>,
+    /// How often.
+    pub every: Duration,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+    /// So many good answers in a row make it well again.
+    pub healthy_after: u32,
+    /// So many bad ones in a row make it unwell.
+    pub unhealthy_after: u32,
 }
 
 /// How duplicates of inbound messages are recognised.

@@ -56,6 +56,12 @@ pub(crate) static CONNECTION: Object = Object {
             "Addresses (MLLP) or URLs (HTTP) to try in turn when the first cannot be reached.",
         ),
         field(
+            "health",
+            Obj(&HEALTH),
+            Optional,
+            "How it is found out whether an HTTP service is well. Each of its addresses is judged for itself.",
+        ),
+        field(
             "duplicate",
             Obj(&DUPLICATE),
             Optional,
@@ -92,6 +98,34 @@ pub(crate) static NOTHING: Object = Object {
     name: "`null`",
     doc: "Nothing to say: write `null: {}`.",
     fields: &[],
+    exactly_one: &[],
+};
+
+pub(crate) static HEALTH: Object = Object {
+    name: "`health`",
+    doc: "An HTTP service is asked, now and then, whether it is well. An answer below 400 is a good one.",
+    fields: &[
+        field("get", Text(Form::Path), Required, "The path that is asked."),
+        field("every", Text(Form::Duration), Default("10s"), "How often."),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("2s"),
+            "How long to wait for an answer.",
+        ),
+        field(
+            "healthy_after",
+            Integer(1, 100),
+            Default("2"),
+            "So many good answers in a row make it well again.",
+        ),
+        field(
+            "unhealthy_after",
+            Integer(1, 100),
+            Default("3"),
+            "So many bad answers in a row make it unwell.",
+        ),
+    ],
     exactly_one: &[],
 };
 
