@@ -5,6 +5,7 @@
 
 mod certificate;
 mod client;
+mod estate;
 mod event;
 mod external;
 mod recognise;
@@ -12,6 +13,7 @@ mod settings;
 
 pub use certificate::{CertificateMatch, PeerCertificate};
 pub use client::{ApiKey, ClientCredentials, ClientDirectory, HashedSecret, IssuerMatch};
+pub use estate::{clients_of_estate, issuers_of_estate};
 pub(crate) use event::claimed_name;
 pub use event::{AccessEvent, AccessSink};
 pub use external::{

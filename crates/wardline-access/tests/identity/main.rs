@@ -5,6 +5,7 @@
     reason = "a test that cannot be set up should stop; the world's methods read alike"
 )]
 
+mod estate;
 mod grants;
 mod hostile;
 mod issuers;
