@@ -7,5 +7,6 @@
 //! Start with [`Caller`] (who it is, once that is known).
 
 mod caller;
+pub mod mask;
 
 pub use caller::{Caller, CallerKind, Strength};
