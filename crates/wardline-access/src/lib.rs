@@ -8,5 +8,6 @@
 
 mod caller;
 pub mod mask;
+pub mod policy;
 
 pub use caller::{Caller, CallerKind, Strength};
