@@ -9,5 +9,6 @@
 mod caller;
 pub mod mask;
 pub mod policy;
+pub mod quota;
 
 pub use caller::{Caller, CallerKind, Strength};
