@@ -10,5 +10,6 @@ mod caller;
 pub mod mask;
 pub mod policy;
 pub mod quota;
+pub mod watch;
 
 pub use caller::{Caller, CallerKind, Strength};
