@@ -5,6 +5,10 @@
 //! Printed are p50 and p99 of single decisions in microseconds, the clock's own cost included.
 //! `scoped` policies name a client, an Api or an operation in their head, as policies of an
 //! estate do; `unscoped` ones concern every call and show what each of these costs.
+//!
+//! On two cores of an AMD EPYC that other builds were using too: p50 5.9 to 7.4 µs and p99 12 to
+//! 16 µs with 200 scoped policies and 100 or 1,000 clients; 13.9 and 18.2 µs with 10 clients, of
+//! whom every other one has ten policies of its own; 23 µs with 20 unscoped policies.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -5,6 +5,9 @@
 //! the caller no more than that it was refused.
 //!
 //! Start with [`Caller`] (who it is, once that is known).
+//!
+//! What a caller may do is [`policy`], what it sees of sensitive fields [`mask`], how much it may
+//! do [`quota`], and what about its calls stands out [`watch`].
 
 mod caller;
 pub mod mask;

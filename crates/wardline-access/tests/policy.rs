@@ -105,9 +105,16 @@ fn operation(name: &str) -> Resource {
     }
 }
 
+type Row = (
+    &'static str,
+    &'static [Action],
+    &'static [Action],
+    &'static [Sensitivity],
+);
+
 /// A row a role: what it may do with the estate, what with an entity, and what it may see of it
 /// for a stated purpose.
-const MATRIX: [(&str, &[Action], &[Action], &[Sensitivity]); 7] = {
+const MATRIX: [Row; 7] = {
     use Action::{Administer, Cancel, Edit, Replay, Search, View};
     use Sensitivity::{Financial, Pii};
     [
@@ -252,9 +259,11 @@ fn a_policy_that_fails_refuses() {
     );
 }
 
+type Mistake = (ProblemKind, &'static str, &'static str, &'static str);
+
 /// A policy file, and for each problem its kind, the marked text, a part of the message and of
 /// the help.
-const MISTAKES: &[(&str, &[(ProblemKind, &str, &str, &str)])] = &[
+const MISTAKES: &[(&str, &[Mistake])] = &[
     (
         "permit(principal, action, resource) when { context.hour < };",
         &[(

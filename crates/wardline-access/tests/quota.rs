@@ -1,5 +1,10 @@
 //! Limits against naive models of them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may stop where something is not as it must be"
+)]
+
 use async_trait::async_trait;
 use governor::clock::FakeRelativeClock;
 use jiff::tz::TimeZone;
@@ -10,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wardline_access::quota::{
-    Ask, Bucket, Limiter, Limits, QuotaStore, Quotas, Rate, Rates, Refusal, Saved, StoreFailed,
-    rate_limit, rate_limit_policy,
+    Ask, Bucket, Limiter, Limits, Period, Quota, QuotaStore, Quotas, Rate, Rates, Refusal, Saved,
+    StoreFailed, rate_limit, rate_limit_policy,
 };
 use wardline_core::{SimulatedClock, Timestamp};
 
@@ -98,6 +103,13 @@ fn ask(bucket: Bucket, limits: Limits) -> Ask {
     Ask { bucket, limits }
 }
 
+fn day(calls: u64) -> Quota {
+    Quota {
+        calls,
+        per: Period::Day,
+    }
+}
+
 fn rate(calls: u32, seconds: u64, burst: u32) -> Rate {
     Rate::new(calls, Duration::from_secs(seconds), Some(burst)).unwrap()
 }
@@ -181,7 +193,7 @@ proptest! {
     ) {
         let store: Arc<Memory> = Arc::default();
         let mut bench = Bench::with(store.clone(), at(NOON));
-        let asks = [ask(client("ghx"), Limits { quota: Some(quota), ..Limits::default() })];
+        let asks = [ask(client("ghx"), Limits { quota: Some(day(quota)), ..Limits::default() })];
         let (mut granted, mut crashes) = (0, 0);
         for step in steps {
             match step {
@@ -231,11 +243,11 @@ fn what_a_later_limit_refuses_an_earlier_one_does_not_count() {
     let bench = Bench::new();
     let limits = Limits {
         rate: Some(rate(1, 3_600, 5)),
-        quota: Some(10),
+        quota: Some(day(10)),
         concurrent: Some(3),
     };
     let none = Limits {
-        quota: Some(0),
+        quota: Some(day(0)),
         ..Limits::default()
     };
     for _ in 0..20 {
@@ -278,7 +290,7 @@ fn headers_say_what_is_left() {
         client("ghx"),
         Limits {
             rate: Some(rate(20, 1, 40)),
-            quota: Some(1_000),
+            quota: Some(day(1_000)),
             concurrent: None,
         },
     )];
@@ -323,7 +335,7 @@ fn a_day_is_the_hospitals_and_has_23_hours_when_clocks_go_forward() {
     let asks = [ask(
         client("ghx"),
         Limits {
-            quota: Some(1),
+            quota: Some(day(1)),
             ..Limits::default()
         },
     )];
@@ -343,7 +355,7 @@ fn a_quota_survives_a_restart_and_ends_with_its_day() {
     let asks = [ask(
         client("ghx"),
         Limits {
-            quota: Some(100),
+            quota: Some(day(100)),
             ..Limits::default()
         },
     )];
@@ -364,7 +376,7 @@ fn without_a_store_a_little_is_granted_and_then_nothing() {
     let asks = [ask(
         client("ghx"),
         Limits {
-            quota: Some(1_000),
+            quota: Some(day(1_000)),
             ..Limits::default()
         },
     )];
@@ -418,4 +430,36 @@ fn rates_that_cannot_be_kept_are_refused() {
             .burst(),
         1
     );
+}
+
+#[test]
+fn hours_and_weeks_have_quotas_too() {
+    // Saturday noon in Berlin; the clocks go forward on Sunday, so the week has an hour less.
+    let bench = Bench::new();
+    let per = |calls, per| Limits {
+        quota: Some(Quota { calls, per }),
+        ..Limits::default()
+    };
+    let asks = [
+        ask(client("ghx"), per(2, Period::Hour)),
+        ask(client("ghx"), per(3, Period::Week)),
+    ];
+    bench.clock.advance(Duration::from_secs(900));
+    assert!(bench.admit(&asks).is_ok());
+    assert!(bench.admit(&asks).is_ok());
+    let refused = bench.admit(&asks).unwrap_err();
+    assert_eq!(refused.retry_after(), 2_700);
+    bench.clock.advance(Duration::from_secs(2_700));
+    let last = bench.admit(&asks).unwrap();
+    assert_eq!(
+        rate_limit(&last.standings),
+        r#""hour";r=1;t=3600, "week";r=0;t=122400"#
+    );
+    let refused = bench.admit(&asks).unwrap_err();
+    assert_eq!(refused.retry_after(), 34 * 3_600);
+    block_on(bench.limiter.quotas().flush()).unwrap();
+    let names: Vec<String> = bench.store.saved.lock().keys().cloned().collect();
+    assert_eq!(names, ["ghx#hour", "ghx#week"]);
+    bench.clock.advance(Duration::from_secs(34 * 3_600));
+    assert!(bench.admit(&asks).is_ok());
 }

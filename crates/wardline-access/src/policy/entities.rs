@@ -202,10 +202,13 @@ pub(crate) fn roles(world: &World) -> BTreeSet<Arc<str>> {
 pub(crate) fn person(caller: &Caller, names: &Names) -> CedarEntity {
     CedarEntity::new(
         names.person(&caller.name),
-        Attributes::from([(
-            "facilities".to_owned(),
-            texts(caller.facilities.iter().map(AsRef::as_ref)),
-        )]),
+        Attributes::from([
+            ("kind".into(), text(kind_name(caller.kind))),
+            (
+                "facilities".into(),
+                texts(caller.facilities.iter().map(AsRef::as_ref)),
+            ),
+        ]),
         caller.roles.iter().map(|role| names.role(role)).collect(),
     )
     .expect("attributes without extension functions evaluate")

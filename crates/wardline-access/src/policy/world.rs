@@ -1,4 +1,11 @@
 //! What there is to decide about, as plain data: made from the estate, or by a test.
+//!
+//! From the estate's model it is made so: an [`Api`] for each one that is served (neither draft
+//! nor retired), `major` from its version; an [`Operation`]'s scope is none only where it is `public`;
+//! a [`Client`] for each that is a partner or a service and not disabled (groups of people are
+//! roles: they go to [`World::roles`]); owners that are not given are empty texts; a
+//! [`PolicyText`] for each policy file, whose path finds the file again for
+//! [`Problem::diagnostic`](super::Problem::diagnostic).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

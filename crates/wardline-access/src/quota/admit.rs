@@ -4,7 +4,7 @@ use governor::clock::{Clock as RateClock, DefaultClock};
 use smallvec::SmallVec;
 use std::time::Duration;
 
-use super::daily::NotTaken;
+use super::periods::{NotTaken, Period, Quota};
 use super::rate::Charge;
 use super::{Bucket, Permit, Permits, Quotas, Rate, Rates, Standing};
 
@@ -13,8 +13,8 @@ use super::{Bucket, Permit, Permits, Quotas, Rate, Rates, Standing};
 pub struct Limits {
     /// Calls on average and at once.
     pub rate: Option<Rate>,
-    /// Calls a day.
-    pub quota: Option<u64>,
+    /// Calls an hour, a day or a week.
+    pub quota: Option<Quota>,
     /// Calls that are being served at a time.
     pub concurrent: Option<u32>,
 }
@@ -55,10 +55,10 @@ pub enum Refusal {
         /// For the headers.
         standing: Standing,
     },
-    /// More than agreed for a day: 429.
-    #[error("the calls a day agreed for this client are used up")]
+    /// More than agreed for an hour, a day or a week: 429.
+    #[error("the calls agreed for this client are used up for now")]
     Quota {
-        /// How long it is until midnight.
+        /// How long it is until the next period begins.
         wait: Duration,
         /// For the headers.
         standing: Standing,
@@ -103,7 +103,7 @@ pub struct Limiter<C: RateClock = DefaultClock> {
 /// while the store is asked.
 struct Charged<'a, C: RateClock> {
     rates: SmallVec<[Charge<C>; 2]>,
-    quotas: SmallVec<[&'a Bucket; 2]>,
+    quotas: SmallVec<[(&'a Bucket, Period); 2]>,
     of: &'a Quotas,
 }
 
@@ -112,8 +112,8 @@ impl<C: RateClock> Drop for Charged<'_, C> {
         for charge in self.rates.drain(..) {
             charge.take_back();
         }
-        for bucket in self.quotas.drain(..) {
-            self.of.take_back(bucket);
+        for (bucket, per) in self.quotas.drain(..) {
+            self.of.take_back(bucket, per);
         }
     }
 }
@@ -168,7 +168,7 @@ impl<C: RateClock + Clone> Limiter<C> {
                             NotTaken::Spent { wait, standing } => Refusal::Quota { wait, standing },
                             NotTaken::Store => Refusal::Store,
                         })?;
-                charged.quotas.push(&ask.bucket);
+                charged.quotas.push((&ask.bucket, quota.per));
                 standings.push(standing);
             }
         }

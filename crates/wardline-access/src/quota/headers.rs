@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Where a caller stands with one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// The limit's name in the headers: `rate`, `day`.
+    /// The limit's name in the headers: `rate`, `hour`, `day`, `week`.
     pub name: &'static str,
     /// Calls in a window.
     pub most: u64,

@@ -1,4 +1,4 @@
-//! How much a caller may do: rates, calls at once, and calls a day.
+//! How much a caller may do: rates, calls at once, and calls an hour, a day or a week.
 //!
 //! [`Limiter::admit`] asks all limits that hold for a request, the client's as a whole and those
 //! of the Api and operation. Either all of them grant it and are charged, or none is: a refused
@@ -7,21 +7,21 @@
 //! * [`Rates`]: GCRA (a token bucket without a timer) by `governor`. In memory; a restart forgives
 //!   at most one burst.
 //! * [`Permits`]: calls at once, given back when the [`Permit`] is dropped.
-//! * [`Quotas`]: calls a day, from midnight to midnight where the hospital is. Counted in memory and
+//! * [`Quotas`]: calls a [`Period`], which begins and ends where the hospital is. Counted in memory and
 //!   kept in a [`QuotaStore`]; how much a crash can forgive is bounded, see there.
 //!
 //! What a caller is told is in [`Standing`]: `RateLimit-Policy` and `RateLimit` (draft of the IETF's
 //! httpapi group, structured fields) and `Retry-After`.
 
 mod admit;
-mod daily;
 mod headers;
+mod periods;
 mod permits;
 mod rate;
 
 pub use admit::{Admission, Ask, Limiter, Limits, Refusal};
-pub use daily::{QuotaStore, Quotas, Saved, StoreFailed};
 pub use headers::{Standing, rate_limit, rate_limit_policy};
+pub use periods::{Period, Quota, QuotaStore, Quotas, Saved, StoreFailed};
 pub use permits::{Permit, Permits};
 pub use rate::{Rate, RateError, Rates};
 

@@ -58,6 +58,21 @@ impl Rate {
         })
     }
 
+    /// So many calls a second, as estates say it; a fraction is a call in several seconds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wardline_access::quota::Rate;
+    /// assert_eq!(Rate::per_second(0.5, None)?.every(), Duration::from_secs(2));
+    /// assert!(Rate::per_second(0.0, None).is_err());
+    /// # Ok::<(), wardline_access::quota::RateError>(())
+    /// ```
+    pub fn per_second(calls: f64, burst: Option<u32>) -> Result<Self, RateError> {
+        let every = Duration::try_from_secs_f64(calls.recip()).map_err(|_| RateError)?;
+        let whole = burst.unwrap_or(if calls >= 1.0 { calls as u32 } else { 1 });
+        Self::new(1, every, Some(whole))
+    }
+
     /// Time in which one call is earned.
     pub const fn every(self) -> Duration {
         self.every

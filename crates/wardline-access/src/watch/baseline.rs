@@ -17,13 +17,13 @@ const MOST_NAME: usize = 96;
 
 /// The calls of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Day {
+struct Daily {
     day: i32,
     by_hour: [u32; 24],
     denied: u32,
 }
 
-impl Day {
+impl Daily {
     const fn new(day: i32) -> Self {
         Self {
             day,
@@ -50,9 +50,9 @@ struct Told {
 pub struct Baseline {
     since: i32,
     /// The day that is now.
-    today: Day,
+    today: Daily,
     /// Days before, on which it called, oldest first.
-    before: VecDeque<Day>,
+    before: VecDeque<Daily>,
     /// Refused in the hour that is now.
     denied_now: (Hour, u32),
     /// When each was last called, by day.
@@ -65,7 +65,7 @@ impl Baseline {
     pub(super) fn new(now: Hour) -> Self {
         Self {
             since: now.day,
-            today: Day::new(now.day),
+            today: Daily::new(now.day),
             before: VecDeque::new(),
             denied_now: (now, 0),
             operations: BTreeMap::new(),
@@ -123,7 +123,7 @@ impl Baseline {
             now
         };
         if now.day > self.today.day {
-            let over = std::mem::replace(&mut self.today, Day::new(now.day));
+            let over = std::mem::replace(&mut self.today, Daily::new(now.day));
             if over.calls() > 0 {
                 self.before.push_back(over);
             }
@@ -200,7 +200,7 @@ impl Baseline {
         if calls <= quiet || self.told.daily == Some(self.today.day) {
             return None;
         }
-        let mut usual: Vec<u64> = self.before.iter().map(Day::calls).collect();
+        let mut usual: Vec<u64> = self.before.iter().map(Daily::calls).collect();
         let (most, median) = most_and_median(&mut usual);
         // A day is steadier than an hour.
         if calls.saturating_mul(2) <= most.saturating_mul(settings.times_most.into()) {
@@ -220,7 +220,7 @@ impl Baseline {
             return None;
         }
         let calls = u64::from(self.today.by_hour[usize::from(now.hour)]);
-        let all: u64 = self.before.iter().map(Day::calls).sum();
+        let all: u64 = self.before.iter().map(Daily::calls).sum();
         let refused: u64 = self.before.iter().map(|day| u64::from(day.denied)).sum();
         let usual_per_mille = (refused * 1_000).checked_div(all).unwrap_or(0);
         let share = u64::from(denied) * 1_000 / calls.max(1);
