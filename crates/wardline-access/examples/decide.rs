@@ -54,9 +54,9 @@ fn world(clients: usize, scoped: usize, unscoped: usize) -> World {
             reveal: BTreeSet::new(),
         })
         .collect();
-    let mut text = String::new();
+    let mut policies = Vec::new();
     for policy in 0..scoped {
-        text += &match policy % 4 {
+        policies.push(match policy % 4 {
             0 => format!(
                 "forbid(principal == Client::\"client-{}\", action == Action::\"call\", resource) when {{ context.hour < 6 }};\n",
                 policy % 10
@@ -70,20 +70,20 @@ fn world(clients: usize, scoped: usize, unscoped: usize) -> World {
             _ => format!(
                 "permit(principal, action == Action::\"view\", resource in Api::\"api-{policy}\") when {{ context.mtls }};\n"
             ),
-        };
+        });
     }
     for policy in 0..unscoped {
-        text += &format!(
+        policies.push(format!(
             "forbid(principal, action == Action::\"call\", resource) when {{ context.version == {} }};\n",
             policy + 100
-        );
+        ));
     }
     World {
         apis,
         clients,
         policies: vec![PolicyText {
             path: "policies/bench.cedar".into(),
-            text: text.into(),
+            text: policies.concat().into(),
         }],
         ..World::default()
     }
