@@ -71,7 +71,7 @@ impl Ingress {
         let door = Door::bind(Admission {
             name: Arc::clone(&config.name),
             bind: config.bind.clone(),
-            tls,
+            tls: tls.map(|tls| Arc::new(tls.into())),
             allow: config.allow.clone(),
             max_connections: config.max_connections,
             drain: config.drain,
