@@ -7,8 +7,8 @@ use std::sync::Arc;
 use wardline_access::Caller;
 use wardline_core::{Lane, Zone};
 use wardline_gateway::plan::{
-    Api, Binding, Call, Capacity, Limits, Listener, ListenerLimits, Operation, Plan, Serve, Systems,
-    Upstream, Validate, When,
+    Api, Binding, Call, Capacity, Limits, Listener, ListenerLimits, Operation, Plan, Serve,
+    Systems, Upstream, Validate, When,
 };
 use wardline_gateway::seam::{Facts, Pass, Peer};
 use wardline_gateway::{Gatekeeper, Gateway, Kind, Problem};
