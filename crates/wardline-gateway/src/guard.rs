@@ -198,7 +198,7 @@ impl Guarded {
             let mut buf = ReadBuf::new(&mut space);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    left = left.saturating_sub(buf.filled().len())
+                    left = left.saturating_sub(buf.filled().len());
                 }
                 Poll::Ready(_) => left = 0,
                 Poll::Pending => break,

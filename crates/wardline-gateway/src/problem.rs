@@ -108,32 +108,35 @@ pub struct Violation {
 /// At most so many violations are told at once.
 const VIOLATIONS: usize = 20;
 
-/// A refusal on its way to the caller.
+/// A refusal on its way to the caller. Small, since it travels as an error.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     kind: Kind,
     detail: Option<String>,
     errors: Vec<Violation>,
     headers: SmallVec<[(HeaderName, HeaderValue); 1]>,
-    status: Option<StatusCode>,
+    status: StatusCode,
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: Kind) -> Self {
-        Self {
+        Self(Box::new(Parts {
             kind,
             detail: None,
             errors: Vec::new(),
             headers: SmallVec::new(),
-            status: None,
-        }
+            status: kind.status(),
+        }))
     }
 
     /// Says more. It must hold nothing that came with the request.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -141,7 +144,7 @@ impl Problem {
     #[must_use]
     pub fn errors(mut self, mut errors: Vec<Violation>) -> Self {
         errors.truncate(VIOLATIONS);
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
@@ -149,10 +152,8 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, after: Duration) -> Self {
         let seconds = after.as_millis().div_ceil(1000).max(1);
-        self.header(
-            RETRY_AFTER,
-            HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
-        )
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// With a challenge (RFC 9110, 11.6.1).
@@ -164,24 +165,24 @@ impl Problem {
     /// With a header of its own, such as `RateLimit`.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// With another status than its kind has.
     #[must_use]
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
-        self.status = Some(status);
+        self.0.status = status;
         self
     }
 
     pub(crate) fn is_status(&self, status: StatusCode) -> bool {
-        self.status.unwrap_or(self.kind.status()) == status
+        self.0.status == status
     }
 
     /// What is wrong.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// The answer.
@@ -196,25 +197,29 @@ impl Problem {
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             errors: &'a [Violation],
         }
-        let status = self.status.unwrap_or(self.kind.status());
+        let Parts {
+            kind,
+            detail,
+            errors,
+            headers: own,
+            status,
+        } = *self.0;
         let details = Details {
-            r#type: format!("urn:wardline:problem:{}", self.kind.slug()),
-            title: self.kind.title(),
+            r#type: format!("urn:wardline:problem:{}", kind.slug()),
+            title: kind.title(),
             status: status.as_u16(),
-            detail: self.detail.as_deref().unwrap_or(self.kind.help()),
+            detail: detail.as_deref().unwrap_or(kind.help()),
             correlation_id: correlation,
-            errors: &self.errors,
+            errors: &errors,
         };
         let text = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = Response::new(Body::full(Bytes::from(text)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        let problem = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, problem);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers {
+        for (name, value) in own {
             headers.insert(name, value);
         }
         response

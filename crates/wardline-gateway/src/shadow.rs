@@ -147,7 +147,7 @@ impl Found {
             }
             _ if a == b => {}
             _ if std::mem::discriminant(a) == std::mem::discriminant(b) => {
-                self.add(pointer, How::Value)
+                self.add(pointer, How::Value);
             }
             _ => self.add(pointer, How::Type),
         }

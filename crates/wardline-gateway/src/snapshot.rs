@@ -110,9 +110,9 @@ impl Snapshot {
             plan,
             generation,
             lanes,
+            remotes,
             endpoints,
             zones,
-            remotes,
         })
     }
 

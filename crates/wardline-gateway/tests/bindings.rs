@@ -127,7 +127,7 @@ async fn a_share_sticks_to_its_key() {
     let share = Share {
         per_myriad: 5_000,
         key: Some(Arc::new(|facts| {
-            facts.params.get("id").map(|id| id.into_owned())
+            facts.params.get("id").map(std::borrow::Cow::into_owned)
         })),
     };
     let serve = systems(vec![

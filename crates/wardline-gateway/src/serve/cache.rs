@@ -53,7 +53,7 @@ impl Cache {
             Some((_, old)) => {
                 kept.bytes = kept
                     .bytes
-                    .saturating_sub(old.len() + view.target.len() + view.caller.len() + 128)
+                    .saturating_sub(old.len() + view.target.len() + view.caller.len() + 128);
             }
             None => kept.order.push_back(view),
         }

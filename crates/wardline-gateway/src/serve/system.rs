@@ -70,12 +70,8 @@ impl Visit {
             mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some();
         let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
         let target = target(bound, params, self.uri.query());
-        let shadowed = match shadow {
-            None => None,
-            Some((bound, room)) => {
-                Some(self.shadowed(bound, room, params, inbound, operation, declared))
-            }
-        };
+        let shadowed = shadow
+            .map(|(bound, room)| self.shadowed(bound, room, params, inbound, operation, declared));
         let (mut body, stopped) = inbound.outward(&operation.limits);
         if let Some(map) = &call.request
             && let Some(value) = inbound.json()

@@ -226,7 +226,7 @@ impl Remote {
             let deadline = Instant::now() + self.settings.time;
             match address.attempt(&self.settings, call, deadline).await {
                 Ok(answer) if answer.status().is_success() => {
-                    address.health.well(&self.settings.health)
+                    address.health.well(&self.settings.health);
                 }
                 _ => address.health.ill(&self.settings.health),
             }
