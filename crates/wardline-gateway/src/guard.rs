@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,6 @@ pub(crate) struct Watch {
     idle: AtomicU64,
     /// Since when writing has been stuck; zero where it is not.
     stuck: AtomicU64,
-    framed: AtomicBool,
 }
 
 /// What should happen to a connection.
@@ -60,7 +59,6 @@ impl Watch {
             head: AtomicU64::new(0),
             idle: AtomicU64::new(0),
             stuck: AtomicU64::new(0),
-            framed: AtomicBool::new(true),
         })
     }
 
@@ -92,11 +90,12 @@ impl Watch {
         if stuck > 0 && longer(stuck, UNREAD) {
             return Fate::Ends;
         }
+        let free = self.in_hand.load(Ordering::Relaxed) == 0;
         let head = self.head.load(Ordering::Relaxed);
-        if head > 0 && longer(head, limits.head_time) && self.framed.load(Ordering::Relaxed) {
+        // While a request is in hand, the head of the next may wait.
+        if free && head > 0 && longer(head, limits.head_time) {
             return Fate::Ends;
         }
-        let free = self.in_hand.load(Ordering::Relaxed) == 0;
         if free && self.requests.load(Ordering::Relaxed) == 0 && longer(0, limits.head_time) {
             return Fate::Ends;
         }
