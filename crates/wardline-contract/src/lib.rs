@@ -1,3 +1,13 @@
 //! Contracts: what an Api promises, as OpenAPI 3.1 and JSON Schema.
 //!
 //! Used by `check` before anything runs and by the gateway while it runs, so it lies below both.
+
+mod description;
+mod generate;
+pub mod json;
+mod schema;
+
+pub use description::{
+    ApiDescription, Entity, Method, Operation, Parameter, Place, UnknownMethod, template_names,
+};
+pub use generate::{GenerateError, OPENAPI, generate};
