@@ -2,12 +2,17 @@
 //!
 //! Used by `check` before anything runs and by the gateway while it runs, so it lies below both.
 
+pub mod codes;
 mod description;
 mod generate;
 pub mod json;
+mod read;
 mod schema;
 
 pub use description::{
     ApiDescription, Entity, Method, Operation, Parameter, Place, UnknownMethod, template_names,
 };
 pub use generate::{GenerateError, OPENAPI, generate};
+pub use read::{
+    Contract, Finding, Promise, PromisedAnswer, PromisedBody, PromisedParameter, Severity, Status,
+};
