@@ -5,6 +5,7 @@
 pub mod codes;
 mod description;
 mod generate;
+mod hold;
 pub mod json;
 mod read;
 mod schema;
@@ -13,6 +14,9 @@ pub use description::{
     ApiDescription, Entity, Method, Operation, Parameter, Place, UnknownMethod, template_names,
 };
 pub use generate::{GenerateError, OPENAPI, generate};
+pub use hold::{
+    Compiled, Found, OperationId, Options, Payload, UnknownQuery, VIOLATIONS, Violation, Wrong,
+};
 pub use read::{
     Contract, Finding, Promise, PromisedAnswer, PromisedBody, PromisedParameter, Severity, Status,
 };

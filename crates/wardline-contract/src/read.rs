@@ -7,6 +7,8 @@
 mod dialect;
 mod parts;
 
+pub(crate) use parts::essence;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -271,7 +273,10 @@ impl<'a> Reader<'a> {
             Some(version) if version.starts_with("3.0") => self.three_zero = true,
             _ => {
                 let (at, text) = if self.document.get("swagger").is_some() {
-                    ("/swagger", "this is Swagger 2.0; OpenAPI 3.0 and 3.1 are read")
+                    (
+                        "/swagger",
+                        "this is Swagger 2.0; OpenAPI 3.0 and 3.1 are read",
+                    )
                 } else if version.is_some() {
                     ("/openapi", "only OpenAPI 3.0 and 3.1 are read")
                 } else {
@@ -379,7 +384,10 @@ impl<'a> Reader<'a> {
             for parameter in &promise.parameters {
                 all.push((parameter.pointer.clone(), references(&parameter.schema)));
             }
-            let bodies = promise.body.iter().map(|body| (&body.pointer, &body.content));
+            let bodies = promise
+                .body
+                .iter()
+                .map(|body| (&body.pointer, &body.content));
             let answers = promise.answers.iter().map(|a| (&a.pointer, &a.content));
             for (at, content) in bodies.chain(answers) {
                 for (media, schema) in content {
@@ -440,7 +448,10 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        self.malformed(&at, "references lead in a circle or through too many others");
+        self.malformed(
+            &at,
+            "references lead in a circle or through too many others",
+        );
         None
     }
 

@@ -237,9 +237,10 @@ impl<'a> Reader<'a> {
         let all = all.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let mut scopes = BTreeSet::new();
         for (scheme, needed) in all.iter().filter_map(Value::as_object).flatten() {
-            let kind = self
-                .document
-                .pointer(&format!("/components/securitySchemes/{}/type", escape(scheme)));
+            let kind = self.document.pointer(&format!(
+                "/components/securitySchemes/{}/type",
+                escape(scheme)
+            ));
             if matches!(
                 kind.and_then(Value::as_str),
                 Some("oauth2" | "openIdConnect")
