@@ -74,7 +74,10 @@ fn missing(contract: &Contract, operation: &Operation) -> Finding {
         .iter()
         .find(|promise| shape(&promise.path) == shape(&operation.path))
         .or_else(|| contract.promise(&operation.name));
-    let text = format!("operation `{}` (`{line}`) is not in the contract", operation.name);
+    let text = format!(
+        "operation `{}` (`{line}`) is not in the contract",
+        operation.name
+    );
     let at = other.map_or("/paths", |promise| promise.pointer.as_str());
     let finding = Finding::error(codes::NOT_PROMISED, at, text);
     match other {
@@ -124,7 +127,11 @@ fn parameters(promise: &Promise, operation: &Operation, findings: &mut Vec<Findi
             );
         }
     }
-    for parameter in operation.parameters.iter().filter(|p| p.place != Place::Path) {
+    for parameter in operation
+        .parameters
+        .iter()
+        .filter(|p| p.place != Place::Path)
+    {
         let known = promise.parameters.iter().find(|promised| {
             promised.place == parameter.place && promised.name.eq_ignore_ascii_case(&parameter.name)
         });
@@ -187,9 +194,8 @@ fn body(
     };
     if !body.required {
         let text = format!("the operation needs a `{entity}`, the contract says it may be absent");
-        findings.push(
-            Finding::error(codes::REQUEST, &body.pointer, text).help("say `required: true`"),
-        );
+        findings
+            .push(Finding::error(codes::REQUEST, &body.pointer, text).help("say `required: true`"));
     }
     let Some((schema, at)) = json(&body.content, &body.pointer) else {
         let text = format!("the operation accepts `{entity}` as JSON, the contract takes none");
@@ -234,9 +240,7 @@ fn answers(
     if operation.list {
         schema = serde_json::json!({ "type": "array", "items": schema });
     }
-    let success = |status: Status| {
-        matches!(status, Status::Exactly(200..=203 | 206..=299) | Status::Class(2))
-    };
+    let success = |status: Status| matches!(status, Status::Exactly(200..=203 | 206..=299) | Status::Class(2));
     let mut any = false;
     for answer in promise.answers.iter().filter(|a| success(a.status)) {
         let Some((promised, at)) = json(&answer.content, &answer.pointer) else {

@@ -34,7 +34,11 @@ pub struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sort = if self.breaking { "breaking" } else { "harmless" };
+        let sort = if self.breaking {
+            "breaking"
+        } else {
+            "harmless"
+        };
         write!(f, "{sort}: {} ({}): {}", self.place, self.kind, self.text)
     }
 }
@@ -293,12 +297,7 @@ impl Changes {
     }
 
     /// Both directions: what is refused that was not, and what is taken that was not.
-    fn schemas(
-        &mut self,
-        way: Way,
-        place: &str,
-        (was, is): ((&Value, &Value), (&Value, &Value)),
-    ) {
+    fn schemas(&mut self, way: Way, place: &str, (was, is): ((&Value, &Value), (&Value, &Value))) {
         let narrower = narrowings(was, is, way, false);
         let wider = narrowings(is, was, way, true);
         let mut tell = |narrowed: Narrowed, breaking: bool, reverse: bool| {

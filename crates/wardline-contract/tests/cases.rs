@@ -1,6 +1,11 @@
 //! Behaviour as data. `UPDATE=1 cargo test -p wardline-contract --test cases` rewrites what is
 //! expected; read the difference before committing it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +13,12 @@ use serde_json::Value;
 use wardline_contract::{Contract, Severity, diff, needs_major, unannounced};
 
 fn folders(name: &str) -> Vec<PathBuf> {
-    let all = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)).unwrap();
+    let all = fs::read_dir(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests")
+            .join(name),
+    )
+    .unwrap();
     let mut all: Vec<_> = all.map(|entry| entry.unwrap().path()).collect();
     all.sort();
     all
@@ -46,12 +56,17 @@ fn changes_are_told_and_judged() {
     for case in &cases {
         let (old, new) = (read(&case.join("old.json")), read(&case.join("new.json")));
         let changes = diff(&old, &new);
-        let mut found: String = changes.iter().map(|change| format!("{change}\n")).collect();
-        found.push_str(match (needs_major(&changes), unannounced(&old, &new).is_empty()) {
-            (true, false) => "needs a major version\n",
-            (true, true) => "has its major version\n",
-            (false, _) => "needs no major version\n",
-        });
+        let mut found = String::new();
+        for change in &changes {
+            found.extend([&change.to_string(), "\n"]);
+        }
+        found.push_str(
+            match (needs_major(&changes), unannounced(&old, &new).is_empty()) {
+                (true, false) => "needs a major version\n",
+                (true, true) => "has its major version\n",
+                (false, _) => "needs no major version\n",
+            },
+        );
         compare(&case.join("expected.txt"), &found, &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

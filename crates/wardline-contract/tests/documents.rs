@@ -1,5 +1,10 @@
 //! Documents written, read and checked against the Api that serves them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::fs;
 use std::path::Path;
 
@@ -71,8 +76,14 @@ fn api() -> ApiDescription {
             },
         ],
         entities: vec![
-            Entity { name: "supplier".into(), schema: supplier() },
-            Entity { name: "unused".into(), schema: json!({}) },
+            Entity {
+                name: "supplier".into(),
+                schema: supplier(),
+            },
+            Entity {
+                name: "unused".into(),
+                schema: json!({}),
+            },
         ],
         ..ApiDescription::default()
     }
@@ -119,11 +130,15 @@ fn descriptions_that_contradict_themselves_are_refused() {
         generate(&api).unwrap_err()
     };
     let error = change(&|api| api.entities.clear());
-    assert!(matches!(error, GenerateError::UnknownEntity { .. }), "{error}");
+    assert!(
+        matches!(error, GenerateError::UnknownEntity { .. }),
+        "{error}"
+    );
     let error = change(&|api| api.operations[1].path = "/suppliers".into());
     assert!(matches!(error, GenerateError::Twice { .. }), "{error}");
     for reference in ["other.json", "#anchor", "https://example.org/x"] {
-        let error = change(&|api| api.entities[0].schema = json!({ "items": { "$ref": reference } }));
+        let error =
+            change(&|api| api.entities[0].schema = json!({ "items": { "$ref": reference } }));
         assert!(matches!(error, GenerateError::Reference { .. }), "{error}");
     }
 }
@@ -208,9 +223,7 @@ fn documents_that_cannot_be_used_are_refused() {
         let codes: Vec<_> = findings.iter().map(|f| f.code.0).collect();
         (contract.is_some(), codes)
     };
-    let with = |operation: Value| {
-        json!({ "openapi": "3.1.0", "info": {}, "paths": { "/a/{b}": { "get": operation } } })
-    };
+    let with = |operation: Value| json!({ "openapi": "3.1.0", "info": {}, "paths": { "/a/{b}": { "get": operation } } });
     let b = json!({ "name": "b", "in": "path", "required": true, "schema": { "type": "string" } });
     assert_eq!(codes(json!([])), (false, vec!["W1501"]));
     assert_eq!(codes(json!({ "swagger": "2.0" })), (false, vec!["W1501"]));
@@ -223,8 +236,14 @@ fn documents_that_cannot_be_used_are_refused() {
         codes(with(json!({ "parameters": [b], "responses": {} }))),
         (true, vec![])
     );
-    assert_eq!(codes(with(json!({ "responses": {} }))), (true, vec!["W1502"]));
-    assert_eq!(codes(with(json!({ "parameters": [b] }))), (true, vec!["W1502"]));
+    assert_eq!(
+        codes(with(json!({ "responses": {} }))),
+        (true, vec!["W1502"])
+    );
+    assert_eq!(
+        codes(with(json!({ "parameters": [b] }))),
+        (true, vec!["W1502"])
+    );
     for (reference, code) in [
         ("#/components/parameters/none", "W1502"),
         ("other.yaml#/b", "W1503"),
@@ -239,6 +258,9 @@ fn documents_that_cannot_be_used_are_refused() {
         }))
     };
     for (reference, code) in [("#/components/schemas/none", "W1502"), ("x.json", "W1503")] {
-        assert_eq!(codes(body(json!({ "$ref": reference }))), (true, vec![code]));
+        assert_eq!(
+            codes(body(json!({ "$ref": reference }))),
+            (true, vec![code])
+        );
     }
 }

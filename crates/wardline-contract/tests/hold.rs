@@ -1,5 +1,10 @@
 //! Requests and answers held against contracts: what others' gateways got wrong first.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -46,7 +51,8 @@ fn ok() -> Value {
 /// Tyk #3164: `/users/me` must not be taken for `/users/{id}`, whatever comes first.
 #[test]
 fn a_literal_path_wins() {
-    let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "integer" } }]);
+    let id =
+        json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "integer" } }]);
     let compiled = compiled(
         "3.1.0",
         &json!({
@@ -62,8 +68,15 @@ fn a_literal_path_wins() {
         (compiled.operation("me").unwrap(), vec![])
     );
     let (one, params) = find("/users/7").unwrap();
-    assert_eq!((one, &params[..]), (compiled.operation("one").unwrap(), &[("id", "7")][..]));
-    assert!(compiled.request(one, &params, None, &HeaderMap::new(), Payload::Bytes(b"")).is_empty());
+    assert_eq!(
+        (one, &params[..]),
+        (compiled.operation("one").unwrap(), &[("id", "7")][..])
+    );
+    assert!(
+        compiled
+            .request(one, &params, None, &HeaderMap::new(), Payload::Bytes(b""))
+            .is_empty()
+    );
     let (one, params) = find("/users/you").unwrap();
     let found = compiled.request(one, &params, None, &HeaderMap::new(), Payload::Bytes(b""));
     assert_eq!(lines(&found), ["path:id type"]);
@@ -91,7 +104,13 @@ fn nullable_of_three_zero_is_null_of_three_one() {
     let compiled = compiled("3.0.3", &paths, &json!({ "other": { "type": "object" } }));
     let x = compiled.operation("x").unwrap();
     let hold = |value: Value| {
-        lines(&compiled.request(x, &[], None, &headers("application/json"), Payload::Json(&value)))
+        lines(&compiled.request(
+            x,
+            &[],
+            None,
+            &headers("application/json"),
+            Payload::Json(&value),
+        ))
     };
     assert_eq!(
         hold(json!({ "text": null, "kind": null, "other": null, "above": 1 })),
@@ -104,12 +123,14 @@ fn nullable_of_three_zero_is_null_of_three_one() {
 
 #[test]
 fn queries_are_read_as_their_schema_says() {
-    let query = |name: &str, required: bool, schema: Value| {
-        json!({ "name": name, "in": "query", "required": required, "schema": schema })
-    };
+    let query = |name: &str, required: bool, schema: Value| json!({ "name": name, "in": "query", "required": required, "schema": schema });
     let mut flag = query("flag", false, json!({ "type": "boolean" }));
     flag["allowEmptyValue"] = json!(true);
-    let mut pipes = query("pipes", false, json!({ "type": "array", "items": { "type": "integer" } }));
+    let mut pipes = query(
+        "pipes",
+        false,
+        json!({ "type": "array", "items": { "type": "integer" } }),
+    );
     pipes["style"] = json!("pipeDelimited");
     pipes["explode"] = json!(false);
     let mut filter = query(
@@ -120,10 +141,20 @@ fn queries_are_read_as_their_schema_says() {
     filter["style"] = json!("deepObject");
     let parameters = json!([
         query("limit", true, json!({ "type": "integer", "minimum": 1 })),
-        query("tag", false, json!({ "type": "array", "items": { "type": "string", "maxLength": 3 } })),
-        query("either", false, json!({ "anyOf": [{ "type": "integer", "minimum": 5 }, { "type": "string" }] })),
+        query(
+            "tag",
+            false,
+            json!({ "type": "array", "items": { "type": "string", "maxLength": 3 } })
+        ),
+        query(
+            "either",
+            false,
+            json!({ "anyOf": [{ "type": "integer", "minimum": 5 }, { "type": "string" }] })
+        ),
         query("text", false, json!({ "type": "string" })),
-        flag, pipes, filter,
+        flag,
+        pipes,
+        filter,
     ]);
     let paths = json!({ "/x": { "get": { "operationId": "x", "parameters": parameters, "responses": ok() } } });
     let contract = contract("3.1.0", &paths, &json!({}));
@@ -161,16 +192,25 @@ fn queries_are_read_as_their_schema_says() {
         ("limit=1&flag=yes", "query:flag type"),
         ("limit=1&pipes=1|b", "query:pipes/1 type"),
         ("limit=1&filter[age]=old", "query:filter/age type"),
-        ("limit=1&filter[name]=x", "query:filter additionalProperties"),
+        (
+            "limit=1&filter[name]=x",
+            "query:filter additionalProperties",
+        ),
         ("limit=1&text=%ff", "query:* encoding"),
         ("limit=1&text=%4", "query:* encoding"),
     ] {
         assert_eq!(hold(bad), [expected], "{bad}");
     }
-    let options = Options { unknown_query: UnknownQuery::Ignore };
+    let options = Options {
+        unknown_query: UnknownQuery::Ignore,
+    };
     let lenient = Compiled::new(&contract, options).unwrap();
     let query = Some("limit=1&more=2");
-    assert!(lenient.request(x, &[], query, &HeaderMap::new(), Payload::Bytes(b"")).is_empty());
+    assert!(
+        lenient
+            .request(x, &[], query, &HeaderMap::new(), Payload::Bytes(b""))
+            .is_empty()
+    );
 }
 
 fn supplier() -> Compiled {
@@ -208,7 +248,10 @@ fn bodies_are_held_by_type_and_schema() {
         let mut headers = headers(content_type);
         headers.insert("idempotency-key", HeaderValue::from_static("k"));
         let found = compiled.request(s, &[], None, &headers, Payload::Bytes(body.as_bytes()));
-        (lines(&found), Violation::status(&found).map(|status| status.as_u16()))
+        (
+            lines(&found),
+            Violation::status(&found).map(|status| status.as_u16()),
+        )
     };
     let good = r#"{"name":"AB","pin":"1"}"#;
     let none = (Vec::new(), None);
@@ -217,16 +260,46 @@ fn bodies_are_held_by_type_and_schema() {
     assert_eq!(hold("text/csv", "a,b"), none);
     let cases: &[(&'static str, &str, &str, u16)] = &[
         ("", good, "header:content-type content-type", 415),
-        ("application/xml", "<a/>", "header:content-type content-type", 415),
-        ("application/json; charset=latin1", good, "header:content-type content-type", 415),
-        ("application/jsonx", good, "header:content-type content-type", 415),
+        (
+            "application/xml",
+            "<a/>",
+            "header:content-type content-type",
+            415,
+        ),
+        (
+            "application/json; charset=latin1",
+            good,
+            "header:content-type content-type",
+            415,
+        ),
+        (
+            "application/jsonx",
+            good,
+            "header:content-type content-type",
+            415,
+        ),
         ("application/json", "", " required", 422),
         ("application/json", "{", " json", 400),
         ("application/json", "[]", " type", 422),
         ("application/json", r#"{"pin":"1"}"#, " required", 422),
-        ("application/json", r#"{"name":"ABCDEF","pin":"1"}"#, "/name maxLength", 422),
-        ("application/json", r#"{"name":"ab","pin":"1"}"#, "/name pattern", 422),
-        ("application/json", r#"{"name":"A","pin":"1","x":1}"#, " additionalProperties", 422),
+        (
+            "application/json",
+            r#"{"name":"ABCDEF","pin":"1"}"#,
+            "/name maxLength",
+            422,
+        ),
+        (
+            "application/json",
+            r#"{"name":"ab","pin":"1"}"#,
+            "/name pattern",
+            422,
+        ),
+        (
+            "application/json",
+            r#"{"name":"A","pin":"1","x":1}"#,
+            " additionalProperties",
+            422,
+        ),
     ];
     for (content_type, body, expected, status) in cases {
         let expected = (vec![(*expected).to_owned()], Some(*status));
@@ -234,7 +307,13 @@ fn bodies_are_held_by_type_and_schema() {
     }
     // Without its header, and with one that is too long.
     let value = json!({ "name": "A", "pin": "1" });
-    let found = compiled.request(s, &[], None, &headers("application/json"), Payload::Json(&value));
+    let found = compiled.request(
+        s,
+        &[],
+        None,
+        &headers("application/json"),
+        Payload::Json(&value),
+    );
     assert_eq!(lines(&found), ["header:idempotency-key required"]);
 }
 
@@ -250,7 +329,10 @@ fn violations_hold_no_value_of_the_request() {
     let text = format!("{found:?} {}", serde_json::to_string(&found).unwrap());
     assert!(found.len() >= 6, "{found:?}");
     assert!(!text.contains("SECRET"), "{text}");
-    assert!(lines(&found).contains(&"/ids/* type".to_owned()), "{found:?}");
+    assert!(
+        lines(&found).contains(&"/ids/* type".to_owned()),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -264,12 +346,21 @@ fn answers_are_held_too() {
         lines(&compiled.response(s, status, &headers, Payload::Bytes(body.as_bytes())))
     };
     // `pin` is writeOnly and need not be there, `id` is readOnly and must.
-    assert_eq!(hold(201, "application/json", r#"{"id":"1","name":"A"}"#), [""; 0]);
-    assert_eq!(hold(201, "application/json", r#"{"name":"A"}"#), [" required"]);
+    assert_eq!(
+        hold(201, "application/json", r#"{"id":"1","name":"A"}"#),
+        [""; 0]
+    );
+    assert_eq!(
+        hold(201, "application/json", r#"{"name":"A"}"#),
+        [" required"]
+    );
     assert_eq!(hold(201, "application/json", ""), [" required"]);
     assert_eq!(hold(204, "", ""), [""; 0]);
     assert_eq!(hold(204, "application/json", "{}"), [" body"]);
-    assert_eq!(hold(404, "application/problem+json", r#"{"type":"x"}"#), [""; 0]);
+    assert_eq!(
+        hold(404, "application/problem+json", r#"{"type":"x"}"#),
+        [""; 0]
+    );
     assert_eq!(hold(409, "application/problem+json", "{}"), [" required"]);
     assert_eq!(hold(500, "text/plain", "oops"), [" status"]);
     let found = compiled.response(

@@ -1,5 +1,10 @@
 //! The scanner against texts that are JSON and texts that only look like it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -62,7 +62,9 @@ pub(super) fn merge(all: &mut Map<String, Value>, key: &str, value: &Value) {
         "properties" => {
             if let (Value::Object(present), Value::Object(more)) = (present, value) {
                 for (name, schema) in more {
-                    let both = present.get(name).map(|old| json!({ "allOf": [old, schema] }));
+                    let both = present
+                        .get(name)
+                        .map(|old| json!({ "allOf": [old, schema] }));
                     present.insert(name.clone(), both.unwrap_or_else(|| schema.clone()));
                 }
             }

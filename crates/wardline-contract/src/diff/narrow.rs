@@ -92,12 +92,24 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn compare(&mut self, from: &Value, to: &Value, at: &str, depth: usize, out: &mut Vec<Narrowed>) {
+    fn compare(
+        &mut self,
+        from: &Value,
+        to: &Value,
+        at: &str,
+        depth: usize,
+        out: &mut Vec<Narrowed>,
+    ) {
         self.pairs += 1;
         if depth > DEEPEST || self.pairs > PAIRS {
             return;
         }
-        let name = |schema: &Value| schema.get("$ref").and_then(Value::as_str).map(str::to_owned);
+        let name = |schema: &Value| {
+            schema
+                .get("$ref")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let pair = name(from).zip(name(to));
         if let Some(pair) = &pair
             && !self.open.insert(pair.clone())
@@ -156,7 +168,7 @@ impl Comparison<'_> {
             out.extend(closest.unwrap_or_default());
             return;
         }
-        if !self.types(from, to, at, out) {
+        if !common_type(from, to, at, out) {
             return;
         }
         values(from, to, at, out);
@@ -164,35 +176,6 @@ impl Comparison<'_> {
         self.objects(from, to, at, depth, out);
         self.items(from, to, at, depth, out);
         rest(from, to, at, out);
-    }
-
-    /// Whether any type is left that both have.
-    fn types(
-        &self,
-        from: &Map<String, Value>,
-        to: &Map<String, Value>,
-        at: &str,
-        out: &mut Vec<Narrowed>,
-    ) -> bool {
-        let (Some(to_types), from_types) = (types(to), types(from)) else {
-            return true;
-        };
-        let Some(from_types) = from_types else {
-            out.push(narrowed("type", at, "any", &to_types.join(", ")));
-            return true;
-        };
-        let fits = |kind: &String| {
-            to_types.contains(kind) || (kind == "integer" && to_types.iter().any(|k| k == "number"))
-        };
-        if !from_types.iter().all(fits) {
-            out.push(narrowed(
-                "type",
-                at,
-                &from_types.join(", "),
-                &to_types.join(", "),
-            ));
-        }
-        from_types.iter().any(fits)
     }
 
     fn objects(
@@ -219,7 +202,8 @@ impl Comparison<'_> {
         };
         let (from_more, to_more) = (more(from), more(to));
         let closed = |more: &Value| *more == Value::Bool(false);
-        let required = |side: &Map<String, Value>| side.get("required").map(list).unwrap_or_default();
+        let required =
+            |side: &Map<String, Value>| side.get("required").map(list).unwrap_or_default();
         let from_required = required(from);
         let place = |name: &str| format!("{at}/{}", crate::schema::escape(name));
         // The older contract has a field that the newer does not.
@@ -279,6 +263,34 @@ impl Comparison<'_> {
     }
 }
 
+/// Whether any type is left that both have.
+fn common_type(
+    from: &Map<String, Value>,
+    to: &Map<String, Value>,
+    at: &str,
+    out: &mut Vec<Narrowed>,
+) -> bool {
+    let (Some(to_types), from_types) = (types(to), types(from)) else {
+        return true;
+    };
+    let Some(from_types) = from_types else {
+        out.push(narrowed("type", at, "any", &to_types.join(", ")));
+        return true;
+    };
+    let fits = |kind: &String| {
+        to_types.contains(kind) || (kind == "integer" && to_types.iter().any(|k| k == "number"))
+    };
+    if !from_types.iter().all(fits) {
+        out.push(narrowed(
+            "type",
+            at,
+            &from_types.join(", "),
+            &to_types.join(", "),
+        ));
+    }
+    from_types.iter().any(fits)
+}
+
 /// What is left of a schema without its alternatives, and the alternatives.
 type Alternatives = (Map<String, Value>, Vec<Map<String, Value>>);
 
@@ -320,12 +332,7 @@ fn may_be(map: &Map<String, Value>, kind: &str) -> bool {
     })
 }
 
-fn values(
-    from: &Map<String, Value>,
-    to: &Map<String, Value>,
-    at: &str,
-    out: &mut Vec<Narrowed>,
-) {
+fn values(from: &Map<String, Value>, to: &Map<String, Value>, at: &str, out: &mut Vec<Narrowed>) {
     let Some(allowed) = to.get("enum").map(list) else {
         return;
     };
@@ -341,12 +348,7 @@ fn values(
     }
 }
 
-fn bounds(
-    from: &Map<String, Value>,
-    to: &Map<String, Value>,
-    at: &str,
-    out: &mut Vec<Narrowed>,
-) {
+fn bounds(from: &Map<String, Value>, to: &Map<String, Value>, at: &str, out: &mut Vec<Narrowed>) {
     let number = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64);
     for (rule, kind) in [
         ("minLength", "string"),
@@ -382,8 +384,8 @@ fn bounds(
                 .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
         };
         let Some(limit) = bound(to) else { continue };
-        let stricter =
-            bound(from).is_none_or(|known| limit.0 > known.0 || (limit.0 >= known.0 && limit.1 && !known.1));
+        let stricter = bound(from)
+            .is_none_or(|known| limit.0 > known.0 || (limit.0 >= known.0 && limit.1 && !known.1));
         if stricter {
             let show = |map: &Map<String, Value>| match bound(map) {
                 None => "none".to_owned(),

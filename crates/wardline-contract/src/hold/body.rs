@@ -158,17 +158,15 @@ impl HeldContent {
         let parsed;
         let value = match payload {
             Payload::Json(value) => value,
-            Payload::Bytes(bytes) => match serde_json::from_slice::<Value>(bytes) {
-                Ok(value) => {
-                    parsed = value;
-                    &parsed
-                }
-                Err(_) => {
+            Payload::Bytes(bytes) => {
+                let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
                     let violation = Violation::contract("", "json", "this is not JSON");
                     found.push(violation.wrong(Wrong::Unreadable));
                     return;
-                }
-            },
+                };
+                parsed = value;
+                &parsed
+            }
         };
         if let Some(schema) = schema {
             schema.hold(value, "", found);

@@ -172,14 +172,14 @@ impl HeldParameter {
             return;
         }
         let value = match self.style {
-            Style::Json => match serde_json::from_str(text) {
-                Ok(value) => value,
-                Err(_) => {
+            Style::Json => {
+                let Ok(value) = serde_json::from_str(text) else {
                     let violation = Violation::contract(at(), "json", "must be JSON");
                     found.push(violation.wrong(Wrong::Unreadable));
                     return;
-                }
-            },
+                };
+                value
+            }
             _ if repeats => values.iter().map(|value| self.items.read(value)).collect(),
             Style::Separated(separator) if self.types.has(Types::ARRAY) => {
                 let items = text.split(separator);
@@ -271,13 +271,11 @@ pub(super) fn query(
             return;
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match (decode_form(name), decode_form(value)) {
-            (Some(name), Some(value)) => given.push((name, value)),
-            _ => {
-                found.push(unreadable("query:*".to_owned()));
-                return;
-            }
-        }
+        let (Some(name), Some(value)) = (decode_form(name), decode_form(value)) else {
+            found.push(unreadable("query:*".to_owned()));
+            return;
+        };
+        given.push((name, value));
     }
     let mut known = vec![false; given.len()];
     for parameter in parameters.iter().filter(|p| p.place == Place::Query) {
@@ -344,15 +342,13 @@ pub(super) fn headers(
     for parameter in parameters.iter().filter(|p| p.place == Place::Header) {
         let mut values = Vec::new();
         for value in headers.get_all(parameter.name.as_str()) {
-            match value.to_str() {
-                Ok(value) => values.push(Cow::Borrowed(value)),
-                Err(_) => {
-                    let at = place(Place::Header, &parameter.name);
-                    let text = "must be visible ASCII";
-                    found.push(Violation::contract(at, "encoding", text).wrong(Wrong::Unreadable));
-                    return;
-                }
-            }
+            let Ok(value) = value.to_str() else {
+                let at = place(Place::Header, &parameter.name);
+                let text = "must be visible ASCII";
+                found.push(Violation::contract(at, "encoding", text).wrong(Wrong::Unreadable));
+                return;
+            };
+            values.push(Cow::Borrowed(value));
         }
         if values.is_empty() {
             parameter.missing(found);

@@ -124,33 +124,30 @@ impl<'a> Reader<'a> {
             return None;
         }
         let content = parameter.get("content").and_then(Value::as_object);
-        let (schema, style) = match content.and_then(|content| content.iter().next()) {
-            Some((media, content)) => {
-                let at = format!("{at}/content/{}/schema", escape(media));
-                let schema = content.get("schema").unwrap_or(&Value::Bool(true));
-                (self.schema(schema, &at), Style::Json)
-            }
-            None => {
-                let schema = parameter.get("schema").unwrap_or(&Value::Bool(true));
-                let schema = self.schema(schema, &format!("{at}/schema"));
-                let form = place == Place::Query;
-                let style = text("style").unwrap_or(if form { "form" } else { "simple" });
-                let style = match (style, flag("explode").unwrap_or(style == "form")) {
-                    ("form", true) => Style::Repeated,
-                    ("form" | "simple", _) => Style::Separated(','),
-                    ("spaceDelimited", false) => Style::Separated(' '),
-                    ("pipeDelimited", false) => Style::Separated('|'),
-                    ("spaceDelimited" | "pipeDelimited", true) => Style::Repeated,
-                    ("deepObject", _) => Style::DeepObject,
-                    (other, _) => {
-                        let text = format!("the style `{other}` is not supported");
-                        self.findings
-                            .push(Finding::error(codes::UNSUPPORTED, &at, text));
-                        return None;
-                    }
-                };
-                (schema, style)
-            }
+        let (schema, style) = if let Some((media, content)) = content.and_then(|c| c.iter().next())
+        {
+            let at = format!("{at}/content/{}/schema", escape(media));
+            let schema = content.get("schema").unwrap_or(&Value::Bool(true));
+            (self.schema(schema, &at), Style::Json)
+        } else {
+            let schema = parameter.get("schema").unwrap_or(&Value::Bool(true));
+            let schema = self.schema(schema, &format!("{at}/schema"));
+            let form = place == Place::Query;
+            let style = text("style").unwrap_or(if form { "form" } else { "simple" });
+            let style = match (style, flag("explode").unwrap_or(style == "form")) {
+                ("form" | "spaceDelimited" | "pipeDelimited", true) => Style::Repeated,
+                ("form" | "simple", _) => Style::Separated(','),
+                ("spaceDelimited", false) => Style::Separated(' '),
+                ("pipeDelimited", false) => Style::Separated('|'),
+                ("deepObject", _) => Style::DeepObject,
+                (other, _) => {
+                    let text = format!("the style `{other}` is not supported");
+                    self.findings
+                        .push(Finding::error(codes::UNSUPPORTED, &at, text));
+                    return None;
+                }
+            };
+            (schema, style)
         };
         let required = flag("required").unwrap_or(false);
         if place == Place::Path && !required {
