@@ -63,6 +63,12 @@ pub enum VaultError {
         /// Which key was to be unwrapped.
         what: String,
     },
+    /// A key of a witness of the audit log cannot be used.
+    #[error("cannot use the witness key: {reason}; `wardline audit witness NAME` makes one")]
+    AuditKey {
+        /// What is wrong with it; never its content.
+        reason: &'static str,
+    },
     /// The key ring's file could not be read or written.
     #[error("while {doing} the key ring {}: {reason}", path.display())]
     Keyring {
@@ -214,6 +220,7 @@ impl VaultError {
             Self::SecretReference { .. } => "W6019",
             Self::SecretMissing { .. } => "W6020",
             Self::SecretUnreadable { .. } => "W6021",
+            Self::AuditKey { .. } => "W6022",
         })
     }
 

@@ -43,4 +43,4 @@ pub use keyring::KeyStore;
 pub use provider::{EnvProvider, FileProvider, Initialised, KeyProvider, WrappedKey};
 pub use secret::{Secret, SecretRef, Secrets};
 pub use source::KeySource;
-pub use vault::{Destroyed, Kind, MAX_PLAIN, Rewrapped, Vault};
+pub use vault::{Destroyed, KeyInfo, KeyList, Kind, MAX_PLAIN, Rewrapped, Vault};
