@@ -54,7 +54,9 @@ fn fixture() -> Fixture {
 fn forged(records: &[AuditRecord]) -> Vec<AuditRecord> {
     let root = |size: usize| {
         let mut prover = Prover::inclusion(0, size as u64).unwrap();
-        records.iter().for_each(|record| prover.read(&record.body));
+        for record in records {
+            prover.read(&record.body);
+        }
         prover.finish().unwrap().root
     };
     (0..)
@@ -393,10 +395,9 @@ fn destroyed_keys_leave_every_proof_as_it_was() {
     let verified = fixture.verify(fixture.records.clone()).unwrap();
     assert_eq!((verified.count, verified.signed), (23, 20));
     let mut prover = Prover::inclusion(3, 20).unwrap();
-    fixture
-        .records
-        .iter()
-        .for_each(|record| prover.read(&record.body));
+    for record in &fixture.records {
+        prover.read(&record.body);
+    }
     let proof = prover.finish().unwrap();
     let signed = fixture
         .checkpoints

@@ -386,4 +386,9 @@ pub(super) const VAULT: &[Entry] = &[
         "a secret cannot be read",
         "Check the named file's owner and permissions.",
     ),
+    (
+        "W6022",
+        "a witness's key cannot be used",
+        "Make one with `wardline audit witness NAME --out FILE`; a name has no blanks and no `+`.",
+    ),
 ];

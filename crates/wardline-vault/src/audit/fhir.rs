@@ -135,7 +135,7 @@ fn detail((name, value): (&String, &Detail)) -> Option<Value> {
 fn kind(act: &str) -> (&'static str, &'static str) {
     let (noun, verb) = act.split_once('.').unwrap_or((act, ""));
     match (noun, verb) {
-        ("payload", "export") | ("audit", "export") => ("110106", "Export"),
+        ("payload" | "audit", "export") => ("110106", "Export"),
         ("payload" | "message", _) => ("110110", "Patient Record"),
         ("token" | "session" | "account", _) => ("110114", "User Authentication"),
         (_, "denied" | "refused") | ("keys" | "key" | "estate" | "alert" | "anomaly", _) => {
