@@ -52,6 +52,45 @@ impl Wiring<'_> {
         Ok(Secret::new(self.secrets.resolve(&reference)?.expose()))
     }
 
+    fn secrets(&self, references: &[SecretRef]) -> Result<Vec<Secret>, WireError> {
+        references
+            .iter()
+            .map(|reference| self.secret(reference))
+            .collect()
+    }
+
+    fn hmac(
+        &self,
+        connection: &Connection,
+        declared: &model::VendorHmac,
+    ) -> Result<http::VendorHmac, WireError> {
+        let header = |text: &str| {
+            text.parse().map_err(|_| WireError::Header {
+                connection: connection.reference.clone(),
+                header: text.to_owned(),
+            })
+        };
+        let algorithm = match declared.algorithm.as_str() {
+            "sha512" => http::HmacAlgorithm::Sha512,
+            "sha1" => http::HmacAlgorithm::Sha1,
+            _ => http::HmacAlgorithm::Sha256,
+        };
+        let keys = self.secrets(&declared.secrets)?;
+        let name = header(&declared.header)?;
+        let mut made = http::VendorHmac::new(&connection.reference, name, algorithm, &keys)?;
+        if declared.encoding == "base64" {
+            made.encoding = http::HmacEncoding::Base64;
+        }
+        made.prefix.clone_from(&declared.prefix);
+        if let Some(timestamp) = &declared.timestamp {
+            made.time = Some(http::HmacTime {
+                header: header(timestamp)?,
+                tolerance: declared.tolerance,
+            });
+        }
+        Ok(made)
+    }
+
     fn server_tls(&self, declared: &ServerTls) -> Result<tls::ServerTls, WireError> {
         Ok(tls::ServerTls {
             identity: tls::Identity {
@@ -178,10 +217,11 @@ impl Wiring<'_> {
             Auth::None => http::InboundAuth::None,
             Auth::Basic(secret) => http::InboundAuth::Basic(self.secret(secret)?),
             Auth::Bearer(secret) => http::InboundAuth::Bearer(self.secret(secret)?),
-            Auth::Webhook(secret) => {
-                let key = self.secret(secret)?;
-                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &[key])?)
+            Auth::Webhook(secrets) => {
+                let keys = self.secrets(secrets)?;
+                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &keys)?)
             }
+            Auth::Hmac(declared) => http::InboundAuth::Hmac(self.hmac(connection, declared)?),
             Auth::Header { name, .. } => {
                 return Err(WireError::Header {
                     connection: connection.reference.clone(),
@@ -239,6 +279,15 @@ impl Wiring<'_> {
                     if let Some(tls) = &declared.tls {
                         config.tls = self.client_tls(tls)?;
                     }
+                    if let Some(webhook) = &declared.webhook {
+                        let mut keys = vec![self.secret(&webhook.secret)?];
+                        keys.extend(self.secrets(&webhook.previous)?);
+                        let signer = http::WebhookSigner::new(&connection.reference, &keys)?;
+                        config.webhook = Some(Arc::new(signer));
+                    }
+                    if declared.public_only {
+                        config.reach = http::Reach::Public;
+                    }
                     all.push(Arc::new(http::Outbound::new(config)?));
                 }
             }
@@ -257,7 +306,7 @@ impl Wiring<'_> {
         auth: &Auth,
     ) -> Result<http::OutboundAuth, WireError> {
         Ok(match auth {
-            Auth::None | Auth::Webhook(_) => http::OutboundAuth::None,
+            Auth::None | Auth::Webhook(_) | Auth::Hmac(_) => http::OutboundAuth::None,
             Auth::Basic(secret) => http::OutboundAuth::Basic(self.secret(secret)?),
             Auth::Bearer(secret) => http::OutboundAuth::Bearer(self.secret(secret)?),
             Auth::Header { name, value } => {

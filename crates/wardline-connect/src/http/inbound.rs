@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wardline_core::{MessageId, Timestamp};
 
-use super::auth::InboundAuth;
 use super::config::{IngressConfig, Route};
 use super::problem::{come_later, problem};
 use super::webhook;
@@ -251,9 +250,7 @@ impl Shared {
             problem(StatusCode::REQUEST_TIMEOUT, codes::BODY_TOO_SLOW, detail)
         })??;
         let now = Timestamp::now();
-        if let InboundAuth::Webhook(keys) = &route.auth
-            && !keys.verify(&head.headers, &body, now)
-        {
+        if !route.auth.admits_body(&head.headers, &body, now) {
             return Err(self.unauthenticated(route, peer));
         }
         let content_type = head

@@ -187,6 +187,10 @@ pub struct HttpOut {
     pub headers: Vec<(String, HeaderValue)>,
     /// TLS settings; the system's trust store is used without them.
     pub tls: Option<ClientTls>,
+    /// Signs every request as a webhook.
+    pub webhook: Option<WebhookSigning>,
+    /// Whether only public addresses may be reached, over https: urls that others supplied.
+    pub public_only: bool,
 }
 
 /// The value of a header that is sent with every request.
@@ -251,8 +255,39 @@ pub enum Auth {
         /// Its value.
         value: SecretRef,
     },
-    /// An HMAC over id, time and body (Standard Webhooks).
-    Webhook(SecretRef),
+    /// An HMAC over id, time and body (Standard Webhooks). Any of these secrets will do: the new
+    /// one and the old while they are changed.
+    Webhook(Vec<SecretRef>),
+    /// An HMAC in a header, as a vendor does it.
+    Hmac(Box<VendorHmac>),
+}
+
+/// How a vendor signs its webhooks.
+#[derive(Clone, Debug)]
+pub struct VendorHmac {
+    /// Any of these secrets will do.
+    pub secrets: Vec<SecretRef>,
+    /// The header with the signature.
+    pub header: String,
+    /// `sha256`, `sha512` or `sha1`.
+    pub algorithm: String,
+    /// `hex` or `base64`.
+    pub encoding: String,
+    /// What stands before the signature, such as `sha256=`.
+    pub prefix: String,
+    /// The header with the time, where `TIME.BODY` is signed.
+    pub timestamp: Option<String>,
+    /// How far that time may be off.
+    pub tolerance: Duration,
+}
+
+/// How outgoing webhooks are signed (Standard Webhooks).
+#[derive(Clone, Debug)]
+pub struct WebhookSigning {
+    /// The key in use: `whsec_…` is shared, `whsk_…` is an Ed25519 key of our own.
+    pub secret: SecretRef,
+    /// Further keys that sign too: the old one while it is changed, or one of the other kind.
+    pub previous: Vec<SecretRef>,
 }
 
 /// TLS of a port that Wardline listens on.

@@ -11,7 +11,7 @@ mod test;
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
     Direction, Duplicate, HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
-    MllpConnect, MllpListen, Network, ServerTls,
+    MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{

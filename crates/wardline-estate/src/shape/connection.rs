@@ -329,6 +329,18 @@ pub(crate) static HTTP_OUT: Object = Object {
             Optional,
             "How to verify the server and prove who we are.",
         ),
+        field(
+            "webhook",
+            Obj(&WEBHOOK),
+            Optional,
+            "Sign every request by Standard Webhooks; the delivery's id is the webhook's.",
+        ),
+        field(
+            "reach",
+            Word(&["anywhere", "public"]),
+            Default("anywhere"),
+            "`public` for urls that others supplied: https only, and never an address inside.",
+        ),
     ],
     exactly_one: &[],
 };
@@ -354,12 +366,89 @@ pub(crate) static AUTH_OBJECT: Object = Object {
         ),
         field(
             "webhook",
-            Text(Form::Secret),
+            OneOrMany(&Text(Form::Secret)),
             Optional,
-            "An HMAC over id, time and body (Standard Webhooks); inbound only.",
+            "An HMAC over id, time and body (Standard Webhooks), or with `whpk_…` an Ed25519 signature; inbound only. \
+             Any one of several secrets will do, while they are changed.",
+        ),
+        field(
+            "hmac",
+            Obj(&HMAC),
+            Optional,
+            "An HMAC in a header, as a vendor does it; inbound only.",
         ),
     ],
-    exactly_one: &["basic", "bearer", "header", "webhook"],
+    exactly_one: &["basic", "bearer", "header", "webhook", "hmac"],
+};
+
+pub(crate) static HMAC: Object = Object {
+    name: "`hmac`",
+    doc: "How a vendor signs its webhooks. Verified before anything of the body is read.",
+    fields: &[
+        field(
+            "secret",
+            OneOrMany(&Text(Form::Secret)),
+            Required,
+            "The key; any one of several will do, while they are changed.",
+        ),
+        field(
+            "header",
+            Text(Form::Header),
+            Required,
+            "The header that holds the signature.",
+        ),
+        field(
+            "algorithm",
+            Word(&["sha256", "sha512", "sha1"]),
+            Default("sha256"),
+            "The digest.",
+        ),
+        field(
+            "encoding",
+            Word(&["hex", "base64"]),
+            Default("hex"),
+            "How the signature is spelt.",
+        ),
+        field(
+            "prefix",
+            Text(Form::Value),
+            Optional,
+            "What stands before the signature, such as `sha256=`.",
+        ),
+        field(
+            "timestamp",
+            Text(Form::Header),
+            Optional,
+            "The header with the time, where time, a dot and the body are signed; else the body alone.",
+        ),
+        field(
+            "tolerance",
+            Text(Form::Duration),
+            Default("5m"),
+            "How far that time may be off, either way.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static WEBHOOK: Object = Object {
+    name: "`webhook`",
+    doc: "Signs every request by the Standard Webhooks specification; an answer of 410 is final.",
+    fields: &[
+        field(
+            "secret",
+            Text(Form::Secret),
+            Required,
+            "`whsec_…`, shared with the receiver, or `whsk_…`, an Ed25519 key of our own.",
+        ),
+        field(
+            "previous",
+            OneOrMany(&Text(Form::Secret)),
+            Optional,
+            "Keys that sign too: the old one while it is changed, or one of the other kind.",
+        ),
+    ],
+    exactly_one: &[],
 };
 
 pub(crate) static AUTH_HEADER: Object = Object {
