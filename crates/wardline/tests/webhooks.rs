@@ -69,12 +69,13 @@ fn secret(house: &House, name: &str, value: &str) {
 
 fn post(address: &str, headers: &Value, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let headers: String = headers
+    let lines: Vec<String> = headers
         .as_object()
         .unwrap()
         .iter()
         .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap()))
         .collect();
+    let headers = lines.concat();
     let request = format!(
         "POST /hr HTTP/1.1\r\nHost: x\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",

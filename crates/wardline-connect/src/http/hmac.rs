@@ -219,8 +219,13 @@ mod tests {
     #[test]
     fn the_example_of_a_vendor_verifies() {
         let secret = Secret::from("It's a Secret to Everybody");
-        let mut hmac =
-            VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, &[secret.clone()]).unwrap();
+        let mut hmac = VendorHmac::new(
+            "t",
+            NAME,
+            HmacAlgorithm::Sha256,
+            std::slice::from_ref(&secret),
+        )
+        .unwrap();
         hmac.prefix = "sha256=".to_owned();
         let tag = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         let body = b"Hello, World!";

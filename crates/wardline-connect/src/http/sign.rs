@@ -17,7 +17,7 @@ use crate::{ConnectError, Secret};
 
 enum Key {
     /// `v1`: HMAC-SHA-256.
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     /// `v1a`: Ed25519.
     Own(Box<Ed25519KeyPair>),
 }
@@ -46,7 +46,7 @@ impl WebhookSigner {
             return Err(bad("at least one is needed"));
         }
         let key = |secret: &Secret| match secret.expose().strip_prefix(b"whsk_") {
-            None => symmetric(name, secret).map(Key::Shared),
+            None => symmetric(name, secret).map(|key| Key::Shared(Box::new(key))),
             Some(text) => {
                 let bytes = STANDARD
                     .decode(text)

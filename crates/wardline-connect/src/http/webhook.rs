@@ -30,7 +30,7 @@ pub struct WebhookKeys(Vec<Key>);
 #[derive(Clone)]
 enum Key {
     /// `v1`: HMAC-SHA-256 under a shared key.
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
     /// `v1a`: Ed25519 of the sender's own key.
     Theirs([u8; 32]),
 }
@@ -80,7 +80,7 @@ impl WebhookKeys {
             return Err(bad("at least one is needed"));
         }
         let key = |secret: &Secret| match secret.expose().strip_prefix(b"whpk_") {
-            None => symmetric(name, secret).map(Key::Shared),
+            None => symmetric(name, secret).map(|key| Key::Shared(Box::new(key))),
             Some(text) => STANDARD
                 .decode(text)
                 .ok()
