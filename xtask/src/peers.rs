@@ -39,7 +39,13 @@ const DEBIAN: &[Package] = &[
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Versions are fixed so that a test that fails today failed yesterday.
-const PYPI: &[(&str, &str)] = &[("hl7", "0.4.5"), ("hl7apy", "1.3.5")];
+const PYPI: &[(&str, &str)] = &[
+    ("hl7", "0.4.5"),
+    ("hl7apy", "1.3.5"),
+    ("pymerkle", "7.0.0"),
+    ("fhir.resources", "8.3.0"),
+    ("standardwebhooks", "1.1.0"),
+];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
     ("node-hl7-server", "2.5.0"),

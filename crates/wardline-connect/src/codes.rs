@@ -105,6 +105,12 @@ codes! {
         "The server may have taken the request: it is sent again with the same Idempotency-Key."
     HTTP_UNSENDABLE "W4209" "the request cannot be written"
         "The rendered path or a header value holds characters that HTTP forbids. Correct the operation's path template."
+    HTTP_NOT_PUBLIC "W4210" "a url that others supply leads into this house"
+        "The connection may reach public addresses only (`reach: public`), and its name resolved to a private, local or \
+         otherwise special one. Nothing was sent. Ask whoever supplied the url; for a destination of your own, leave `reach` away."
+    HTTP_GONE "W4211" "a webhook's receiver answered 410"
+        "By the Standard Webhooks specification the receiver wants no more of these. The delivery is not tried again. Remove \
+         the connection from its flow, or ask the receiver, then replay."
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -22,19 +23,29 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause after the system refuses to hand out a connection (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// TLS of a listener that can be changed while it runs: connections that come later see the
+/// new certificate, those that are open keep what they agreed on.
+pub type SwappableTls = Arc<ArcSwap<ServerConfig>>;
+
 /// Who may come in, and for how long the last ones may stay.
 #[derive(Debug, Clone)]
-pub(crate) struct Admission {
-    pub(crate) name: Arc<str>,
-    pub(crate) bind: String,
-    pub(crate) tls: Option<Arc<ServerConfig>>,
-    pub(crate) allow: Vec<Network>,
-    pub(crate) max_connections: usize,
-    pub(crate) drain: Duration,
+pub struct Admission {
+    /// The listener's name, for log lines and errors.
+    pub name: Arc<str>,
+    /// Address and port, such as `127.0.0.1:8443`.
+    pub bind: String,
+    /// TLS; plain where absent.
+    pub tls: Option<SwappableTls>,
+    /// Who may connect; everybody where empty.
+    pub allow: Vec<Network>,
+    /// Connections open at the same time; others are closed at once.
+    pub max_connections: usize,
+    /// How long open connections may take to finish after a shutdown began.
+    pub drain: Duration,
 }
 
-/// A bound listener.
-pub(crate) struct Door {
+/// A bound listener of any protocol.
+pub struct Door {
     listener: TcpListener,
     address: SocketAddr,
     admission: Admission,
@@ -44,7 +55,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) async fn bind(admission: Admission) -> Result<Self, ConnectError> {
+    /// Binds the address; serves nothing yet.
+    pub async fn bind(admission: Admission) -> Result<Self, ConnectError> {
         let failed = |source| ConnectError::Bind {
             name: admission.name.to_string(),
             address: admission.bind.clone(),
@@ -61,17 +73,19 @@ impl Door {
         })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// The bound address; tells the port where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn counters(&self) -> Arc<Counters> {
+    /// What happened so far; stays valid while the listener runs.
+    pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
     }
 
     /// Serves every admitted connection with `serve` until `shutdown`, then waits for the open
     /// ones, at most the drain limit. `serve` itself must watch `shutdown`.
-    pub(crate) async fn run<F, S>(self, shutdown: CancellationToken, serve: F)
+    pub async fn run<F, S>(self, shutdown: CancellationToken, serve: F)
     where
         F: Fn(Stream, SocketAddr) -> S + Clone + Send + 'static,
         S: Future<Output = ()> + Send + 'static,
@@ -157,7 +171,11 @@ impl Door {
         S: Future<Output = ()> + Send + 'static,
     {
         let name = Arc::clone(&self.admission.name);
-        let tls = self.admission.tls.clone().map(TlsAcceptor::from);
+        let tls = self
+            .admission
+            .tls
+            .as_ref()
+            .map(|tls| TlsAcceptor::from(tls.load_full()));
         let counters = Arc::clone(&self.counters);
         async move {
             let _open = OpenConnection::count(&counters);

@@ -17,7 +17,7 @@
 mod admission;
 pub mod codes;
 mod content;
-mod door;
+pub mod door;
 mod error;
 pub mod http;
 mod intake;
@@ -25,7 +25,7 @@ pub mod mllp;
 pub mod null;
 mod outbound;
 mod secret;
-mod stream;
+pub mod stream;
 pub mod tls;
 
 pub use admission::{Counters, CountersSnapshot, Network, ParseNetworkError};

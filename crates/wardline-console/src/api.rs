@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
+    TraceView,
 };
 
 use crate::app::Shared;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/cancel", decide(Act::Cancel))
         .route("/api/park", decide(Act::Park))
         .route("/api/audit", get(audit))
+        .route("/api/audit/records", get(audit_records))
+        .route("/api/audit/state", get(audit_state).post(audit_sign))
 }
 
 /// A JSON body whose refusal is problem+json too.
@@ -247,6 +250,32 @@ async fn audit(
     query: Query<AuditQuery>,
 ) -> Answer<Vec<AuditView>> {
     Ok(Json(app.desk.audit(query.before, rows(query.limit)).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordsQuery {
+    from: u64,
+    #[serde(default)]
+    limit: usize,
+}
+
+async fn audit_records(
+    State(app): State<Shared>,
+    _: Caller,
+    query: Query<RecordsQuery>,
+) -> Answer<Vec<AuditRecordView>> {
+    let limit = rows(query.limit);
+    Ok(Json(app.desk.audit_records(query.from, limit).await?))
+}
+
+async fn audit_state(State(app): State<Shared>, _: Caller) -> Answer<AuditStateView> {
+    Ok(Json(app.desk.audit_state(false).await?))
+}
+
+/// A POST, since signing writes to the journal.
+async fn audit_sign(State(app): State<Shared>, _: Caller) -> Answer<AuditStateView> {
+    Ok(Json(app.desk.audit_state(true).await?))
 }
 
 const fn rows(asked: usize) -> usize {

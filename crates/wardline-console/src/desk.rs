@@ -7,8 +7,9 @@ use serde::Serialize;
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
+    TraceView,
 };
 
 /// The engine's read model and the acts that people may do on it.
@@ -71,6 +72,14 @@ pub trait ConsoleDesk: Send + Sync + 'static {
     /// The audit log, newest first, below the entry with sequence `before` (from the newest
     /// where `None`), at most `limit`.
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError>;
+    /// Stored records of the audit log, oldest first, from sequence `from` on, at most `limit`.
+    async fn audit_records(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditRecordView>, DeskError>;
+    /// How long the audit log is, its key and its last signed checkpoint; with `sign`, signed now.
+    async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError>;
 }
 
 /// What sort of "no" the engine said; decides the HTTP status.

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
-    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
+    TraceView,
 };
 use wardline_engine::{Desk, Found};
 
@@ -89,6 +90,18 @@ impl ConsoleDesk for Desk {
 
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {
         Ok(Self::audit(self, before, limit).await?)
+    }
+
+    async fn audit_records(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditRecordView>, DeskError> {
+        Ok(Self::audit_records(self, from, limit).await?)
+    }
+
+    async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
+        Ok(Self::audit_state(self, sign).await?)
     }
 }
 

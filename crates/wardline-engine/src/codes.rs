@@ -132,6 +132,7 @@ pub fn all() -> BTreeMap<&'static str, (&'static str, &'static str)> {
         .iter()
         .chain(below::STORE)
         .chain(below::VAULT)
+        .chain(below::ACCESS)
         .map(|(code, title, text)| (*code, (*title, *text)));
     ours.chain(connectors).chain(below).collect()
 }
@@ -146,7 +147,8 @@ mod tests {
             + wardline_connect::codes::ALL.len()
             + below::MAPPING.len()
             + below::STORE.len()
-            + below::VAULT.len();
+            + below::VAULT.len()
+            + below::ACCESS.len();
         assert_eq!(all().len(), sum);
     }
 }

@@ -9,14 +9,14 @@ use crate::plan::Plan;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
 use crate::schedule::{Call, Job};
-use crate::wire::{Listening, WireError, Wiring};
+use crate::wire::{Bound, Listening, WireError, Wiring};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wardline_connect::{Intake, Outbound, Reply};
+use wardline_connect::{Intake, Outbound, Reply, http};
 use wardline_core::{Clock, Sym};
 use wardline_estate::model::{Connection, Source};
 use wardline_mapping::Subject;
@@ -63,6 +63,7 @@ pub struct Engine {
     work_stop: CancellationToken,
     listeners: JoinSet<()>,
     workers: JoinSet<()>,
+    inlets: BTreeMap<String, Arc<http::Inlet>>,
     places: BTreeMap<String, String>,
 }
 
@@ -80,7 +81,12 @@ impl Engine {
             estate: &parts.plan.estate,
             secrets: &parts.secrets,
         };
-        let (bound, places) = wiring.listen(&parts.plan).await?;
+        let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
+        let Bound {
+            listening,
+            inlets,
+            places,
+        } = wiring.listen(&parts.plan, &intake).await?;
         desk.set_places(places.clone());
 
         let intake_stop = CancellationToken::new();
@@ -118,8 +124,8 @@ impl Engine {
             };
             listeners.spawn(job.run(Arc::clone(&acceptor), intake_stop.clone()));
         }
-        for one in bound {
-            let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
+        for one in listening {
+            let intake = Arc::clone(&intake);
             let stop = intake_stop.clone();
             match one {
                 Listening::Mllp(listener) => listeners.spawn(listener.run(intake, stop)),
@@ -134,6 +140,7 @@ impl Engine {
             work_stop,
             listeners,
             workers,
+            inlets,
             places,
         })
     }
@@ -143,9 +150,31 @@ impl Engine {
         Arc::clone(&self.desk)
     }
 
+    /// The journal.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// A secret of the estate for this purpose: the same after every restart, and nothing
+    /// without the estate's keys.
+    pub fn secret_for(&self, purpose: &str) -> [u8; 32] {
+        let vault = &self.acceptor.vault;
+        let mut secret = [0; 32];
+        for (part, bytes) in secret.chunks_exact_mut(8).enumerate() {
+            let index = vault.blind(purpose, &part.to_string());
+            bytes.copy_from_slice(&index.0.to_be_bytes());
+        }
+        secret
+    }
+
     /// Where messages can be handed in from inside this process.
     pub fn intake(&self) -> Arc<dyn Intake> {
         Arc::clone(&self.acceptor) as Arc<dyn Intake>
+    }
+
+    /// Routes at listeners that a gateway opens, by the listener's name.
+    pub fn inlets(&self) -> &BTreeMap<String, Arc<http::Inlet>> {
+        &self.inlets
     }
 
     /// Where each source listens, in words.
@@ -160,6 +189,9 @@ impl Engine {
         self.intake_stop.cancel();
         let drained = tokio::time::timeout(limit, async {
             while self.listeners.join_next().await.is_some() {}
+            for inlet in self.inlets.values() {
+                inlet.drain().await;
+            }
             self.work_stop.cancel();
             while self.workers.join_next().await.is_some() {}
         })

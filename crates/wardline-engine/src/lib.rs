@@ -31,6 +31,6 @@ mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
 pub use engine::{Engine, Parts, StartError, open_desk};
-pub use plan::Plan;
+pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;
-pub use wire::WireError;
+pub use wire::{WireError, Wiring};

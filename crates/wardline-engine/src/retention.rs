@@ -80,7 +80,18 @@ impl Forgetting {
             tokio::time::sleep(BREATH).await;
         }
         self.forget_keys(&request, sum.oldest_content);
+        self.forget_audit(now);
         Ok(sum)
+    }
+
+    /// Destroys the keys of months of the audit log that are over and past their time. The
+    /// sealed entries stay, so that the log still proves that nothing was taken out of it.
+    fn forget_audit(&self, now: Timestamp) {
+        let age = i64::try_from(self.retention.audit.as_micros()).unwrap_or(i64::MAX);
+        let day = Day::of(Timestamp(now.0.saturating_sub(age)));
+        if let Err(error) = self.vault.destroy_audit_before(day) {
+            tracing::warn!(code = %error.code(), %error, "old audit keys were not destroyed");
+        }
     }
 
     /// Destroys the keys of days from which nothing is kept. A payload that is still owed keeps

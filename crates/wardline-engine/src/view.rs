@@ -3,7 +3,9 @@
 //! these types; none of them reads the store.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId, Timestamp};
+use wardline_vault::audit::Detail;
 
 /// The dashboard: is it well, what is wrong, where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -453,6 +455,53 @@ pub struct PageView<T> {
     pub scanned: u64,
     /// Pass as `before` to go on.
     pub next: Option<Id>,
+}
+
+/// One record of the audit log as it is stored, and opened where its keys are still there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditRecordView {
+    /// 0, 1, 2, …
+    pub sequence: u64,
+    /// When, to the millisecond.
+    pub at: Timestamp,
+    /// When, in microseconds since 1970: exactly what the log is about.
+    pub at_us: i64,
+    /// The stored, sealed bytes in base64: a leaf of the log's Merkle tree.
+    pub body: String,
+    /// Root of the tree that ends with this record, in hexadecimal.
+    pub hash: String,
+    /// What it says.
+    pub entry: Option<AuditEntryView>,
+    /// Why it cannot be said.
+    pub unreadable: Option<String>,
+}
+
+/// What an audit record says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditEntryView {
+    /// Who.
+    pub actor: String,
+    /// `payload.reveal`, `delivery.replay`, …
+    pub act: String,
+    /// On what.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+    /// More about it: counts, selections, ids.
+    pub detail: BTreeMap<String, Detail>,
+}
+
+/// Where the audit log stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditStateView {
+    /// Name of the estate.
+    pub estate: String,
+    /// Entries.
+    pub size: u64,
+    /// The log's public key, in the form of a C2SP verifier key.
+    pub key: String,
+    /// The last signed checkpoint, as a C2SP signed note; `None` before the first.
+    pub checkpoint: Option<String>,
 }
 
 /// One line of the audit log.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls,
+    ConnectError, Failure, FailureKind, Intake, Outbound, Reply, Request, Secret, http, mllp, null,
+    tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, HeaderValue, Limits,
@@ -35,9 +36,21 @@ pub enum WireError {
     },
 }
 
-pub(crate) struct Wiring<'a> {
-    pub(crate) estate: &'a Estate,
-    pub(crate) secrets: &'a Secrets,
+/// From what an estate declares to what can be connected, secrets resolved and files read.
+pub struct Wiring<'a> {
+    /// The estate.
+    pub estate: &'a Estate,
+    /// What `secret:…` stands for.
+    pub secrets: &'a Secrets,
+}
+
+/// Every inbound connection, ready to be served.
+pub(crate) struct Bound {
+    pub(crate) listening: Vec<Listening>,
+    /// Routes at listeners that a gateway opens, by the listener's name.
+    pub(crate) inlets: BTreeMap<String, Arc<http::Inlet>>,
+    /// Where each source listens, in words.
+    pub(crate) places: BTreeMap<String, String>,
 }
 
 /// A bound listener of either protocol.
@@ -47,12 +60,59 @@ pub(crate) enum Listening {
 }
 
 impl Wiring<'_> {
-    fn secret(&self, reference: &SecretRef) -> Result<Secret, WireError> {
+    /// What a reference stands for.
+    ///
+    /// # Errors
+    /// [`WireError::Secret`] where it is missing or unreadable.
+    pub fn secret(&self, reference: &SecretRef) -> Result<Secret, WireError> {
         let reference: wardline_vault::SecretRef = reference.text.parse()?;
         Ok(Secret::new(self.secrets.resolve(&reference)?.expose()))
     }
 
-    fn server_tls(&self, declared: &ServerTls) -> Result<tls::ServerTls, WireError> {
+    fn secrets(&self, references: &[SecretRef]) -> Result<Vec<Secret>, WireError> {
+        references
+            .iter()
+            .map(|reference| self.secret(reference))
+            .collect()
+    }
+
+    fn hmac(
+        &self,
+        connection: &Connection,
+        declared: &model::VendorHmac,
+    ) -> Result<http::VendorHmac, WireError> {
+        let header = |text: &str| {
+            text.parse().map_err(|_| WireError::Header {
+                connection: connection.reference.clone(),
+                header: text.to_owned(),
+            })
+        };
+        let algorithm = match declared.algorithm.as_str() {
+            "sha512" => http::HmacAlgorithm::Sha512,
+            "sha1" => http::HmacAlgorithm::Sha1,
+            _ => http::HmacAlgorithm::Sha256,
+        };
+        let keys = self.secrets(&declared.secrets)?;
+        let name = header(&declared.header)?;
+        let mut made = http::VendorHmac::new(&connection.reference, name, algorithm, &keys)?;
+        if declared.encoding == "base64" {
+            made.encoding = http::HmacEncoding::Base64;
+        }
+        made.prefix.clone_from(&declared.prefix);
+        if let Some(timestamp) = &declared.timestamp {
+            made.time = Some(http::HmacTime {
+                header: header(timestamp)?,
+                tolerance: declared.tolerance,
+            });
+        }
+        Ok(made)
+    }
+
+    /// TLS of a listener.
+    ///
+    /// # Errors
+    /// As [`Wiring::secret`].
+    pub fn server_tls(&self, declared: &ServerTls) -> Result<tls::ServerTls, WireError> {
         Ok(tls::ServerTls {
             identity: tls::Identity {
                 cert: tls::Pem::File(self.estate.root.join(&declared.cert.path)),
@@ -65,7 +125,11 @@ impl Wiring<'_> {
         })
     }
 
-    fn client_tls(&self, declared: &ClientTls) -> Result<tls::ClientTls, WireError> {
+    /// TLS of a connection to a system.
+    ///
+    /// # Errors
+    /// As [`Wiring::secret`].
+    pub fn client_tls(&self, declared: &ClientTls) -> Result<tls::ClientTls, WireError> {
         let identity = match (&declared.cert, &declared.key) {
             (Some(cert), Some(key)) => Some(tls::Identity {
                 cert: tls::Pem::File(self.estate.root.join(&cert.path)),
@@ -83,12 +147,14 @@ impl Wiring<'_> {
         })
     }
 
-    /// Binds every inbound connection. Returns where each source listens, in words.
+    /// Binds every inbound connection.
     pub(crate) async fn listen(
         &self,
         plan: &Plan,
-    ) -> Result<(Vec<Listening>, BTreeMap<String, String>), WireError> {
+        intake: &Arc<dyn Intake>,
+    ) -> Result<Bound, WireError> {
         let mut out = Vec::new();
+        let mut inlets = BTreeMap::new();
         let mut places = BTreeMap::new();
         let mut routes: BTreeMap<&str, Vec<(http::Route, String)>> = BTreeMap::new();
         for (_, connection) in plan.estate.connections() {
@@ -157,6 +223,16 @@ impl Wiring<'_> {
             } else {
                 "http"
             };
+            if self.estate.has_apis_at(declared) {
+                // A gateway opens this door; what comes for a connection is handed in.
+                let inlet = http::Inlet::new(&config, Arc::clone(intake))?;
+                for (source, words) in sources.iter().zip(words) {
+                    let at = declared.bind.value;
+                    places.insert(source.to_string(), format!("{scheme} {at} {words}"));
+                }
+                inlets.insert(name.to_owned(), Arc::new(inlet));
+                continue;
+            }
             let ingress = http::Ingress::bind(config).await?;
             for (source, words) in sources.iter().zip(words) {
                 places.insert(
@@ -166,7 +242,11 @@ impl Wiring<'_> {
             }
             out.push(Listening::Http(ingress));
         }
-        Ok((out, places))
+        Ok(Bound {
+            listening: out,
+            inlets,
+            places,
+        })
     }
 
     fn route(
@@ -178,10 +258,11 @@ impl Wiring<'_> {
             Auth::None => http::InboundAuth::None,
             Auth::Basic(secret) => http::InboundAuth::Basic(self.secret(secret)?),
             Auth::Bearer(secret) => http::InboundAuth::Bearer(self.secret(secret)?),
-            Auth::Webhook(secret) => {
-                let key = self.secret(secret)?;
-                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &[key])?)
+            Auth::Webhook(secrets) => {
+                let keys = self.secrets(secrets)?;
+                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &keys)?)
             }
+            Auth::Hmac(declared) => http::InboundAuth::Hmac(self.hmac(connection, declared)?),
             Auth::Header { name, .. } => {
                 return Err(WireError::Header {
                     connection: connection.reference.clone(),
@@ -240,6 +321,15 @@ impl Wiring<'_> {
                     if let Some(tls) = &declared.tls {
                         config.tls = self.client_tls(tls)?;
                     }
+                    if let Some(webhook) = &declared.webhook {
+                        let mut keys = vec![self.secret(&webhook.secret)?];
+                        keys.extend(self.secrets(&webhook.previous)?);
+                        let signer = http::WebhookSigner::new(&connection.reference, &keys)?;
+                        config.webhook = Some(Arc::new(signer));
+                    }
+                    if declared.public_only {
+                        config.reach = http::Reach::Public;
+                    }
                     all.push(Arc::new(http::Outbound::new(config)?));
                 }
             }
@@ -258,7 +348,7 @@ impl Wiring<'_> {
         auth: &Auth,
     ) -> Result<http::OutboundAuth, WireError> {
         Ok(match auth {
-            Auth::None | Auth::Webhook(_) => http::OutboundAuth::None,
+            Auth::None | Auth::Webhook(_) | Auth::Hmac(_) => http::OutboundAuth::None,
             Auth::Basic(secret) => http::OutboundAuth::Basic(self.secret(secret)?),
             Auth::Bearer(secret) => http::OutboundAuth::Bearer(self.secret(secret)?),
             Auth::Header { name, value } => {
@@ -269,6 +359,27 @@ impl Wiring<'_> {
                 http::OutboundAuth::Header(parsed, self.secret(value)?)
             }
         })
+    }
+
+    /// All headers that an HTTP connection sends with each request, credentials included.
+    ///
+    /// # Errors
+    /// [`WireError::Header`] where one is no header, or as [`Wiring::secret`].
+    pub fn request_headers(
+        &self,
+        connection: &Connection,
+        declared: &model::HttpOut,
+    ) -> Result<::http::HeaderMap, WireError> {
+        let mut headers = self.headers(connection, &declared.headers)?;
+        let auth = self.outbound_auth(connection, &declared.auth)?;
+        let credentials = auth.header().map_err(|_| WireError::Header {
+            connection: connection.reference.clone(),
+            header: "authorization".into(),
+        })?;
+        if let Some((name, value)) = credentials {
+            headers.insert(name, value);
+        }
+        Ok(headers)
     }
 
     fn headers(

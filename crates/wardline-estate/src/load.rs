@@ -49,13 +49,17 @@ pub struct Loaded {
 
 /// Problems whose place in the file likely is a password or key. It is masked before anything is
 /// shown, also in the frames of other problems on the same line.
-const HOLDS_A_SECRET: [Code; 2] = [codes::PASSWORD_IN_FILE, codes::BAD_SECRET];
+const HOLDS_A_SECRET: [Code; 3] = [
+    codes::PASSWORD_IN_FILE,
+    codes::BAD_SECRET,
+    codes::KEY_IN_FILE,
+];
 
 /// Nobody reads more problems than this in one run, and each costs a frame.
 const MOST: usize = 1_000;
 
 /// Directories whose files belong to later releases.
-const LATER: [&str; 5] = ["processes", "apis", "clients", "policies", "alerts"];
+const LATER: [&str; 2] = ["processes", "alerts"];
 
 /// Reads and checks the estate in a directory. All problems are found in one run.
 ///
@@ -92,7 +96,7 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     let mut files = Files::new(root);
     let documents = read(&mut files);
     let (mut estate, learned) = decode::decode(&documents, &mut files);
-    let has_apis = later(&mut files);
+    later(&mut files);
     for path in files.list("maps", &[".vrl"], &[".md"]) {
         files.text(&path, TEXT_LIMIT);
     }
@@ -117,7 +121,6 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
         learned: &learned,
         incomplete: &documents.incomplete,
         secret_exists: options.secret_exists,
-        has_apis,
     };
     let found = check::check(&whole);
     diagnostics.extend(found);
@@ -151,10 +154,13 @@ fn read(files: &mut Files) -> Documents {
     if files.exists("defaults.yaml") {
         documents.defaults = single(files, Kind::Defaults, &mut documents);
     }
-    let kinds: [(Kind, &str, &[&str]); 5] = [
+    let kinds: [(Kind, &str, &[&str]); 7] = [
         (Kind::System, "systems", &[]),
         (Kind::Entity, "entities", &[".json"]),
         (Kind::Flow, "flows", &[]),
+        (Kind::Api, "apis", &[]),
+        // Key sets lie beside the clients whose they are.
+        (Kind::Client, "clients", &[".json"]),
         (Kind::Codes, "codes", &[".csv"]),
         // Fixtures may be of any kind.
         (Kind::Test, "tests", &[""]),
@@ -172,6 +178,7 @@ fn read(files: &mut Files) -> Documents {
             }
         }
     }
+    documents.policies = files.list("policies", &[".cedar"], &[".md"]);
     documents.tables = files.list("codes", &[".csv"], &[".yaml", ".md"]);
     documents.tables.dedup();
     documents
@@ -224,13 +231,11 @@ fn parse(files: &mut Files, path: &Path, kind: Kind, documents: &mut Documents) 
     nodes
 }
 
-/// Notes directories that this release does not read. Returns whether `apis/` is among them.
-fn later(files: &mut Files) -> bool {
-    let mut has_apis = false;
+/// Notes directories that this release does not read.
+fn later(files: &mut Files) {
     for directory in LATER {
         let count = files.list(directory, &[""], &[]).len();
         if count > 0 {
-            has_apis |= directory == "apis";
             let plural = if count == 1 { "" } else { "s" };
             files.problems.push(Diagnostic::note(
                 codes::UNSUPPORTED_DIRECTORY,
@@ -238,5 +243,4 @@ fn later(files: &mut Files) -> bool {
             ));
         }
     }
-    has_apis
 }

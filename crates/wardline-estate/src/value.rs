@@ -1,10 +1,11 @@
 //! Values that are written as text but mean something: durations, sizes, rates, addresses, URLs,
 //! schedules, names. Each reader says in plain words what is wrong; the caller adds the place.
 
-use crate::model::{Charset, Network};
+use crate::model::{Charset, Network, Quota, Share};
 use crate::suggest::clip;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use wardline_core::Timestamp;
 
 const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
@@ -132,6 +133,95 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     Ok(number / seconds)
 }
 
+/// Reads `100000/day` into a count and its time.
+pub(crate) fn quota(text: &str) -> Result<Quota, String> {
+    let hint = "expected a number per unit of time, such as `100000/day`";
+    let (count, unit) = text.split_once('/').ok_or(hint)?;
+    let count: u64 = count.trim().parse().map_err(|_| hint)?;
+    if count == 0 {
+        return Err("a quota must be more than 0".to_owned());
+    }
+    let seconds = match unit.trim() {
+        "h" | "hour" => 3_600,
+        "d" | "day" => 86_400,
+        "w" | "week" => 7 * 86_400,
+        other => {
+            return Err(format!(
+                "`{}` is not a unit of time for a quota: use hour, day or week",
+                clip(other)
+            ));
+        }
+    };
+    Ok(Quota {
+        count,
+        per: Duration::from_secs(seconds),
+    })
+}
+
+/// Reads `10%` or `0.5%`.
+pub(crate) fn share(text: &str) -> Result<Share, String> {
+    let hint = "expected a share such as `10%`";
+    let number: f64 = text
+        .strip_suffix('%')
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or(hint)?;
+    // A hundredth of a percent is the smallest step.
+    let steps = (number * 100.0).round();
+    if number.is_finite() && (1.0..=10_000.0).contains(&steps) {
+        Ok(Share(steps as u16))
+    } else {
+        Err("a share is from `0.01%` to `100%`".to_owned())
+    }
+}
+
+/// Reads a scope: `supplier.read`. RFC 6749 allows more; this is what people can tell apart.
+pub(crate) fn scope(text: &str) -> Result<(), String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._:/*-".contains(&b);
+    if text.len() > 128 {
+        Err("it has more than 128 characters".to_owned())
+    } else if !text.is_empty() && text.bytes().all(fits) {
+        Ok(())
+    } else {
+        Err(
+            "expected letters, digits and `.`, `_`, `:`, `/`, `*`, `-`, such as `supplier.read`"
+                .to_owned(),
+        )
+    }
+}
+
+/// Reads a SHA-256 digest in hexadecimal digits; colons between bytes are allowed.
+pub(crate) fn digest(text: &str) -> Result<[u8; 32], String> {
+    let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
+    let mut bytes = [0; 32];
+    let hint = "expected the 64 hexadecimal digits of a SHA-256 digest";
+    if digits.len() != 64 {
+        return Err(hint.to_owned());
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = std::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+            .ok_or(hint)?;
+    }
+    Ok(bytes)
+}
+
+/// Reads a day (its first moment in UTC) or an RFC 3339 moment.
+pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
+    let moment = if text.len() == 10 {
+        format!("{text}T00:00:00Z").parse::<jiff::Timestamp>()
+    } else {
+        text.parse()
+    };
+    moment
+        .map(|moment| Timestamp(moment.as_microsecond()))
+        .map_err(|_| {
+            "expected a day such as `2027-03-31`, or a moment such as `2027-03-31T06:00:00Z`"
+                .to_owned()
+        })
+}
+
 /// Reads a local address to listen on.
 pub(crate) fn bind(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
@@ -251,6 +341,13 @@ pub(crate) fn url_path(text: &str, template: bool) -> Result<(), String> {
     } else {
         Err("it has characters that a path cannot have".to_owned())
     }
+}
+
+/// The names in braces of a path, in order: `/accounts/{account}/close` has `account`.
+pub(crate) fn parameters(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
 /// Reads `10.1.0.0/16` or one address.

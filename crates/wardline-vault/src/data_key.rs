@@ -3,7 +3,7 @@
 //! A key seals at most 2³² payloads, the limit of NIST SP 800-38D for random nonces. Uses are
 //! claimed in the ring in blocks before they happen, so the limit holds across restarts.
 
-use crate::keyring::{DataKeyRecord, KeyRing};
+use crate::keyring::{DataKeyRecord, KeyRing, Series};
 use crate::provider::{fresh_key, random};
 use crate::{Day, KeyProvider, VaultError};
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, UnboundKey};
@@ -73,12 +73,13 @@ pub(crate) struct Claim {
 /// Claims a block of uses: of the day's newest key while it has any left, else of a new one.
 pub(crate) fn claim(
     ring: &mut KeyRing,
+    series: Series,
     day: Day,
     provider: &dyn KeyProvider,
 ) -> Result<Claim, VaultError> {
     let estate = ring.estate.clone();
-    let purpose = |part| KeyRing::purpose_of_data_key(&estate, day, part);
-    let part = match ring.newest_mut(day) {
+    let purpose = |part| KeyRing::purpose_of_data_key(&estate, series, day, part);
+    let part = match ring.newest_mut(series, day) {
         Some(record) if record.claimed + BLOCK <= MAX_USES => {
             let first = record.claimed;
             record.claimed += BLOCK;
@@ -97,12 +98,15 @@ pub(crate) fn claim(
     };
     let bytes = fresh_key()?;
     let key = provider.wrap(&purpose(part), &bytes)?;
-    ring.insert(DataKeyRecord {
-        day,
-        part,
-        claimed: BLOCK,
-        key,
-    });
+    ring.insert(
+        series,
+        DataKeyRecord {
+            day,
+            part,
+            claimed: BLOCK,
+            key,
+        },
+    );
     Ok(Claim {
         part,
         first: 0,

@@ -20,6 +20,13 @@ impl Day {
         Self(if days < 0 { 0 } else { days as u32 })
     }
 
+    /// The first day of the month this day lies in.
+    #[must_use]
+    pub fn month(self) -> Self {
+        let date = Offset::UTC.to_datetime(self.start().to_jiff()).date();
+        Self(self.0 - (date.day() as u32 - 1))
+    }
+
     /// The first moment of this day.
     pub const fn start(self) -> Timestamp {
         Timestamp(self.0 as i64 * MICROSECONDS)
@@ -74,6 +81,17 @@ mod tests {
         assert_eq!(Day::of(last).to_string(), "2026-11-24");
         assert_eq!(Day::of(Timestamp(last.0 + 1)).to_string(), "2026-11-25");
         assert_eq!(Day::of(Timestamp(-1)), Day(0));
+    }
+
+    #[test]
+    fn months_begin_on_their_first() {
+        for (day, month) in [
+            ("1970-01-01", "1970-01-01"),
+            ("2028-02-29", "2028-02-01"),
+            ("2026-12-31", "2026-12-01"),
+        ] {
+            assert_eq!(day.parse::<Day>().unwrap().month().to_string(), month);
+        }
     }
 
     #[test]

@@ -69,6 +69,20 @@ pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Waits until no other process changes the file; the lock, `FILE.lock` beside it, is
+/// released when what is returned is dropped or the process ends.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    create_private_dir(&parent(path))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.with_extension("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
 /// Why a private file was not read.
 #[derive(Debug)]
 pub(crate) enum Refusal {

@@ -63,6 +63,12 @@ pub enum VaultError {
         /// Which key was to be unwrapped.
         what: String,
     },
+    /// A key of a witness of the audit log cannot be used.
+    #[error("cannot use the witness key: {reason}; `wardline audit witness NAME` makes one")]
+    AuditKey {
+        /// What is wrong with it; never its content.
+        reason: &'static str,
+    },
     /// The key ring's file could not be read or written.
     #[error("while {doing} the key ring {}: {reason}", path.display())]
     Keyring {
@@ -177,6 +183,17 @@ pub enum VaultError {
         /// The environment variable looked for.
         variable: String,
     },
+    /// A private file of the data directory (signing keys, revocations) could not be read
+    /// or written.
+    #[error("while {doing} {}: {reason}: check that the service user owns it and the disk has room", path.display())]
+    PrivateFile {
+        /// What was attempted.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// A secret's file could not be read.
     #[error("secret:{name} in {} cannot be read: {reason}", path.display())]
     SecretUnreadable {
@@ -214,12 +231,17 @@ impl VaultError {
             Self::SecretReference { .. } => "W6019",
             Self::SecretMissing { .. } => "W6020",
             Self::SecretUnreadable { .. } => "W6021",
+            Self::PrivateFile { .. } => "W6022",
+            Self::AuditKey { .. } => "W6023",
         })
     }
 
     /// Whether the same call may succeed later without anyone's help: the disk that holds
     /// the key ring was full or read-only when a new day's key had to be written.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Keyring { .. } | Self::Randomness)
+        matches!(
+            self,
+            Self::Keyring { .. } | Self::PrivateFile { .. } | Self::Randomness
+        )
     }
 }

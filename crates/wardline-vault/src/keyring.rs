@@ -8,13 +8,14 @@ use crate::durable::{self, Mode};
 use crate::{Day, VaultError, WrappedKey};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The form written by this version.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Written before audit entries were sealed; read as a ring without keys for them.
+const WITHOUT_AUDIT: u32 = 1;
 /// Seven years of restarts stay far below; a larger file is not ours.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -34,6 +35,32 @@ pub(crate) struct KeyRing {
     pub(crate) destroyed_before: Day,
     /// Ascending by day and part.
     pub(crate) data_keys: Vec<DataKeyRecord>,
+    /// Audit entries of earlier months were made unreadable on purpose.
+    #[serde(default)]
+    pub(crate) audit_destroyed_before: Day,
+    /// Keys of audit entries, one a month; ascending like `data_keys`.
+    #[serde(default)]
+    pub(crate) audit_keys: Vec<DataKeyRecord>,
+}
+
+/// Which keys: payloads and audit entries are kept for different times, so what destroys the
+/// ones must not touch the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Series {
+    /// A key a day.
+    Payloads,
+    /// A key a month, named by its first day.
+    Audit,
+}
+
+impl Series {
+    /// The day that names the key of a moment of this day.
+    pub(crate) fn period(self, day: Day) -> Day {
+        match self {
+            Self::Payloads => day,
+            Self::Audit => day.month(),
+        }
+    }
 }
 
 /// One data key of one day.
@@ -62,35 +89,61 @@ impl KeyRing {
             audit_key,
             destroyed_before: Day(0),
             data_keys: Vec::new(),
+            audit_destroyed_before: Day(0),
+            audit_keys: Vec::new(),
         }
     }
 
-    pub(crate) fn find(&self, day: Day, part: u16) -> Option<&DataKeyRecord> {
-        let at = self
-            .data_keys
+    pub(crate) const fn keys(&self, series: Series) -> &Vec<DataKeyRecord> {
+        match series {
+            Series::Payloads => &self.data_keys,
+            Series::Audit => &self.audit_keys,
+        }
+    }
+
+    pub(crate) const fn keys_mut(&mut self, series: Series) -> &mut Vec<DataKeyRecord> {
+        match series {
+            Series::Payloads => &mut self.data_keys,
+            Series::Audit => &mut self.audit_keys,
+        }
+    }
+
+    pub(crate) const fn destroyed_before(&self, series: Series) -> Day {
+        match series {
+            Series::Payloads => self.destroyed_before,
+            Series::Audit => self.audit_destroyed_before,
+        }
+    }
+
+    pub(crate) fn find(&self, series: Series, day: Day, part: u16) -> Option<&DataKeyRecord> {
+        let keys = self.keys(series);
+        let at = keys
             .binary_search_by_key(&(day, part), |record| (record.day, record.part))
             .ok()?;
-        self.data_keys.get(at)
+        keys.get(at)
     }
 
     /// The newest key of a day.
-    pub(crate) fn newest_mut(&mut self, day: Day) -> Option<&mut DataKeyRecord> {
-        self.data_keys
+    pub(crate) fn newest_mut(&mut self, series: Series, day: Day) -> Option<&mut DataKeyRecord> {
+        self.keys_mut(series)
             .iter_mut()
             .rev()
             .find(|record| record.day == day)
     }
 
-    pub(crate) fn insert(&mut self, record: DataKeyRecord) {
-        let at = self
-            .data_keys
-            .partition_point(|other| (other.day, other.part) < (record.day, record.part));
-        self.data_keys.insert(at, record);
+    pub(crate) fn insert(&mut self, series: Series, record: DataKeyRecord) {
+        let keys = self.keys_mut(series);
+        let at = keys.partition_point(|other| (other.day, other.part) < (record.day, record.part));
+        keys.insert(at, record);
     }
 
     /// What a wrapped key of this ring is bound to.
-    pub(crate) fn purpose_of_data_key(estate: &str, day: Day, part: u16) -> String {
-        format!("{estate} data {day} {part}")
+    pub(crate) fn purpose_of_data_key(estate: &str, series: Series, day: Day, part: u16) -> String {
+        let what = match series {
+            Series::Payloads => "data",
+            Series::Audit => "audit-data",
+        };
+        format!("{estate} {what} {day} {part}")
     }
 
     pub(crate) fn purpose_of_index_key(estate: &str) -> String {
@@ -189,18 +242,7 @@ fn keyring_error(doing: &'static str, path: &Path, reason: &dyn std::fmt::Displa
 
 /// Waits for the lock; it is released when the file is dropped or the process ends.
 fn lock(path: &Path) -> Result<File, VaultError> {
-    let file = path.with_extension("lock");
-    durable::create_private_dir(&durable::parent(path))
-        .and_then(|()| {
-            OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&file)
-        })
-        .and_then(|file| file.lock().map(|()| file))
-        .map_err(|error| keyring_error("locking", path, &error))
+    durable::lock(path).map_err(|error| keyring_error("locking", path, &error))
 }
 
 fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
@@ -223,18 +265,19 @@ fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
     }
     let version: Version =
         serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
-    if version.version != VERSION {
+    if !matches!(version.version, VERSION | WITHOUT_AUDIT) {
         return Err(malformed(format!(
             "version {} is not {VERSION}: use a newer wardline",
             version.version
         )));
     }
-    let ring: KeyRing =
+    let mut ring: KeyRing =
         serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
-    if !ring
-        .data_keys
-        .is_sorted_by_key(|record| (record.day, record.part))
-    {
+    // In memory all rings are of this version; the file becomes one with its next change.
+    ring.version = VERSION;
+    let in_order =
+        |keys: &[DataKeyRecord]| keys.is_sorted_by_key(|record| (record.day, record.part));
+    if !in_order(&ring.data_keys) || !in_order(&ring.audit_keys) {
         return Err(malformed("its keys are out of order".to_owned()));
     }
     Ok(Some(ring))

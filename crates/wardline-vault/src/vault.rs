@@ -9,7 +9,7 @@ use crate::audit::{AuditKey, AuditSigner};
 use crate::blind::BlindKeys;
 use crate::data_key::{Current, DataKey, claim, nonce};
 use crate::envelope::{self, BODY, HEADER, Header};
-use crate::keyring::KeyRing;
+use crate::keyring::{DataKeyRecord, KeyRing, Series};
 use crate::provider::{fresh_key, hex, random};
 use crate::{Day, EnvProvider, KeyProvider, KeySource, KeyStore, VaultError, WrappedKey, packing};
 use arc_swap::ArcSwapOption;
@@ -37,6 +37,9 @@ pub enum Kind {
     Variables,
     /// A record of the registry.
     Record,
+    /// An entry of the audit log. Sealed with the month's audit key, which retention of
+    /// payloads does not touch.
+    Audit,
 }
 
 impl Kind {
@@ -48,6 +51,14 @@ impl Kind {
             Self::Response => 3,
             Self::Variables => 4,
             Self::Record => 5,
+            Self::Audit => 6,
+        }
+    }
+
+    const fn series(self) -> Series {
+        match self {
+            Self::Audit => Series::Audit,
+            _ => Series::Payloads,
         }
     }
 }
@@ -60,6 +71,7 @@ impl fmt::Display for Kind {
             Self::Response => "response",
             Self::Variables => "variables",
             Self::Record => "record",
+            Self::Audit => "audit entry",
         })
     }
 }
@@ -75,14 +87,25 @@ pub struct Vault {
     blind: BlindKeys,
     audit: AuditSigner,
     current: ArcSwapOption<Current>,
+    current_audit: ArcSwapOption<Current>,
     keys: RwLock<Keys>,
 }
 
 /// Unwrapped keys, and which were destroyed.
 #[derive(Default)]
 struct Keys {
-    by_day: HashMap<(Day, u16), Arc<DataKey>>,
+    by_day: HashMap<(Series, Day, u16), Arc<DataKey>>,
     destroyed_before: Day,
+    audit_destroyed_before: Day,
+}
+
+impl Keys {
+    const fn destroyed_before(&self, series: Series) -> Day {
+        match series {
+            Series::Payloads => self.destroyed_before,
+            Series::Audit => self.audit_destroyed_before,
+        }
+    }
 }
 
 impl fmt::Debug for Vault {
@@ -99,8 +122,38 @@ impl fmt::Debug for Vault {
 pub struct Destroyed {
     /// Payloads of days before this one cannot be opened any more.
     pub before: Day,
-    /// Days whose keys were destroyed just now.
+    /// Days (of audit entries: months) whose keys were destroyed just now.
     pub days: usize,
+}
+
+/// What [`Vault::key_list`] found. Holds no key, only their names.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KeyList {
+    /// Id of the ring.
+    pub ring: String,
+    /// The master key that wraps what is made now.
+    pub newest_master: String,
+    /// Keys of payloads, one a day or more.
+    pub payloads: Vec<KeyInfo>,
+    /// Payloads of earlier days cannot be opened any more.
+    pub payloads_destroyed_before: Day,
+    /// Keys of audit entries, one a month or more.
+    pub audit: Vec<KeyInfo>,
+    /// Audit entries of earlier months cannot be read any more.
+    pub audit_destroyed_before: Day,
+}
+
+/// One sealing key, by name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KeyInfo {
+    /// The day, or the first day of the month, whose sealing it does.
+    pub period: Day,
+    /// Which of the period's keys.
+    pub part: u16,
+    /// Uses claimed so far, of at most 2³²; an upper bound.
+    pub claimed: u64,
+    /// Id of the master key that wraps it.
+    pub wrapped_by: String,
 }
 
 /// What [`Vault::rewrap`] did.
@@ -158,9 +211,11 @@ impl Vault {
             store,
             clock,
             current: ArcSwapOption::empty(),
+            current_audit: ArcSwapOption::empty(),
             keys: RwLock::new(Keys {
                 by_day: HashMap::new(),
                 destroyed_before: ring.destroyed_before,
+                audit_destroyed_before: ring.audit_destroyed_before,
             }),
         }))
     }
@@ -203,7 +258,7 @@ impl Vault {
                 limit: MAX_PLAIN as u64,
             });
         }
-        let key = self.sealing_key()?;
+        let key = self.sealing_key(kind.series())?;
         let nonce = nonce()?;
         packing::pack(plain, |packing, packed| {
             let header = Header {
@@ -246,7 +301,7 @@ impl Vault {
                 reason: "its size is over the limit",
             });
         }
-        let key = self.opening_key(header.day, header.part)?;
+        let key = self.opening_key(kind.series(), header.day, header.part)?;
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&sealed[HEADER..BODY]);
         let aad = Aad::from(envelope::associated(
@@ -321,12 +376,70 @@ impl Vault {
             Ok(days.len())
         })?;
         keys.destroyed_before = ring.destroyed_before;
-        keys.by_day
-            .retain(|(day, _), _| *day >= ring.destroyed_before);
+        keys.by_day.retain(|(series, day, _), _| {
+            *series != Series::Payloads || *day >= ring.destroyed_before
+        });
         self.current.store(None);
         Ok(Destroyed {
             before: ring.destroyed_before,
             days,
+        })
+    }
+
+    /// Destroys the keys of audit entries of all months before the one of `day`, on disk and
+    /// in memory. What those entries said cannot be read again; that they were there, in this
+    /// order and unchanged, stays provable, because the log's hashes are over the sealed form.
+    ///
+    /// # Errors
+    /// [`VaultError::DestroyInUse`] when `day` lies after today; [`VaultError::Keyring`].
+    pub fn destroy_audit_before(&self, day: Day) -> Result<Destroyed, VaultError> {
+        let today = Day::of(self.clock.now());
+        if day > today {
+            return Err(VaultError::DestroyInUse { before: day, today });
+        }
+        let month = day.month();
+        let mut keys = self.keys.write();
+        let (ring, days) = self.update(|ring| {
+            ring.audit_destroyed_before = ring.audit_destroyed_before.max(month);
+            let before = ring.audit_destroyed_before;
+            let months = ring.audit_keys.iter().map(|key| key.day);
+            let mut gone: Vec<Day> = months.filter(|month| *month < before).collect();
+            gone.dedup();
+            ring.audit_keys.retain(|key| key.day >= before);
+            Ok(gone.len())
+        })?;
+        keys.audit_destroyed_before = ring.audit_destroyed_before;
+        keys.by_day.retain(|(series, day, _), _| {
+            *series != Series::Audit || *day >= ring.audit_destroyed_before
+        });
+        self.current_audit.store(None);
+        Ok(Destroyed {
+            before: ring.audit_destroyed_before,
+            days,
+        })
+    }
+
+    /// What keys there are, oldest first, without any of their bytes.
+    ///
+    /// # Errors
+    /// [`VaultError::Keyring`], [`VaultError::KeyringMalformed`].
+    pub fn key_list(&self) -> Result<KeyList, VaultError> {
+        let Some(ring) = self.store.load()? else {
+            return Err(self.store.replaced("it was removed while in use"));
+        };
+        let describe = |record: &DataKeyRecord| KeyInfo {
+            period: record.day,
+            part: record.part,
+            claimed: record.claimed,
+            wrapped_by: record.key.by.clone(),
+        };
+        Ok(KeyList {
+            ring: ring.id,
+            newest_master: self.provider.newest().to_owned(),
+            payloads: ring.data_keys.iter().map(describe).collect(),
+            payloads_destroyed_before: ring.destroyed_before,
+            audit: ring.audit_keys.iter().map(describe).collect(),
+            audit_destroyed_before: ring.audit_destroyed_before,
         })
     }
 
@@ -358,55 +471,66 @@ impl Vault {
                 KeyRing::purpose_of_audit_key(&self.estate),
                 &mut ring.audit_key,
             )?;
-            for record in &mut ring.data_keys {
-                rewrap(
-                    KeyRing::purpose_of_data_key(&self.estate, record.day, record.part),
-                    &mut record.key,
-                )?;
+            for series in [Series::Payloads, Series::Audit] {
+                for record in ring.keys_mut(series) {
+                    let (day, part) = (record.day, record.part);
+                    rewrap(
+                        KeyRing::purpose_of_data_key(&self.estate, series, day, part),
+                        &mut record.key,
+                    )?;
+                }
             }
             Ok(done)
         })?;
         Ok(done)
     }
 
-    fn sealing_key(&self) -> Result<Arc<DataKey>, VaultError> {
-        let day = Day::of(self.clock.now());
-        match &*self.current.load() {
+    const fn current(&self, series: Series) -> &ArcSwapOption<Current> {
+        match series {
+            Series::Payloads => &self.current,
+            Series::Audit => &self.current_audit,
+        }
+    }
+
+    fn sealing_key(&self, series: Series) -> Result<Arc<DataKey>, VaultError> {
+        let day = series.period(Day::of(self.clock.now()));
+        match &*self.current(series).load() {
             Some(current) if current.take(day) => return Ok(Arc::clone(&current.key)),
             _ => {}
         }
-        self.renew(day)
+        self.renew(series, day)
     }
 
     /// Takes the key of another day, or claims more uses of this day's.
     #[cold]
-    fn renew(&self, day: Day) -> Result<Arc<DataKey>, VaultError> {
+    fn renew(&self, series: Series, day: Day) -> Result<Arc<DataKey>, VaultError> {
         let mut keys = self.keys.write();
         // Behind a clock that was set back, keys may be gone; those of the first day that
         // still has them serve instead.
-        let day = day.max(keys.destroyed_before);
-        if let Some(current) = &*self.current.load()
+        let day = day.max(keys.destroyed_before(series));
+        if let Some(current) = &*self.current(series).load()
             && current.take(day)
         {
             return Ok(Arc::clone(&current.key));
         }
         let provider = self.provider.as_ref();
-        let (_, claim) = self.update(|ring| claim(ring, day, provider))?;
+        let (_, claim) = self.update(|ring| claim(ring, series, day, provider))?;
         let key = keys
             .by_day
-            .entry((day, claim.part))
+            .entry((series, day, claim.part))
             .or_insert_with(|| Arc::new(DataKey::new(day, claim.part, &claim.bytes)));
-        self.current.store(Some(Arc::new(Current::of(key, &claim))));
+        self.current(series)
+            .store(Some(Arc::new(Current::of(key, &claim))));
         Ok(Arc::clone(key))
     }
 
-    fn opening_key(&self, day: Day, part: u16) -> Result<Arc<DataKey>, VaultError> {
+    fn opening_key(&self, series: Series, day: Day, part: u16) -> Result<Arc<DataKey>, VaultError> {
         {
             let keys = self.keys.read();
-            if day < keys.destroyed_before {
+            if day < keys.destroyed_before(series) {
                 return Err(VaultError::Destroyed { day });
             }
-            if let Some(key) = keys.by_day.get(&(day, part)) {
+            if let Some(key) = keys.by_day.get(&(series, day, part)) {
                 return Ok(Arc::clone(key));
             }
         }
@@ -414,18 +538,20 @@ impl Vault {
         let mut keys = self.keys.write();
         let ring = self.store.load()?;
         let record = match &ring {
-            Some(ring) if day < ring.destroyed_before => return Err(VaultError::Destroyed { day }),
-            Some(ring) => ring.find(day, part),
+            Some(ring) if day < ring.destroyed_before(series) => {
+                return Err(VaultError::Destroyed { day });
+            }
+            Some(ring) => ring.find(series, day, part),
             None => None,
         };
         let record = record.ok_or(VaultError::UnknownDataKey { day, part })?;
         let bytes = self.provider.unwrap(
-            &KeyRing::purpose_of_data_key(&self.estate, day, part),
+            &KeyRing::purpose_of_data_key(&self.estate, series, day, part),
             &record.key,
         )?;
         let key = keys
             .by_day
-            .entry((day, part))
+            .entry((series, day, part))
             .or_insert_with(|| Arc::new(DataKey::new(day, part, &bytes)));
         Ok(Arc::clone(key))
     }

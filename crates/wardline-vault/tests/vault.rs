@@ -296,7 +296,7 @@ fn a_damaged_ring_is_refused() {
         "",
         "{}",
         &text[..text.len() / 2],
-        &text.replace("\"version\": 1", "\"version\": 2"),
+        &text.replace("\"version\": 2", "\"version\": 3"),
         &text.replace("\"claimed\"", "\"surprise\""),
     ] {
         std::fs::write(&path, damaged).unwrap();
@@ -397,4 +397,34 @@ proptest::proptest! {
         let sealed = Sealed::from_sealed_bytes(bytes.into());
         proptest::prop_assert!(vault.open_sealed(Kind::Body, &sealed).is_err());
     }
+}
+
+#[test]
+fn a_ring_from_before_audit_entries_were_sealed_is_read_and_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let (keys, data) = (home.path().join("keys"), home.path().join("data"));
+    FileProvider::init(&keys).unwrap();
+    let open = || {
+        let source = KeySource::file("st-brigid", &keys, &data).unwrap();
+        Vault::open(source, Arc::new(wardline_core::RealClock)).unwrap()
+    };
+    let sealed = open().seal(Kind::Message, b"kept").unwrap();
+    let ring = data.join("keyring.json");
+    let mut old: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&ring).unwrap()).unwrap();
+    let fields = old.as_object_mut().unwrap();
+    fields.insert("version".to_owned(), 1.into());
+    assert!(fields.remove("audit_keys").is_some());
+    assert!(fields.remove("audit_destroyed_before").is_some());
+    std::fs::write(&ring, old.to_string()).unwrap();
+
+    let vault = open();
+    assert_eq!(
+        &vault.open_sealed(Kind::Message, &sealed).unwrap()[..],
+        b"kept"
+    );
+    let entry = vault.seal(Kind::Audit, b"{}").unwrap();
+    assert_eq!(&open().open_sealed(Kind::Audit, &entry).unwrap()[..], b"{}");
+    let text = std::fs::read_to_string(&ring).unwrap();
+    assert!(text.contains("\"version\": 2"), "{text}");
 }

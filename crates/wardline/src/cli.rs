@@ -71,6 +71,16 @@ pub(crate) enum Command {
     Status(Where),
     /// Print the console's login link.
     Console(Where),
+    /// Look at what is offered to other applications.
+    Api {
+        #[command(subcommand)]
+        command: ApiCommand,
+    },
+    /// Look at who may do what.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Read or verify the audit log.
     Audit {
         #[command(subcommand)]
@@ -417,10 +427,99 @@ pub(crate) enum AuditCommand {
         place: Where,
     },
     /// Check every hash and the signed checkpoint; exit 1 at the first break.
-    Verify {
+    Verify(AuditVerify),
+    /// Prove that an entry is in the log, as JSON that other programs can check (RFC 9162, 2.1.3).
+    Proof {
+        /// The entry's number, as `audit list` prints it.
+        sequence: u64,
+        /// In the log of so many entries [default: those under the last signed checkpoint].
+        #[arg(long)]
+        size: Option<u64>,
         #[command(flatten)]
         place: Where,
     },
+    /// Prove that the log begins with an earlier one, as JSON (RFC 9162, 2.1.4).
+    Consistency {
+        /// Entries of the earlier log.
+        old: u64,
+        /// Entries of the later log [default: those under the last signed checkpoint].
+        new: Option<u64>,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Sign how the log stands and print the checkpoint, a C2SP signed note to keep elsewhere.
+    Checkpoint {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Make a witness's key: its private half into a file, its public half printed.
+    Witness {
+        /// What the witness is known by, such as `witness.st-olaf.example`.
+        name: String,
+        /// The file to make, readable by its owner only.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// As a witness, sign another house's checkpoint; prints it with the signature added.
+    Cosign(AuditCosign),
+    /// Print the log for other systems.
+    Export {
+        /// As lines of JSON, or as FHIR R4 AuditEvents, one a line.
+        #[arg(long, default_value = "ndjson")]
+        format: AuditFormat,
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Before this entry [default: to the end].
+        #[arg(long)]
+        until: Option<u64>,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerify {
+    /// Also against this checkpoint, kept elsewhere (may be repeated).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    /// Each `--checkpoint` must be cosigned by this witness: its public key or a file with it.
+    #[arg(long, value_name = "KEY", requires = "checkpoint")]
+    pub(crate) witness: Option<String>,
+    /// The log's public key as you noted it, or a file with it, instead of the vault's own.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditCosign {
+    /// The checkpoint.
+    pub(crate) file: PathBuf,
+    /// The witness's private key, made by `audit witness`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The log's public key, or a file with it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) log: String,
+    /// The last checkpoint this witness signed; the new one must continue it.
+    #[arg(long, value_name = "FILE", required_unless_present = "first")]
+    pub(crate) previous: Option<PathBuf>,
+    /// What `audit consistency` printed for the two sizes.
+    #[arg(long, value_name = "FILE", requires = "previous")]
+    pub(crate) proof: Option<PathBuf>,
+    /// There is no earlier one.
+    #[arg(long, conflicts_with_all = ["previous", "proof"])]
+    pub(crate) first: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// One FHIR R4 AuditEvent a line.
+    Fhir,
 }
 
 #[derive(Debug, Subcommand)]
@@ -508,4 +607,54 @@ fn moment(text: &str) -> Result<wardline_core::Timestamp, String> {
     Ok(wardline_core::Timestamp(now.0.saturating_sub(
         i64::try_from(age.as_micros()).unwrap_or(i64::MAX),
     )))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiCommand {
+    /// List every operation of every Api.
+    List {
+        /// The estate's directory.
+        #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]
+        estate: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print an Api's contract (OpenAPI 3.1), as it is served at BASE/openapi.json.
+    Openapi {
+        /// The Api: `supplier-master`, or `supplier-master/v1` for a certain version.
+        api: String,
+        /// The estate's directory.
+        #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]
+        estate: PathBuf,
+    },
+    /// Compare two contracts, or all of two estates, and say what breaks callers; exit 1 where
+    /// something does.
+    Diff {
+        /// The old one: an OpenAPI document (JSON), or an estate's directory.
+        old: PathBuf,
+        /// The new one.
+        new: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say whether a client may call an operation and which policy decides; exit 1 where it may
+    /// not.
+    Explain {
+        /// The client: `ghx`.
+        client: String,
+        /// The operation: `supplier-master.get-supplier`.
+        operation: String,
+        /// The estate's directory.
+        #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]
+        estate: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }

@@ -9,13 +9,16 @@ use wardline_core::{Clock, RealClock};
 use wardline_engine::{Parts, Plan};
 use wardline_estate::model::{Estate, KeySource as KeyPlace, StoreUrl};
 use wardline_estate::{Diagnostics, LoadOptions, SourceMap};
+use wardline_gateway::estate::Front;
 use wardline_store::sqlite::{Options, SqliteStore};
 use wardline_store::{Store, StoreError};
-use wardline_vault::{FileProvider, KeySource, SecretRef, Secrets, Vault, VaultError};
+use wardline_vault::{FileProvider, KeyProvider, KeySource, SecretRef, Secrets, Vault, VaultError};
 
 /// An estate that was read, with everything that was found.
 pub(crate) struct Read {
     pub(crate) plan: Option<Arc<Plan>>,
+    /// Its Apis; there whenever the plan is.
+    pub(crate) front: Option<Front>,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) sources: SourceMap,
 }
@@ -43,17 +46,24 @@ pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
     };
     let loaded = wardline_estate::load(dir, &options);
     let mut diagnostics = loaded.diagnostics;
-    let plan = match (loaded.estate, loaded.partial) {
-        (Some(estate), _) => Plan::compile(Arc::new(estate), &mut diagnostics).map(Arc::new),
+    let mut compile = |estate: Estate| {
+        let estate = Arc::new(estate);
+        let plan = Plan::compile(Arc::clone(&estate), &mut diagnostics).map(Arc::new);
+        (plan, Front::compile(&estate, &mut diagnostics))
+    };
+    let (plan, front) = match (loaded.estate, loaded.partial) {
+        (Some(estate), _) => compile(estate),
         // What is wrong in the maps is told in the same run, as far as it can be seen.
         (None, Some(partial)) => {
-            drop(Plan::compile(Arc::new(partial), &mut diagnostics));
-            None
+            drop(compile(partial));
+            (None, None)
         }
-        (None, None) => None,
+        (None, None) => (None, None),
     };
+    diagnostics.sort(&loaded.sources);
     Read {
-        plan,
+        plan: plan.filter(|_| front.is_some()),
+        front,
         diagnostics,
         sources: loaded.sources,
     }
@@ -68,8 +78,16 @@ fn store_of_environment() -> Option<String> {
 
 /// Reads an estate that must be well; prints what is not.
 pub(crate) fn read_well(dir: &Path, secrets: Option<&Secrets>) -> anyhow::Result<Arc<Plan>> {
+    read_served(dir, secrets).map(|(plan, _)| plan)
+}
+
+/// As [`read_well`], with its Apis.
+pub(crate) fn read_served(
+    dir: &Path,
+    secrets: Option<&Secrets>,
+) -> anyhow::Result<(Arc<Plan>, Front)> {
     let read = read(dir, secrets);
-    let Some(plan) = read.plan else {
+    let (Some(plan), Some(front)) = (read.plan, read.front) else {
         anstream::eprint!("{}", read.diagnostics.render(&read.sources, paint::on()));
         bail!(
             "the estate in {} cannot run: {}",
@@ -77,7 +95,7 @@ pub(crate) fn read_well(dir: &Path, secrets: Option<&Secrets>) -> anyhow::Result
             read.diagnostics.summary()
         );
     };
-    Ok(plan)
+    Ok((plan, front))
 }
 
 /// Directories of one running or runnable estate.
@@ -131,29 +149,36 @@ impl Place {
         }
     }
 
+    /// Where the master key and the key ring are.
+    fn key_source(&self, estate: &Estate) -> anyhow::Result<KeySource> {
+        Ok(match self.keys_dir(estate) {
+            None => KeySource::env(&estate.name, &self.data)?,
+            Some(dir) => KeySource::file(&estate.name, &dir, &self.data)?,
+        })
+    }
+
+    /// The keeper of the master key.
+    pub(crate) fn key_provider(&self, estate: &Estate) -> anyhow::Result<Arc<dyn KeyProvider>> {
+        Ok(self.key_source(estate)?.provider)
+    }
+
     fn open_vault(
         &self,
         estate: &Estate,
         clock: &Arc<dyn Clock>,
         new: bool,
     ) -> anyhow::Result<Arc<Vault>> {
-        let source = match self.keys_dir(estate) {
-            None => KeySource::env(&estate.name, &self.data)?,
-            Some(dir) => {
-                // The first start of a new estate: nothing is sealed yet, so a new key loses
-                // nothing. With data there, a missing key is a mistake and is reported.
-                if new {
-                    let made = FileProvider::init(&dir).with_context(|| {
-                        format!("cannot make the first master key in {}", dir.display())
-                    })?;
-                    if made.created {
-                        tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
-                    }
-                }
-                KeySource::file(&estate.name, &dir, &self.data)?
+        // The first start of a new estate: nothing is sealed yet, so a new key loses nothing.
+        // With data there, a missing key is a mistake and is reported.
+        if new && let Some(dir) = self.keys_dir(estate) {
+            let made = FileProvider::init(&dir).with_context(|| {
+                format!("cannot make the first master key in {}", dir.display())
+            })?;
+            if made.created {
+                tracing::info!(directory = %dir.display(), "made the first master key; back it up apart from the data");
             }
-        };
-        Ok(Vault::open(source, Arc::clone(clock))?)
+        }
+        Ok(Vault::open(self.key_source(estate)?, Arc::clone(clock))?)
     }
 
     /// Opens journal and vault for a plan.

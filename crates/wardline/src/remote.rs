@@ -18,8 +18,9 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditView, DeliveryView, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
+    TraceView,
 };
 
 /// Bytes of one answer at most.
@@ -290,5 +291,19 @@ impl ConsoleDesk for RemoteDesk {
             .map(|before| format!("before={before}&"))
             .unwrap_or_default();
         self.get(&format!("/api/audit?{before}limit={limit}")).await
+    }
+    async fn audit_records(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditRecordView>, DeskError> {
+        self.get(&format!("/api/audit/records?from={from}&limit={limit}"))
+            .await
+    }
+    async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
+        let method = if sign { Method::POST } else { Method::GET };
+        self.call(method, "/api/audit/state", None)
+            .await?
+            .ok_or_else(gone)
     }
 }

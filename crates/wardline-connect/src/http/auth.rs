@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
+use wardline_core::Timestamp;
 
+use super::hmac::VendorHmac;
 use super::webhook::WebhookKeys;
 use crate::secret::{Secret, same};
 
@@ -22,15 +24,26 @@ pub enum InboundAuth {
     Bearer(Secret),
     /// A signature over id, time and body (Standard Webhooks).
     Webhook(WebhookKeys),
+    /// An HMAC in a header, as a vendor does it.
+    Hmac(VendorHmac),
 }
 
 impl InboundAuth {
     /// The scheme to name in `WWW-Authenticate`.
     pub(super) const fn challenge(&self) -> &'static str {
         match self {
-            Self::None | Self::Webhook(_) => "Signature",
+            Self::None | Self::Webhook(_) | Self::Hmac(_) => "Signature",
             Self::Basic(_) => "Basic realm=\"wardline\", charset=\"UTF-8\"",
             Self::Bearer(_) => "Bearer realm=\"wardline\"",
+        }
+    }
+
+    /// Checks what needs the whole body, before anything in it is looked at.
+    pub(super) fn admits_body(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> bool {
+        match self {
+            Self::Webhook(keys) => keys.verify(headers, body, now),
+            Self::Hmac(vendor) => vendor.verify(headers, body, now),
+            Self::None | Self::Basic(_) | Self::Bearer(_) => true,
         }
     }
 
@@ -39,6 +52,7 @@ impl InboundAuth {
         match self {
             Self::None => true,
             Self::Webhook(_) => WebhookKeys::has_headers(headers),
+            Self::Hmac(vendor) => vendor.has_headers(headers),
             Self::Basic(expected) => credential(headers, "basic")
                 .and_then(|text| STANDARD.decode(text).ok())
                 .map(Secret::new)
@@ -78,9 +92,7 @@ pub enum OutboundAuth {
 impl OutboundAuth {
     /// The header to send, marked sensitive; an error where the secret holds bytes that no
     /// header may hold.
-    pub(super) fn header(
-        &self,
-    ) -> Result<Option<(HeaderName, HeaderValue)>, header::InvalidHeaderValue> {
+    pub fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, header::InvalidHeaderValue> {
         let prefixed = |scheme: &str, value: &[u8]| {
             let text = Secret::new([scheme.as_bytes(), value].concat());
             HeaderValue::from_bytes(text.expose())

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::auth::{InboundAuth, OutboundAuth};
+use super::reach::Reach;
+use super::sign::WebhookSigner;
 use crate::Network;
 use crate::tls::{ClientTls, ServerTls};
 
@@ -107,6 +109,10 @@ pub struct OutboundConfig {
     pub max_response: usize,
     /// Idle connections kept for reuse.
     pub idle_connections: usize,
+    /// Signs each request as a webhook; an answer of 410 then means that nobody wants more.
+    pub webhook: Option<Arc<WebhookSigner>>,
+    /// Where it may lead; [`Reach::Public`] for urls that others supplied.
+    pub reach: Reach,
 }
 
 impl OutboundConfig {
@@ -124,6 +130,8 @@ impl OutboundConfig {
             timeout: Duration::from_secs(30),
             max_response: 1 << 20,
             idle_connections: 16,
+            webhook: None,
+            reach: Reach::Anywhere,
         }
     }
 }

@@ -13,9 +13,9 @@ use bytes::{Bytes, BytesMut};
 use http::header::{
     ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wardline_core::{MessageId, Timestamp};
 
-use super::auth::InboundAuth;
 use super::config::{IngressConfig, Route};
 use super::problem::{come_later, problem};
 use super::webhook;
@@ -62,7 +61,7 @@ pub struct Ingress {
 impl Ingress {
     /// Binds the address and builds TLS; serves nothing yet.
     pub async fn bind(config: IngressConfig) -> Result<Self, ConnectError> {
-        let routes = index(&config)?;
+        let routes = index(&config.routes)?;
         let tls = config
             .tls
             .as_ref()
@@ -71,7 +70,7 @@ impl Ingress {
         let door = Door::bind(Admission {
             name: Arc::clone(&config.name),
             bind: config.bind.clone(),
-            tls,
+            tls: tls.map(|tls| Arc::new(tls.into())),
             allow: config.allow.clone(),
             max_connections: config.max_connections,
             drain: config.drain,
@@ -113,21 +112,79 @@ impl Ingress {
                 Arc::clone(&shared).connection(stream, peer, stop.clone())
             })
             .await;
-        tracker.close();
-        // A request whose client went away may still be on its way into the journal.
-        if timeout(drain, tracker.wait()).await.is_err() {
-            tracing::warn!(
-                left = tracker.len(),
-                "drain limit reached; messages in hand stay unanswered"
-            );
-        }
+        finish(&tracker, drain).await;
+    }
+}
+
+/// The routes of a listener that somebody else has bound: requests are handed in whole.
+///
+/// A gateway that serves Apis on the same address answers what comes for a connection this way,
+/// so that both stand behind one door.
+pub struct Inlet {
+    shared: Arc<Shared>,
+    drain: Duration,
+}
+
+impl Inlet {
+    /// Serves the routes of a configuration; its address, TLS and limits on connections are the
+    /// business of whoever listens.
+    ///
+    /// # Errors
+    /// Where two routes are one, or a path is none.
+    pub fn new(config: &IngressConfig, intake: Arc<dyn Intake>) -> Result<Self, ConnectError> {
+        Ok(Self {
+            shared: Arc::new(Shared {
+                routes: index(&config.routes)?,
+                budget: Budget::of_bytes(config.in_flight_bytes),
+                counters: Arc::default(),
+                header_timeout: config.header_timeout,
+                body_timeout: config.body_timeout,
+                intake,
+                tracker: TaskTracker::new(),
+            }),
+            drain: config.drain,
+        })
+    }
+
+    /// What is served: each route's method, path and largest body in bytes.
+    pub fn routes(&self) -> impl Iterator<Item = (&Method, &str, usize)> {
+        let routes = self.shared.routes.values().flatten();
+        routes.map(|route| (&route.method, route.path.as_str(), route.max_body))
+    }
+
+    /// Answers one request: proves who sends, hands it to the engine, turns the verdict into a
+    /// status.
+    pub async fn answer(&self, request: Request<Bytes>, peer: SocketAddr) -> Response<Bytes> {
+        let answer = Arc::clone(&self.shared).handle(request.map(Full::new), peer);
+        let (head, body) = answer.await.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(never) => match never {},
+        };
+        Response::from_parts(head, body)
+    }
+
+    /// Waits for what is on its way into the journal, for as long as the configuration allows.
+    pub async fn drain(&self) {
+        finish(&self.shared.tracker, self.drain).await;
+    }
+}
+
+/// A request whose client went away may still be on its way into the journal.
+async fn finish(tracker: &TaskTracker, drain: Duration) {
+    tracker.close();
+    if timeout(drain, tracker.wait()).await.is_err() {
+        tracing::warn!(
+            left = tracker.len(),
+            "drain limit reached; messages in hand stay unanswered"
+        );
     }
 }
 
 /// Routes by path; refuses two for the same method.
-fn index(config: &IngressConfig) -> Result<HashMap<String, Vec<Route>>, ConnectError> {
+fn index(all: &[Route]) -> Result<HashMap<String, Vec<Route>>, ConnectError> {
     let mut routes: HashMap<String, Vec<Route>> = HashMap::new();
-    for route in &config.routes {
+    for route in all {
         if !route.path.starts_with('/') {
             return Err(ConnectError::BadSetting {
                 name: route.source.to_string(),
@@ -215,18 +272,20 @@ impl Shared {
         }
     }
 
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    async fn handle<B>(self: Arc<Self>, request: Request<B>, peer: SocketAddr) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         match self.take(request, peer).await {
             Ok(answer) => answer,
             Err(answer) => *answer,
         }
     }
 
-    async fn take(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Result<Answer, Box<Answer>> {
+    async fn take<B>(&self, request: Request<B>, peer: SocketAddr) -> Result<Answer, Box<Answer>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let (head, body) = request.into_parts();
         let route = self.route(&head)?;
         if !route.auth.admits_head(&head.headers) {
@@ -251,9 +310,7 @@ impl Shared {
             problem(StatusCode::REQUEST_TIMEOUT, codes::BODY_TOO_SLOW, detail)
         })??;
         let now = Timestamp::now();
-        if let InboundAuth::Webhook(keys) = &route.auth
-            && !keys.verify(&head.headers, &body, now)
-        {
+        if !route.auth.admits_body(&head.headers, &body, now) {
             return Err(self.unauthenticated(route, peer));
         }
         let content_type = head
@@ -317,12 +374,15 @@ impl Shared {
     }
 
     /// Reads the body, counting what really arrives; the permit holds its share of the memory.
-    async fn read(
+    async fn read<B>(
         &self,
         route: &Route,
         headers: &HeaderMap,
-        mut body: Incoming,
-    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Box<Answer>> {
+        mut body: B,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Box<Answer>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let too_large = || {
             self.counters.too_large(1);
             let detail = format!("at most {} bytes are taken here", route.max_body);

@@ -6,15 +6,21 @@
 
 mod auth;
 mod config;
+mod hmac;
 mod inbound;
 mod outbound;
 mod problem;
+mod reach;
 mod retry_after;
+mod sign;
 mod webhook;
 
 pub use auth::{InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route};
+pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};
 pub use http::{Method, StatusCode};
-pub use inbound::Ingress;
+pub use inbound::{Ingress, Inlet};
 pub use outbound::Outbound;
+pub use reach::{NotPublic, Reach, is_public};
+pub use sign::WebhookSigner;
 pub use webhook::WebhookKeys;

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use wardline_core::{Code, Timestamp};
 
 use super::config::OutboundConfig;
+use super::reach::{NotPublic, Reach, Resolver, is_plain, is_refused_literal};
 use super::retry_after;
 use crate::tls::ClientTls;
 use crate::{ConnectError, Failure, FailureKind, Reply, Request, codes};
@@ -28,10 +29,12 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How long an idle connection is kept for reuse.
 const IDLE: Duration = Duration::from_secs(55);
+/// Bytes kept of an answer from an url that others supplied.
+const PUBLIC_ANSWER: usize = 64 << 10;
 
 /// Sends to one base URL over a pool of kept-alive connections.
 pub struct Outbound {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
     base: Uri,
     /// Path of the base URL without its last `/`.
     prefix: String,
@@ -77,7 +80,24 @@ impl Outbound {
         } else {
             ClientTls::for_plain_connections()
         };
-        let mut tcp = HttpConnector::new();
+        if config.reach == Reach::Public {
+            if !secure {
+                return Err(bad(
+                    "the URL",
+                    "one that others supply must begin with https://".into(),
+                ));
+            }
+            let host = base.host().unwrap_or_default();
+            // `127.1`, `0x7f000001` and their like: resolvers read them, nobody else writes them.
+            if !is_plain(host) {
+                let detail = "its host is neither a name nor an address in the usual form";
+                return Err(bad("the URL", detail.into()));
+            }
+            if is_refused_literal(host) {
+                return Err(bad("the URL", NotPublic.to_string()));
+            }
+        }
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(config.reach));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(config.connect_timeout));
@@ -171,6 +191,13 @@ impl Outbound {
             );
             headers.insert(TRACEPARENT, value(&traceparent(request), "the trace")?);
         }
+        if let Some(signer) = &self.config.webhook {
+            // The id is that of the delivery, so every attempt has the same, and its own time.
+            let now = Timestamp::now();
+            if !signer.sign(headers, request.idempotency_key, &request.body, now) {
+                return Err(fail("the delivery's id fits no header"));
+            }
+        }
         if let Some((name, credential)) = &self.credential {
             headers.insert(name, credential.clone());
         }
@@ -191,15 +218,13 @@ impl Outbound {
         let later = text(RETRY_AFTER).and_then(|value| retry_after::parse(value, Timestamp::now()));
         let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
         let status = head.status.as_str().to_owned();
-        let (body, truncated) = read(body, self.config.max_response)
-            .await
-            .map_err(|error| {
-                let text = format!(
-                    "the connection to {} ended before the answer was whole: {error}",
-                    self.describe_target()
-                );
-                Failure::new(FailureKind::Transient, codes::HTTP_LOST, text)
-            })?;
+        let (body, truncated) = read(body, self.answer_limit()).await.map_err(|error| {
+            let text = format!(
+                "the connection to {} ended before the answer was whole: {error}",
+                self.describe_target()
+            );
+            Failure::new(FailureKind::Transient, codes::HTTP_LOST, text)
+        })?;
         Ok((
             Reply {
                 status,
@@ -214,12 +239,23 @@ impl Outbound {
     fn not_sent(&self, error: &ClientError) -> Failure {
         let reason = chain(error);
         let target = self.describe_target();
-        if error.is_connect() {
+        if is_not_public(error) {
+            let text = format!("will not connect to {target}: {NotPublic}");
+            Failure::new(FailureKind::Permanent, codes::HTTP_NOT_PUBLIC, text)
+        } else if error.is_connect() {
             let text = format!("cannot connect to {target}: {reason}");
             Failure::new(FailureKind::Unreachable, codes::HTTP_UNREACHABLE, text)
         } else {
             let text = format!("the connection to {target} ended before the answer: {reason}");
             Failure::new(FailureKind::Transient, codes::HTTP_LOST, text)
+        }
+    }
+
+    /// An answer from outside is kept for people to read, and needs no more than this.
+    fn answer_limit(&self) -> usize {
+        match self.config.reach {
+            Reach::Anywhere => self.config.max_response,
+            Reach::Public => self.config.max_response.min(PUBLIC_ANSWER),
         }
     }
 
@@ -250,6 +286,14 @@ impl crate::Outbound for Outbound {
         };
         let (reply, later) = exchanged?;
         let status = reply.status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
+        if status == StatusCode::GONE && self.config.webhook.is_some() {
+            let text = format!(
+                "{} answered {status}: nobody wants these webhooks any more",
+                self.describe_target()
+            );
+            let gone = Failure::new(FailureKind::Permanent, codes::HTTP_GONE, text);
+            return Err(gone.with_reply(reply));
+        }
         match classify(status, later) {
             None => Ok(reply),
             Some((kind, code, meaning)) => {
@@ -345,6 +389,18 @@ fn traceparent(request: &Request<'_>) -> String {
         text.push_str(end);
     }
     text
+}
+
+/// Whether the guard of [`Reach::Public`] is among the causes.
+fn is_not_public(error: &ClientError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<NotPublic>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error with its causes; hyper's texts hold no payload.

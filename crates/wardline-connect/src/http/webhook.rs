@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -14,8 +15,8 @@ use crate::{ConnectError, Secret};
 
 /// `webhook-id`: the same for every attempt of one message, so it also tells duplicates.
 pub(super) const ID: &str = "webhook-id";
-const TIME: &str = "webhook-timestamp";
-const SIGNATURE: &str = "webhook-signature";
+pub(super) const TIME: &str = "webhook-timestamp";
+pub(super) const SIGNATURE: &str = "webhook-signature";
 /// How far the sender's clock may be off, either way.
 const TOLERANCE: Duration = Duration::from_mins(5);
 /// Signatures looked at in one request; a sender that rotates keys sends two.
@@ -23,7 +24,41 @@ const MOST_SIGNATURES: usize = 8;
 
 /// The keys that a webhook may be signed with: one, or two while they are being changed.
 #[derive(Clone)]
-pub struct WebhookKeys(Vec<hmac::Key>);
+pub struct WebhookKeys(Vec<Key>);
+
+/// One key to verify with.
+#[derive(Clone)]
+enum Key {
+    /// `v1`: HMAC-SHA-256 under a shared key.
+    Shared(Box<hmac::Key>),
+    /// `v1a`: Ed25519 of the sender's own key.
+    Theirs([u8; 32]),
+}
+
+/// A shared key as the specification writes it, `whsec_` and base64; text without the prefix is
+/// taken as the key itself.
+pub(super) fn symmetric(name: &str, secret: &Secret) -> Result<hmac::Key, ConnectError> {
+    let bad = |detail: &str| ConnectError::BadSetting {
+        name: name.into(),
+        what: "the webhook secret",
+        value: "…".into(),
+        detail: detail.into(),
+    };
+    let decoded = match secret.expose().strip_prefix(b"whsec_") {
+        Some(text) => Secret::new(
+            STANDARD
+                .decode(text)
+                .map_err(|_| bad("base64 must follow `whsec_`"))?,
+        ),
+        None => secret.clone(),
+    };
+    if decoded.expose().len() < 16 {
+        return Err(bad(
+            "a key has at least 16 bytes; the specification wants 24 to 64",
+        ));
+    }
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, decoded.expose()))
+}
 
 impl fmt::Debug for WebhookKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,7 +68,7 @@ impl fmt::Debug for WebhookKeys {
 
 impl WebhookKeys {
     /// Reads secrets as the specification writes them, `whsec_` and base64. Text without the
-    /// prefix is taken as the key itself. `name` is the connection's, for errors.
+    /// prefix is taken as the key itself, and `whpk_` as a sender's Ed25519 key. `name` is the connection's, for errors.
     pub fn new(name: &str, secrets: &[Secret]) -> Result<Self, ConnectError> {
         let bad = |detail: &str| ConnectError::BadSetting {
             name: name.into(),
@@ -44,21 +79,14 @@ impl WebhookKeys {
         if secrets.is_empty() {
             return Err(bad("at least one is needed"));
         }
-        let key = |secret: &Secret| {
-            let decoded = match secret.expose().strip_prefix(b"whsec_") {
-                Some(text) => Secret::new(
-                    STANDARD
-                        .decode(text)
-                        .map_err(|_| bad("base64 must follow `whsec_`"))?,
-                ),
-                None => secret.clone(),
-            };
-            if decoded.expose().len() < 16 {
-                return Err(bad(
-                    "a key has at least 16 bytes; the specification wants 24 to 64",
-                ));
-            }
-            Ok(hmac::Key::new(hmac::HMAC_SHA256, decoded.expose()))
+        let key = |secret: &Secret| match secret.expose().strip_prefix(b"whpk_") {
+            None => symmetric(name, secret).map(|key| Key::Shared(Box::new(key))),
+            Some(text) => STANDARD
+                .decode(text)
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok())
+                .map(Key::Theirs)
+                .ok_or_else(|| bad("base64 of 32 bytes must follow `whpk_`")),
         };
         secrets.iter().map(key).collect::<Result<_, _>>().map(Self)
     }
@@ -85,10 +113,23 @@ impl WebhookKeys {
             return false;
         }
         let given = signatures.split_ascii_whitespace().take(MOST_SIGNATURES);
-        let given = given.filter_map(|entry| STANDARD.decode(entry.strip_prefix("v1,")?).ok());
         given
-            .into_iter()
-            .any(|tag| self.0.iter().any(|key| verifies(key, id, time, body, &tag)))
+            .filter_map(|entry| entry.split_once(','))
+            .any(|(scheme, tag)| {
+                let Ok(tag) = STANDARD.decode(tag) else {
+                    return false;
+                };
+                self.0.iter().any(|key| match key {
+                    Key::Shared(key) => scheme == "v1" && verifies(key, id, time, body, &tag),
+                    Key::Theirs(public) => {
+                        let signed = [id.as_bytes(), b".", time.as_bytes(), b".", body].concat();
+                        scheme == "v1a"
+                            && UnparsedPublicKey::new(&ED25519, public)
+                                .verify(&signed, &tag)
+                                .is_ok()
+                    }
+                })
+            })
     }
 }
 

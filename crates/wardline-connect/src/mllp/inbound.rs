@@ -51,7 +51,7 @@ impl Listener {
         let door = Door::bind(Admission {
             name: Arc::clone(&config.source),
             bind: config.bind.clone(),
-            tls,
+            tls: tls.map(|tls| Arc::new(tls.into())),
             allow: config.allow.clone(),
             max_connections: config.max_connections,
             drain: config.drain,

@@ -13,14 +13,14 @@ use wardline_connect::{Failure, FailureKind, Outbound as _, Reply, Request};
 
 use crate::stage::soon;
 
-struct Server {
-    addr: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
     /// Every request: head and body as text.
-    seen: Arc<Mutex<Vec<String>>>,
+    pub(crate) seen: Arc<Mutex<Vec<String>>>,
 }
 
 /// A server that gives each request the same bytes; `None` never answers.
-async fn server(answer: impl Into<Option<Vec<u8>>>) -> Server {
+pub(crate) async fn server(answer: impl Into<Option<Vec<u8>>>) -> Server {
     let answer = answer.into();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -58,16 +58,16 @@ async fn server(answer: impl Into<Option<Vec<u8>>>) -> Server {
     Server { addr, seen }
 }
 
-fn status(line: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn status(line: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {line}\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-fn config(addr: SocketAddr) -> OutboundConfig {
+pub(crate) fn config(addr: SocketAddr) -> OutboundConfig {
     OutboundConfig::new("erp.ws", format!("http://{addr}/ws/"))
 }
 
-fn request(path: Option<&str>) -> Request<'_> {
+pub(crate) fn request(path: Option<&str>) -> Request<'_> {
     Request {
         idempotency_key: "01J0000000001",
         attempt: 1,
@@ -79,7 +79,7 @@ fn request(path: Option<&str>) -> Request<'_> {
     }
 }
 
-async fn send(config: OutboundConfig, request: Request<'_>) -> Result<Reply, Failure> {
+pub(crate) async fn send(config: OutboundConfig, request: Request<'_>) -> Result<Reply, Failure> {
     soon(Outbound::new(config).unwrap().send(request)).await
 }
 

@@ -10,3 +10,4 @@ mod mllp_flow;
 mod mllp_outbound;
 mod stage;
 mod tls;
+mod webhooks;

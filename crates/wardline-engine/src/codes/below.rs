@@ -386,4 +386,87 @@ pub(super) const VAULT: &[Entry] = &[
         "a secret cannot be read",
         "Check the named file's owner and permissions.",
     ),
+    (
+        "W6022",
+        "a private file of the data directory cannot be used",
+        "Signing keys and revocations are kept in small private files beside the journal. Check the owner, the \
+         permissions and the room on the disk.",
+    ),
+    (
+        "W6023",
+        "a witness's key cannot be used",
+        "Make one with `wardline audit witness NAME --out FILE`; a name has no blanks and no `+`.",
+    ),
+];
+
+/// Codes of `wardline-access`.
+pub(super) const ACCESS: &[Entry] = &[
+    (
+        "W6201",
+        "policy file that is not Cedar",
+        "The text could not be read at the marked place. A policy is \
+         `permit(principal, action, resource) when { … };` or `forbid(…)`, with a semicolon at its end.",
+    ),
+    (
+        "W6202",
+        "policy that does not fit what there is",
+        "The policy uses an attribute, an entity type or an action that does not exist, or compares \
+         values of different types. An attribute with a question mark in the schema has to be asked \
+         for first: `context has facility && context.facility == \"north\"`.",
+    ),
+    (
+        "W6203",
+        "policy that names nothing",
+        "The policy names an Api, operation, client, entity, flow or role that the estate does not \
+         have, so that part of it can never hold. Correct the name, or remove the policy.",
+    ),
+    (
+        "W6204",
+        "policy that never applies",
+        "The condition is false for every request, or a name in it contains characters that look \
+         like others. The policy is kept; nothing that it was meant to decide is decided by it.",
+    ),
+    (
+        "W6205",
+        "policy template",
+        "Templates are not linked to anything here. Grants are data (the client's file); write a \
+         condition over `principal` instead.",
+    ),
+    (
+        "W6206",
+        "two policies of one name",
+        "`@id` has to be unique, since decisions are explained and audited by it, and names that \
+         begin with `base.` belong to the built-in policies.",
+    ),
+    (
+        "W6401",
+        "signing keys or revocations are not what was written",
+        "The file was changed, damaged, or belongs to another estate. Restore it from a backup, or remove it: a new \
+         key is made then, and clients fetch new tokens.",
+    ),
+    (
+        "W6402",
+        "no new key",
+        "The operating system or the cryptographic library gave none; nothing can be signed without.",
+    ),
+    (
+        "W6403",
+        "not the URL of an issuer",
+        "An issuer is `https://HOST` or `https://HOST:PORT` without a path; plain http only for this machine itself.",
+    ),
+    (
+        "W6404",
+        "tokens may not live that long",
+        "Access tokens live for 1 to 300 seconds; clients fetch new ones by themselves.",
+    ),
+    (
+        "W6405",
+        "a client cannot be used",
+        "Its name, API key, certificate or external claim is another client's too. The text says which.",
+    ),
+    (
+        "W6406",
+        "not a certificate",
+        "What was shown is not X.509 in DER form.",
+    ),
 ];

@@ -2,12 +2,14 @@
 
 use super::{Desk, DeskError};
 use crate::accept::Acceptor;
-use crate::view::AuditView;
+use crate::view::{AuditEntryView, AuditRecordView, AuditStateView, AuditView};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wardline_store::{AuditRecord, Change, Outcome, Store, StoreError};
 use wardline_vault::audit::{Break, Checkpoint, Verified, Verifier};
-use wardline_vault::{AuditEntry, AuditLog};
+use wardline_vault::{AuditEntry, AuditLog, Vault, VaultError};
 
 /// Name of the stored value that holds the last signed checkpoint.
 const CHECKPOINT: &str = "audit/checkpoint";
@@ -48,9 +50,8 @@ pub(super) async fn restore(acceptor: &Acceptor) -> Result<AuditLog, crate::Star
             break;
         }
     }
-    let signer = acceptor.vault.audit_signer();
     Ok(AuditLog::restore(
-        signer,
+        Arc::clone(&acceptor.vault),
         Arc::clone(&acceptor.clock),
         checkpoint.as_ref(),
         records,
@@ -79,7 +80,7 @@ impl Desk {
         changes: Vec<Change>,
     ) -> Result<Vec<Outcome>, DeskError> {
         let mut log = self.audit.lock().await;
-        let proposal = log.propose(entry);
+        let proposal = log.propose(entry)?;
         let mut all = vec![Change::Audit(of_vault(proposal.record()))];
         all.extend(changes);
         let mut outcomes = self.acceptor.store.commit(all).await?;
@@ -88,6 +89,14 @@ impl Desk {
         })?;
         outcomes.remove(0);
         Ok(outcomes)
+    }
+
+    /// Writes an entry that no change of the journal goes with: somebody was let in, or was not.
+    ///
+    /// # Errors
+    /// Where it cannot be made durable.
+    pub async fn record(&self, entry: &AuditEntry) -> Result<(), DeskError> {
+        self.commit_audited(entry, Vec::new()).await.map(drop)
     }
 
     /// Lines of the audit log, newest first, ending before `before`.
@@ -112,9 +121,72 @@ impl Desk {
             .store
             .audit(from, (end - from) as usize)
             .await?;
-        let mut lines: Vec<AuditView> = records.iter().map(line).collect();
+        let mut lines: Vec<AuditView> = records
+            .iter()
+            .map(|record| line(&self.acceptor.vault, record))
+            .collect();
         lines.reverse();
         Ok(lines)
+    }
+
+    /// Records as they are stored, from sequence `from` on: what proofs are made of and what an
+    /// export holds.
+    pub async fn audit_records(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditRecordView>, DeskError> {
+        let limit = limit.clamp(1, READ);
+        let records = self.acceptor.store.audit(from, limit).await?;
+        Ok(records
+            .into_iter()
+            .map(|record| self.record_view(record))
+            .collect())
+    }
+
+    fn record_view(&self, record: AuditRecord) -> AuditRecordView {
+        let (entry, unreadable) = match self.acceptor.vault.open_audit(&record.body) {
+            Ok((_, entry)) => (
+                Some(AuditEntryView {
+                    actor: entry.actor,
+                    act: entry.act,
+                    target: entry.target,
+                    reason: entry.reason,
+                    detail: entry.detail,
+                }),
+                None,
+            ),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        AuditRecordView {
+            sequence: record.sequence,
+            at: record.at,
+            at_us: record.at.0,
+            body: STANDARD.encode(&record.body),
+            hash: hex(&record.hash),
+            entry,
+            unreadable,
+        }
+    }
+
+    /// How long the log is, the key that verifies it, and its last signed checkpoint. `sign`
+    /// signs what came since; without it nothing changes.
+    pub async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
+        if sign {
+            self.checkpoint().await;
+        }
+        let store = &self.acceptor.store;
+        Ok(AuditStateView {
+            estate: self.estate().to_owned(),
+            size: store
+                .audit_head()
+                .await?
+                .map_or(0, |head| head.sequence + 1),
+            key: self.acceptor.vault.audit_key().to_string(),
+            checkpoint: last_checkpoint(&**store)
+                .await?
+                .map(|last| last.to_string()),
+        })
     }
 
     /// Reads the whole log, page by page, and checks every hash and the signed checkpoint.
@@ -161,8 +233,17 @@ impl Desk {
     }
 }
 
-fn line(record: &AuditRecord) -> AuditView {
-    match AuditEntry::from_body(&record.body) {
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
+
+fn line(vault: &Vault, record: &AuditRecord) -> AuditView {
+    match vault.open_audit(&record.body) {
         Ok((at, entry)) => AuditView {
             sequence: record.sequence,
             at,
@@ -171,13 +252,16 @@ fn line(record: &AuditRecord) -> AuditView {
             target: entry.target,
             reason: entry.reason,
         },
-        Err(_) => AuditView {
+        Err(error) => AuditView {
             sequence: record.sequence,
             at: record.at,
             actor: String::new(),
             act: "unreadable".to_owned(),
             target: String::new(),
-            reason: "this line cannot be read; run `wardline audit verify`".to_owned(),
+            reason: match error {
+                VaultError::Destroyed { .. } => "its keys were destroyed".to_owned(),
+                _ => "this line cannot be read; run `wardline audit verify`".to_owned(),
+            },
         },
     }
 }

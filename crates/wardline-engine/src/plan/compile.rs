@@ -394,7 +394,7 @@ fn answer_of(kind: Option<&ConnectionKind>) -> Input {
 }
 
 /// What every program of an estate may refer to.
-pub(crate) fn environment(estate: &Estate) -> Environment {
+pub fn environment(estate: &Estate) -> Environment {
     let mut tables = CodeTables::default();
     for table in estate.codes.values() {
         let otherwise = match &table.otherwise {
@@ -426,7 +426,7 @@ pub(crate) fn span_in(file: FileId, start: usize, end: usize) -> Span {
 }
 
 /// A mapping problem as a diagnostic of the file that holds the program.
-pub(crate) fn diagnostic_in(file: FileId, problem: Problem) -> Diagnostic {
+pub fn diagnostic_in(file: FileId, problem: Problem) -> Diagnostic {
     diagnostic_at(span_in(file, problem.start, problem.end), problem)
 }
 

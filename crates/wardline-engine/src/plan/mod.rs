@@ -6,7 +6,8 @@ mod circles;
 mod compile;
 
 use compile::Compiler;
-pub(crate) use compile::{diagnostic_in, environment, span_in};
+pub(crate) use compile::span_in;
+pub use compile::{diagnostic_in, environment};
 
 use ahash::AHashMap;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Flow, Given, Source};
+use crate::model::{Api, Client, Flow, Given, Source, Work};
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +14,14 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         .iter()
         .rev()
         .flat_map(|flow| emitted(flow))
+        .chain(whole.estate.apis.values().flat_map(by_api))
         .filter(|event| crate::value::event(event).is_ok())
         .map(|event| (event.value.as_str(), event.at))
         .collect();
     let listened: BTreeSet<&str> = flows
         .iter()
         .flat_map(|flow| heard(flow))
+        .chain(whole.estate.clients.values().flat_map(by_client))
         .map(|event| event.value.as_str())
         .collect();
 
@@ -39,8 +41,10 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 .map(|expected| &expected.event),
         )
     });
-    if whole.complete("flow") {
+    let in_clients = whole.estate.clients.values().flat_map(by_client);
+    if whole.complete("flow") && whole.complete("api") && whole.complete("client") {
         for event in in_flows
+            .chain(in_clients)
             .chain(in_tests)
             .filter(|event| !told.contains_key(event.value.as_str()))
         {
@@ -85,6 +89,21 @@ fn heard(flow: &Flow) -> &[Spanned<String>] {
         Source::Event(events) => events,
         Source::Connection(_) | Source::Schedule(_) => &[],
     }
+}
+
+/// What the operations of an Api tell.
+fn by_api(api: &Api) -> impl Iterator<Item = &Spanned<String>> {
+    api.operations
+        .values()
+        .filter_map(|operation| match &operation.work {
+            Work::Tell { event } => Some(event),
+            _ => None,
+        })
+}
+
+/// What a client is told by its webhook.
+fn by_client(client: &Client) -> impl Iterator<Item = &Spanned<String>> {
+    client.webhook.iter().flat_map(|webhook| &webhook.events)
 }
 
 /// What a flow tells: its own event and those it makes of responses.

@@ -1,9 +1,13 @@
 //! The estate as a whole: does every reference lead somewhere, can everything start, does anything
 //! lie idle. Shapes and values were checked before; here only names and relations matter.
 
+mod apis;
+mod bindings;
+mod clients;
 mod doors;
 mod events;
 mod references;
+mod routes;
 mod usage;
 
 pub(crate) use usage::{store_of_environment, unsupported_store};
@@ -22,8 +26,6 @@ pub(crate) struct Whole<'a> {
     pub(crate) incomplete: &'a BTreeSet<&'static str>,
     /// Whether a secret exists on this machine; `None` where nobody can say.
     pub(crate) secret_exists: Option<&'a dyn Fn(&str) -> bool>,
-    /// Whether `apis/` has files, whose names this release does not know.
-    pub(crate) has_apis: bool,
     /// What was found before.
     pub(crate) found: &'a Diagnostics,
 }

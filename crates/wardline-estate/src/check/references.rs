@@ -4,8 +4,8 @@ use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Connection, ConnectionKind, Direction, Given, Operation, OperationKind, Source, Target,
-    TargetKind, Validate,
+    Api, ApiOperation, Connection, ConnectionKind, Direction, Given, Operation, OperationKind,
+    Source, Target, TargetKind, Validate,
 };
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
@@ -21,13 +21,18 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     }
     references.entities();
     references.flows();
+    references.apis();
+    references.bindings();
+    references.routes();
+    references.circles();
+    references.clients();
     references.tests();
     references.secrets();
 }
 
-struct References<'a> {
-    whole: &'a Whole<'a>,
-    problems: &'a mut Vec<Diagnostic>,
+pub(super) struct References<'a> {
+    pub(super) whole: &'a Whole<'a>,
+    pub(super) problems: &'a mut Vec<Diagnostic>,
 }
 
 impl References<'_> {
@@ -40,6 +45,7 @@ impl References<'_> {
                 .filter(|c| !self.whole.learned.unclear.contains(&c.reference))
             {
                 self.failover(connection);
+                self.health(connection);
             }
             for operation in system.operations.values() {
                 for entity in [&operation.accepts, &operation.returns]
@@ -92,7 +98,7 @@ impl References<'_> {
         }
     }
 
-    fn system(&mut self, name: &Spanned<String>) {
+    pub(super) fn system(&mut self, name: &Spanned<String>) {
         let known = &self.whole.estate.systems;
         if self.whole.complete("system") && !known.contains_key(&name.value) {
             self.missing(
@@ -131,6 +137,19 @@ impl References<'_> {
                 Diagnostic::error(code, "this cannot be a place to fail over to")
                     .at(place.at)
                     .label(why),
+            );
+        }
+    }
+
+    fn health(&mut self, connection: &Connection) {
+        let http = matches!(connection.kind, ConnectionKind::HttpOut(_));
+        if let Some(health) = connection.health.as_ref().filter(|_| !http) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_PROTOCOL,
+                    "only an HTTP service that is called can be asked whether it is well",
+                )
+                .at(health.get.at),
             );
         }
     }
@@ -217,7 +236,7 @@ impl References<'_> {
         }
     }
 
-    fn entity(&mut self, name: &str, at: Span) {
+    pub(super) fn entity(&mut self, name: &str, at: Span) {
         let known = &self.whole.estate.entities;
         if self.whole.complete("entity") && value::name(name).is_ok() && !known.contains_key(name) {
             let near = did_you_mean(name, known.keys().map(String::as_str));
@@ -278,30 +297,58 @@ impl References<'_> {
 
     fn operation(&mut self, reference: &str, at: Span) {
         let estate = self.whole.estate;
-        let skip = value::reference(reference).is_err() || !self.whole.complete("system");
+        let complete = self.whole.complete("system") && self.whole.complete("api");
+        let skip = value::reference(reference).is_err() || !complete;
         if skip || estate.operation(reference).is_some() {
             return;
         }
-        let all = estate
+        if let Some((api, operation)) = estate.api_operation(reference) {
+            self.through(api, operation, at);
+            return;
+        }
+        let of_systems = estate
             .systems
             .values()
-            .flat_map(|system| system.operations.values());
-        let near = did_you_mean(reference, all.map(|operation| operation.reference.as_str()));
+            .flat_map(|system| system.operations.values())
+            .map(|operation| operation.reference.as_str());
+        let of_apis = estate
+            .apis
+            .values()
+            .flat_map(|api| api.operations.values())
+            .map(|operation| operation.reference.as_str());
+        let near = did_you_mean(reference, of_systems.chain(of_apis));
         let help = near.or_else(|| {
             let is_connection = estate.connection(reference).is_some();
             is_connection.then(|| "that is a connection: use `send`".to_owned())
         });
-        let mut problem = Diagnostic::error(
-            codes::UNKNOWN_OPERATION,
-            format!("there is no operation `{}`", clip(reference)),
-        )
-        .at(at)
-        .help_if(help);
-        if self.whole.has_apis {
-            problem = problem
-                .with_note("operations declared under `apis/` cannot be called in this release");
+        self.problems.push(
+            Diagnostic::error(
+                codes::UNKNOWN_OPERATION,
+                format!("there is no operation `{}`", clip(reference)),
+            )
+            .at(at)
+            .help_if(help),
+        );
+    }
+
+    /// A call through an Api that is not always served by the same system. Where it is, decoding has
+    /// put the system's operation in its place.
+    fn through(&mut self, api: &Api, operation: &ApiOperation, at: Span) {
+        // A binding that cannot serve is one mistake, at the binding.
+        if api.only_binding().is_some() {
+            return;
         }
-        self.problems.push(problem);
+        self.problems.push(
+            Diagnostic::error(
+                codes::UNSUPPORTED,
+                format!("calls through the Api `{}` are not supported yet", api.name),
+            )
+            .at(at)
+            .related(operation.at, "declared here")
+            .help(
+                "call the operation of a system, or bind the Api to one system without a condition",
+            ),
+        );
     }
 
     fn tests(&mut self) {
@@ -366,7 +413,7 @@ impl References<'_> {
         }
     }
 
-    fn missing(&mut self, code: Code, message: String, at: Span, help: Option<String>) {
+    pub(super) fn missing(&mut self, code: Code, message: String, at: Span, help: Option<String>) {
         self.problems
             .push(Diagnostic::error(code, message).at(at).help_if(help));
     }

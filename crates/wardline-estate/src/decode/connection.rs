@@ -4,13 +4,14 @@ use super::top::bind;
 use super::{Decoder, View};
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen, SecretRef,
+    HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen,
+    SecretRef, VendorHmac, WebhookSigning,
 };
 use crate::shape::connection::{
-    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HTTP_ACK, HTTP_IN, HTTP_OUT,
-    MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN,
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HMAC, HTTP_ACK, HTTP_IN,
+    HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
 };
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::{Data, Entry, Node};
 use wardline_core::Sensitivity;
@@ -140,6 +141,7 @@ impl<'a> Decoder<'a> {
             limits: self.limits(&levels, path, concurrent),
             breaker: self.breaker(&levels, path),
             failover: view.texts("failover"),
+            health: view.get("health").map(|node| health(node, entry.key_at)),
             duplicate,
             keys: keys
                 .filter_map(|entry| {
@@ -242,7 +244,43 @@ impl<'a> Decoder<'a> {
                 .filter_map(|entry| Some((entry.key.clone(), self.header_value(&entry.value)?)))
                 .collect(),
             tls: self.client_tls(view.get("tls")),
+            webhook: self.webhook(view.get("webhook")),
+            public_only: view.string("reach").as_deref() == Some("public"),
         }
+    }
+
+    fn webhook(&mut self, node: Option<&Node>) -> Option<WebhookSigning> {
+        let view = View::new(Some(node?), &WEBHOOK);
+        Some(WebhookSigning {
+            secret: self.secret(view.text("secret"))?,
+            previous: self.secrets(view.texts("previous")),
+        })
+    }
+
+    fn secrets(&mut self, written: Vec<Spanned<String>>) -> Vec<SecretRef> {
+        written
+            .into_iter()
+            .filter_map(|text| self.secret(Some(text)))
+            .collect()
+    }
+
+    fn hmac(&mut self, node: &Node) -> Auth {
+        let view = View::new(Some(node), &HMAC);
+        let word = |key: &str| {
+            view.parsed(key, |text| Ok(text.to_owned()))
+                .unwrap_or_default()
+        };
+        Auth::Hmac(Box::new(VendorHmac {
+            secrets: self.secrets(view.texts("secret")),
+            header: view.string("header").unwrap_or_default(),
+            algorithm: word("algorithm"),
+            encoding: word("encoding"),
+            prefix: view.string("prefix").unwrap_or_default(),
+            timestamp: view.string("timestamp"),
+            tolerance: view
+                .parsed("tolerance", value::duration)
+                .unwrap_or_default(),
+        }))
     }
 
     fn header_value(&mut self, node: &Node) -> Option<HeaderValue> {
@@ -269,21 +307,35 @@ impl<'a> Decoder<'a> {
             return Auth::None;
         };
         let view = View::new(Some(node), &AUTH_OBJECT);
-        let plain: [(&str, ByCredential); 3] = [
-            ("basic", Auth::Basic),
-            ("bearer", Auth::Bearer),
-            ("webhook", Auth::Webhook),
-        ];
+        let plain: [(&str, ByCredential); 2] = [("basic", Auth::Basic), ("bearer", Auth::Bearer)];
         for (key, make) in plain {
             if let Some(secret) = self.secret(view.text(key)) {
                 return make(secret);
             }
+        }
+        let webhook = self.secrets(view.texts("webhook"));
+        if !webhook.is_empty() {
+            return Auth::Webhook(webhook);
+        }
+        if let Some(node) = view.get("hmac") {
+            return self.hmac(node);
         }
         let header = view.below("header", &AUTH_HEADER);
         match (header.string("name"), self.secret(header.text("value"))) {
             (Some(name), Some(value)) => Auth::Header { name, value },
             _ => Auth::None,
         }
+    }
+}
+
+fn health(node: &Node, at: Span) -> Health {
+    let view = View::new(Some(node), &HEALTH);
+    Health {
+        get: view.text_or_stand_in("get", at),
+        every: view.parsed("every", value::duration).unwrap_or_default(),
+        timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
+        healthy_after: view.integer("healthy_after"),
+        unhealthy_after: view.integer("unhealthy_after"),
     }
 }
 

@@ -32,7 +32,7 @@ impl<'a> Decoder<'a> {
             at: name.at,
             title: view.string("title"),
             owner: view.string("owner"),
-            source: source(view.get("from"), node.at, &estate.time_zone),
+            source: source(view.get("from"), node.at, estate),
             when: view.text("when"),
             key: view.text("key").filter(|key| key.value != "none"),
             map: self.maps(view.texts("map")),
@@ -63,7 +63,12 @@ impl<'a> Decoder<'a> {
         } else {
             (View::new(Some(node), &SEND), "send")
         };
-        let reference = view.text(key)?;
+        let written = view.text(key)?;
+        let reference = if call {
+            served_by(estate, written)
+        } else {
+            written
+        };
         let (system, name) = reference
             .value
             .split_once('.')
@@ -116,6 +121,18 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// The operation of the system that serves an operation of an Api, where that is always the same
+/// one; else the reference as it is, about which the checks have something to say.
+fn served_by(estate: &Estate, reference: Spanned<String>) -> Spanned<String> {
+    let served = estate
+        .api_operation(&reference.value)
+        .and_then(|(api, operation)| Some(api.only_binding()?.reference(&operation.name)));
+    match served {
+        Some(served) if estate.operation(&served).is_some() => reference.map(|_| served),
+        _ => reference,
+    }
+}
+
 /// What `validate` says, else the entity of the event.
 fn validate(view: View<'_>, emit: Option<&Spanned<String>>) -> Validate {
     match (view.text("validate"), emit) {
@@ -128,7 +145,7 @@ fn validate(view: View<'_>, emit: Option<&Spanned<String>>) -> Validate {
     }
 }
 
-fn source(node: Option<&Node>, at: Span, time_zone: &str) -> Source {
+fn source(node: Option<&Node>, at: Span, estate: &Estate) -> Source {
     let stand_in = || Source::Event(Vec::new());
     let Some(node) = node else { return stand_in() };
     if let Some(reference) = node.text() {
@@ -144,11 +161,11 @@ fn source(node: Option<&Node>, at: Span, time_zone: &str) -> Source {
     let cron = view.text_or_stand_in("every", at);
     let zone = view
         .text("zone")
-        .unwrap_or_else(|| Spanned::new(time_zone.to_owned(), cron.at));
+        .unwrap_or_else(|| Spanned::new(estate.time_zone.clone(), cron.at));
     Source::Schedule(Schedule {
         cron,
         time_zone: zone,
-        call: view.text("call"),
+        call: view.text("call").map(|call| served_by(estate, call)),
         body: view.get("body").map(Node::to_json),
     })
 }

@@ -5,10 +5,14 @@
 //! the checks that follow need everything else. An estate with errors is never handed out, so no
 //! stand-in is ever used.
 
+mod api;
+mod client;
 mod codes;
 mod connection;
 mod entity;
 mod flow;
+mod identity;
+mod policy;
 mod settings;
 mod system;
 mod test;
@@ -35,6 +39,9 @@ pub(crate) struct Documents {
     pub(crate) systems: Vec<Node>,
     pub(crate) entities: Vec<Node>,
     pub(crate) flows: Vec<Node>,
+    pub(crate) apis: Vec<Node>,
+    pub(crate) clients: Vec<Node>,
+    pub(crate) policies: Vec<PathBuf>,
     pub(crate) codes: Vec<Node>,
     pub(crate) tests: Vec<Node>,
     /// The rows of code tables.
@@ -54,6 +61,8 @@ pub(crate) struct Learned {
     pub(crate) facilities: Vec<Spanned<String>>,
     /// Names under `systems` in the defaults.
     pub(crate) default_systems: Vec<Spanned<String>>,
+    /// Clients that say something under `auth`, whether or not it can be read.
+    pub(crate) with_auth: BTreeSet<String>,
     /// Connections whose protocol is not known or not supported.
     pub(crate) unclear: BTreeSet<String>,
 }
@@ -97,6 +106,23 @@ pub(crate) fn decode(documents: &Documents, files: &mut Files) -> (Estate, Learn
             );
         }
     }
+    for node in &documents.apis {
+        let api = decoder.api(node);
+        if !api.name.is_empty() {
+            decoder.declare(&mut estate.apis, "Api", api.id.clone(), api, |api| api.at);
+        }
+    }
+    for node in &documents.clients {
+        let client = decoder.client(node);
+        decoder.declare(
+            &mut estate.clients,
+            "client",
+            client.name.clone(),
+            client,
+            |client| client.at,
+        );
+    }
+    estate.policies = decoder.policies(&documents.policies);
     for node in &documents.flows {
         let flow = decoder.flow(node, &estate);
         decoder.declare(&mut estate.flows, "flow", flow.name.clone(), flow, |flow| {
@@ -192,6 +218,8 @@ impl Documents {
             Kind::System => Some(&mut self.systems),
             Kind::Entity => Some(&mut self.entities),
             Kind::Flow => Some(&mut self.flows),
+            Kind::Api => Some(&mut self.apis),
+            Kind::Client => Some(&mut self.clients),
             Kind::Codes => Some(&mut self.codes),
             Kind::Test => Some(&mut self.tests),
         }

@@ -1,9 +1,9 @@
 //! `wardline.yaml`.
 
 use super::{Decoder, View};
-use crate::model::{Estate, KeySource, Listener, Retention, ServerTls, StoreUrl};
+use crate::model::{Estate, KeySource, Listener, ListenerLimits, Retention, ServerTls, StoreUrl};
 use crate::origin::{Origin, Origins};
-use crate::shape::estate::{ESTATE, RETENTION, SERVER_TLS};
+use crate::shape::estate::{ESTATE, IDENTITY, LISTENER_LIMITS, RETENTION, SERVER_TLS};
 use crate::source::{SourceMap, Span, Spanned};
 use crate::value;
 use crate::yaml::{Entry, Node};
@@ -33,6 +33,7 @@ impl Decoder<'_> {
             let listener = self.listener(entry);
             listeners.entry(entry.key.clone()).or_insert(listener);
         }
+        let identity = self.identity(view.below("identity", &IDENTITY), &listeners);
         Estate {
             root: self.files.root().to_owned(),
             name: view.string("estate").unwrap_or_default(),
@@ -51,9 +52,13 @@ impl Decoder<'_> {
                 .unwrap_or_default(),
             listeners,
             retention: self.retention(view),
+            identity,
             systems: BTreeMap::new(),
             entities: BTreeMap::new(),
             flows: BTreeMap::new(),
+            apis: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            policies: BTreeMap::new(),
             codes: BTreeMap::new(),
             tests: Vec::new(),
             origins: Origins::default(),
@@ -63,17 +68,22 @@ impl Decoder<'_> {
 
     fn listener(&mut self, entry: &Entry) -> Listener {
         let view = View::new(Some(&entry.value), &crate::shape::estate::LISTENER);
-        let zone = view.parsed("zone", |text| match text {
-            "partner" => Ok(Zone::Partner),
-            "admin" => Ok(Zone::Admin),
-            "internal" => Ok(Zone::Internal),
-            other => Err(other.to_owned()),
-        });
+        let zone = view.parsed("zone", super::api::zone);
+        let limits = view.below("limits", &LISTENER_LIMITS);
+        let duration = |key| limits.parsed(key, value::duration).unwrap_or_default();
+        let size = |key| limits.parsed(key, value::size).unwrap_or_default();
         Listener {
             name: entry.key.clone(),
             zone: zone.unwrap_or(Zone::Internal),
             bind: bind(view, "bind", entry.key_at),
             tls: self.server_tls(view.get("tls")),
+            limits: ListenerLimits {
+                connections: limits.integer("connections"),
+                head: size("head"),
+                body: size("body"),
+                slow: duration("slow"),
+                idle: duration("idle"),
+            },
         }
     }
 

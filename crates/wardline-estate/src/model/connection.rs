@@ -23,6 +23,8 @@ pub struct Connection {
     pub breaker: Breaker,
     /// Addresses or URLs to try when the first cannot be reached, in this order.
     pub failover: Vec<Spanned<String>>,
+    /// How it is found out whether the other side is well; HTTP services only.
+    pub health: Option<Health>,
     /// How duplicates of inbound messages are recognised.
     pub duplicate: Option<Duplicate>,
     /// Fields by which people search for inbound messages.
@@ -189,6 +191,10 @@ pub struct HttpOut {
     pub headers: Vec<(String, HeaderValue)>,
     /// TLS settings; the system's trust store is used without them.
     pub tls: Option<ClientTls>,
+    /// Signs every request as a webhook.
+    pub webhook: Option<WebhookSigning>,
+    /// Whether only public addresses may be reached, over https: urls that others supplied.
+    pub public_only: bool,
 }
 
 /// The value of a header that is sent with every request.
@@ -253,8 +259,39 @@ pub enum Auth {
         /// Its value.
         value: SecretRef,
     },
-    /// An HMAC over id, time and body (Standard Webhooks).
-    Webhook(SecretRef),
+    /// An HMAC over id, time and body (Standard Webhooks). Any of these secrets will do: the new
+    /// one and the old while they are changed.
+    Webhook(Vec<SecretRef>),
+    /// An HMAC in a header, as a vendor does it.
+    Hmac(Box<VendorHmac>),
+}
+
+/// How a vendor signs its webhooks.
+#[derive(Clone, Debug)]
+pub struct VendorHmac {
+    /// Any of these secrets will do.
+    pub secrets: Vec<SecretRef>,
+    /// The header with the signature.
+    pub header: String,
+    /// `sha256`, `sha512` or `sha1`.
+    pub algorithm: String,
+    /// `hex` or `base64`.
+    pub encoding: String,
+    /// What stands before the signature, such as `sha256=`.
+    pub prefix: String,
+    /// The header with the time, where `TIME.BODY` is signed.
+    pub timestamp: Option<String>,
+    /// How far that time may be off.
+    pub tolerance: Duration,
+}
+
+/// How outgoing webhooks are signed (Standard Webhooks).
+#[derive(Clone, Debug)]
+pub struct WebhookSigning {
+    /// The key in use: `whsec_…` is shared, `whsk_…` is an Ed25519 key of our own.
+    pub secret: SecretRef,
+    /// Further keys that sign too: the old one while it is changed, or one of the other kind.
+    pub previous: Vec<SecretRef>,
 }
 
 /// TLS of a port that Wardline listens on.
@@ -328,6 +365,22 @@ pub struct Breaker {
     pub within: Duration,
     /// While open, one send is tried this often.
     pub probe_every: Duration,
+}
+
+/// How it is found out whether an HTTP service is well. Each address (URL and failover) is judged
+/// for itself.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The path that is asked; an answer below 400 is a good one.
+    pub get: Spanned<String>,
+    /// How often.
+    pub every: Duration,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+    /// So many good answers in a row make it well again.
+    pub healthy_after: u32,
+    /// So many bad ones in a row make it unwell.
+    pub unhealthy_after: u32,
 }
 
 /// How duplicates of inbound messages are recognised.

@@ -33,6 +33,27 @@ pub struct Entity {
     pub record: Option<RecordOwner>,
 }
 
+impl Entity {
+    /// The class of an attribute, by dotted path: what is declared for it or for the nearest
+    /// attribute that holds it. Items of a list have no name of their own (`lines.amount`).
+    ///
+    /// `None` means that nothing was said: it is not classified.
+    pub fn class_of(&self, path: &str) -> Option<Sensitivity> {
+        let mut path = path;
+        loop {
+            if let Some(class) = self.sensitivity.get(path) {
+                return Some(*class);
+            }
+            path = path.rsplit_once('.')?.0;
+        }
+    }
+
+    /// The highest class of any attribute.
+    pub fn highest_class(&self) -> Option<Sensitivity> {
+        self.sensitivity.values().max().copied()
+    }
+}
+
 /// Which system owns an entity's records.
 #[derive(Clone, Debug)]
 pub struct RecordOwner {

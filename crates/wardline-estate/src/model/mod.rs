@@ -2,21 +2,35 @@
 //! that exist, every default filled in. Nothing here can be wrong in a way that [`crate::load`]
 //! could have noticed.
 
+mod api;
+mod client;
 mod connection;
 mod data;
 mod flow;
+mod identity;
+mod policy;
 mod system;
 mod test;
 
+pub use api::{
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, QueryType,
+    Quota, ResponseValidation, Shadow, Share, Validation, Version, Work,
+};
+pub use client::{
+    ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
+    IssuerClaim, OAuth2,
+};
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
-    MllpConnect, MllpListen, Network, ServerTls,
+    Direction, Duplicate, HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
+    MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
 };
+pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
+pub use policy::PolicyFile;
 pub use system::{Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
 
@@ -49,12 +63,20 @@ pub struct Estate {
     pub listeners: BTreeMap<String, Listener>,
     /// How long recorded things are kept.
     pub retention: Retention,
+    /// By whom tokens are issued, and whose are believed.
+    pub identity: Identity,
     /// Applications, by name.
     pub systems: BTreeMap<String, System>,
     /// Canonical entities, by name.
     pub entities: BTreeMap<String, Entity>,
     /// Flows, by name.
     pub flows: BTreeMap<String, Flow>,
+    /// Apis by `name/vMAJOR`.
+    pub apis: BTreeMap<String, Api>,
+    /// Clients, by name.
+    pub clients: BTreeMap<String, Client>,
+    /// Files of Cedar policies, by name.
+    pub policies: BTreeMap<String, PolicyFile>,
     /// Code tables, by name.
     pub codes: BTreeMap<String, CodeTable>,
     /// The estate's own tests, in the order of their files.
@@ -78,6 +100,38 @@ impl Estate {
         let (system, operation) = reference.split_once('.')?;
         let system = self.systems.get(system)?;
         Some((system, system.operations.get(operation)?))
+    }
+
+    /// Whether a listener shows an Api, so that a gateway opens it.
+    pub fn has_apis_at(&self, listener: &Listener) -> bool {
+        listener.zone != Zone::Admin
+            && self
+                .apis
+                .values()
+                .any(|api| api.state.is_served() && api.visible_in(listener.zone))
+    }
+
+    /// All major versions of an Api, oldest first.
+    pub fn versions(&self, name: &str) -> Vec<&Api> {
+        // `v10` sorts before `v2` as text, so the order of names is not the order of versions.
+        let mut all: Vec<_> = self.apis.values().filter(|api| api.name == name).collect();
+        all.sort_by_key(|api| api.version);
+        all
+    }
+
+    /// The Api of a name that callers within the estate mean: the newest that is served, else the
+    /// newest.
+    pub fn api(&self, name: &str) -> Option<&Api> {
+        let all = self.versions(name);
+        let served = all.iter().rev().find(|api| api.state.is_served());
+        served.or(all.last()).copied()
+    }
+
+    /// The operation called `api.operation`, of the Api that callers within the estate mean.
+    pub fn api_operation(&self, reference: &str) -> Option<(&Api, &ApiOperation)> {
+        let (api, operation) = reference.split_once('.')?;
+        let api = self.api(api)?;
+        Some((api, api.operations.get(operation)?))
     }
 
     /// All connections with the name of their system.
@@ -137,6 +191,23 @@ pub struct Listener {
     pub bind: Spanned<SocketAddr>,
     /// TLS, if the door speaks it.
     pub tls: Option<ServerTls>,
+    /// How much of anybody it bears.
+    pub limits: ListenerLimits,
+}
+
+/// How much a door bears, whoever knocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Most connections at a time.
+    pub connections: u32,
+    /// Largest head of a request (request line and headers), in bytes.
+    pub head: u64,
+    /// Largest body, in bytes, whatever an Api allows.
+    pub body: u64,
+    /// How long a head or a piece of a body may be on its way.
+    pub slow: Duration,
+    /// A connection without a request is closed after so long.
+    pub idle: Duration,
 }
 
 /// How long recorded things are kept.

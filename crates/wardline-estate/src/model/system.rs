@@ -71,10 +71,6 @@ impl OperationKind {
         let Self::Http { path, .. } = self else {
             return Vec::new();
         };
-        path.value
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
-            .collect()
+        crate::value::parameters(&path.value).collect()
     }
 }

@@ -56,6 +56,12 @@ pub(crate) static CONNECTION: Object = Object {
             "Addresses (MLLP) or URLs (HTTP) to try in turn when the first cannot be reached.",
         ),
         field(
+            "health",
+            Obj(&HEALTH),
+            Optional,
+            "How it is found out whether an HTTP service is well. Each of its addresses is judged for itself.",
+        ),
+        field(
             "duplicate",
             Obj(&DUPLICATE),
             Optional,
@@ -92,6 +98,34 @@ pub(crate) static NOTHING: Object = Object {
     name: "`null`",
     doc: "Nothing to say: write `null: {}`.",
     fields: &[],
+    exactly_one: &[],
+};
+
+pub(crate) static HEALTH: Object = Object {
+    name: "`health`",
+    doc: "An HTTP service is asked, now and then, whether it is well. An answer below 400 is a good one.",
+    fields: &[
+        field("get", Text(Form::Path), Required, "The path that is asked."),
+        field("every", Text(Form::Duration), Default("10s"), "How often."),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("2s"),
+            "How long to wait for an answer.",
+        ),
+        field(
+            "healthy_after",
+            Integer(1, 100),
+            Default("2"),
+            "So many good answers in a row make it well again.",
+        ),
+        field(
+            "unhealthy_after",
+            Integer(1, 100),
+            Default("3"),
+            "So many bad answers in a row make it unwell.",
+        ),
+    ],
     exactly_one: &[],
 };
 
@@ -335,6 +369,18 @@ pub(crate) static HTTP_OUT: Object = Object {
             Optional,
             "How to verify the server and prove who we are.",
         ),
+        field(
+            "webhook",
+            Obj(&WEBHOOK),
+            Optional,
+            "Sign every request by Standard Webhooks; the delivery's id is the webhook's.",
+        ),
+        field(
+            "reach",
+            Word(&["anywhere", "public"]),
+            Default("anywhere"),
+            "`public` for urls that others supplied: https only, and never an address inside.",
+        ),
     ],
     exactly_one: &[],
 };
@@ -360,12 +406,89 @@ pub(crate) static AUTH_OBJECT: Object = Object {
         ),
         field(
             "webhook",
-            Text(Form::Secret),
+            OneOrMany(&Text(Form::Secret)),
             Optional,
-            "An HMAC over id, time and body (Standard Webhooks); inbound only.",
+            "An HMAC over id, time and body (Standard Webhooks), or with `whpk_…` an Ed25519 signature; inbound only. \
+             Any one of several secrets will do, while they are changed.",
+        ),
+        field(
+            "hmac",
+            Obj(&HMAC),
+            Optional,
+            "An HMAC in a header, as a vendor does it; inbound only.",
         ),
     ],
-    exactly_one: &["basic", "bearer", "header", "webhook"],
+    exactly_one: &["basic", "bearer", "header", "webhook", "hmac"],
+};
+
+pub(crate) static HMAC: Object = Object {
+    name: "`hmac`",
+    doc: "How a vendor signs its webhooks. Verified before anything of the body is read.",
+    fields: &[
+        field(
+            "secret",
+            OneOrMany(&Text(Form::Secret)),
+            Required,
+            "The key; any one of several will do, while they are changed.",
+        ),
+        field(
+            "header",
+            Text(Form::Header),
+            Required,
+            "The header that holds the signature.",
+        ),
+        field(
+            "algorithm",
+            Word(&["sha256", "sha512", "sha1"]),
+            Default("sha256"),
+            "The digest.",
+        ),
+        field(
+            "encoding",
+            Word(&["hex", "base64"]),
+            Default("hex"),
+            "How the signature is spelt.",
+        ),
+        field(
+            "prefix",
+            Text(Form::Value),
+            Optional,
+            "What stands before the signature, such as `sha256=`.",
+        ),
+        field(
+            "timestamp",
+            Text(Form::Header),
+            Optional,
+            "The header with the time, where time, a dot and the body are signed; else the body alone.",
+        ),
+        field(
+            "tolerance",
+            Text(Form::Duration),
+            Default("5m"),
+            "How far that time may be off, either way.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static WEBHOOK: Object = Object {
+    name: "`webhook`",
+    doc: "Signs every request by the Standard Webhooks specification; an answer of 410 is final.",
+    fields: &[
+        field(
+            "secret",
+            Text(Form::Secret),
+            Required,
+            "`whsec_…`, shared with the receiver, or `whsk_…`, an Ed25519 key of our own.",
+        ),
+        field(
+            "previous",
+            OneOrMany(&Text(Form::Secret)),
+            Optional,
+            "Keys that sign too: the old one while it is changed, or one of the other kind.",
+        ),
+    ],
+    exactly_one: &[],
 };
 
 pub(crate) static AUTH_HEADER: Object = Object {

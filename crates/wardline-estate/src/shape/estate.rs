@@ -51,6 +51,92 @@ pub(crate) static ESTATE: Object = Object {
             Optional,
             "How long recorded things are kept.",
         ),
+        field(
+            "identity",
+            Obj(&IDENTITY),
+            Optional,
+            "By whom tokens are issued, and whose tokens are believed.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static IDENTITY: Object = Object {
+    name: "`identity`",
+    doc: "By whom tokens are issued, and whose tokens are believed.",
+    fields: &[
+        field(
+            "issuer",
+            Text(Form::Url),
+            Optional,
+            "The URL under which callers reach this Wardline; it stands in tokens as `iss`. That of the first internal listener where absent.",
+        ),
+        field(
+            "token",
+            Obj(&TOKEN),
+            Optional,
+            "Tokens that Wardline issues.",
+        ),
+        field(
+            "issuers",
+            Map(Form::Name, &Obj(&ISSUER)),
+            Optional,
+            "Others whose tokens are believed, by name.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static TOKEN: Object = Object {
+    name: "`token`",
+    doc: "Tokens that Wardline issues (RFC 9068).",
+    fields: &[
+        field(
+            "life",
+            Text(Form::Duration),
+            Default("5m"),
+            "How long a token is good; at most an hour.",
+        ),
+        field(
+            "algorithm",
+            Word(&["ES256", "EdDSA"]),
+            Default("ES256"),
+            "How it is signed.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static ISSUER: Object = Object {
+    name: "an issuer",
+    doc: "Somebody else whose tokens are believed. Its keys are fetched in the background and kept while it is down.",
+    fields: &[
+        field(
+            "url",
+            Text(Form::Url),
+            Required,
+            "Its URL: what `iss` must equal, and where its metadata is (OpenID Connect Discovery).",
+        ),
+        field(
+            "jwks",
+            Text(Form::Prose),
+            Optional,
+            "Its keys where they are not discovered: a URL, or a file of the estate that holds a JWK Set.",
+        ),
+        field(
+            "audience",
+            Text(Form::Prose),
+            Required,
+            "What `aud` must contain.",
+        ),
+        field(
+            "algorithms",
+            List(&Word(&[
+                "ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+            ])),
+            Optional,
+            "Algorithms that its tokens may have; `[ES256, RS256]` where absent. Never `none`, never shared secrets.",
+        ),
     ],
     exactly_one: &[],
 };
@@ -91,6 +177,50 @@ pub(crate) static LISTENER: Object = Object {
             Obj(&SERVER_TLS),
             Optional,
             "TLS, if the door speaks it.",
+        ),
+        field(
+            "limits",
+            Obj(&LISTENER_LIMITS),
+            Optional,
+            "How much the door bears, whoever knocks.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static LISTENER_LIMITS: Object = Object {
+    name: "`limits` (of a listener)",
+    doc: "How much a door bears, whoever knocks.",
+    fields: &[
+        field(
+            "connections",
+            Integer(1, 1_000_000),
+            Default("10000"),
+            "Most connections at a time.",
+        ),
+        field(
+            "head",
+            Text(Form::Size),
+            Default("32KiB"),
+            "The largest head of a request: request line and headers.",
+        ),
+        field(
+            "body",
+            Text(Form::Size),
+            Default("16MiB"),
+            "The largest body, whatever an Api allows.",
+        ),
+        field(
+            "slow",
+            Text(Form::Duration),
+            Default("10s"),
+            "How long a head, or the next piece of a body, may be on its way.",
+        ),
+        field(
+            "idle",
+            Text(Form::Duration),
+            Default("60s"),
+            "A connection without a request is closed after so long.",
         ),
     ],
     exactly_one: &[],

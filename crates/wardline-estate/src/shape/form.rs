@@ -17,6 +17,10 @@ pub(crate) enum Form {
     Duration,
     Size,
     Rate,
+    /// So many in an hour, a day, a week.
+    Quota,
+    /// A percentage.
+    Share,
     /// An address to listen on.
     Bind,
     /// `host:port` of another machine.
@@ -48,6 +52,12 @@ pub(crate) enum Form {
     Reference,
     Version,
     Moment,
+    /// A day or a moment.
+    Date,
+    /// A scope of OAuth 2.0, or another word of that kind.
+    Scope,
+    /// A SHA-256 digest.
+    Digest,
     /// `sqlite` or `postgres://…`.
     Store,
 }
@@ -73,6 +83,8 @@ impl Form {
                 .map_err(with(codes::BAD_DURATION)),
             Self::Size => value::size(text).map(drop).map_err(with(codes::BAD_SIZE)),
             Self::Rate => value::rate(text).map(drop).map_err(with(codes::BAD_RATE)),
+            Self::Quota => value::quota(text).map(drop).map_err(with(codes::BAD_RATE)),
+            Self::Share => value::share(text).map(drop).map_err(with(codes::BAD_SHARE)),
             Self::Bind => value::bind(text)
                 .map(drop)
                 .map_err(with(codes::BAD_ADDRESS)),
@@ -114,6 +126,11 @@ impl Form {
             Self::Reference => value::reference(text).map_err(with(codes::BAD_REFERENCE)),
             Self::Version => value::version(text).map_err(with(codes::BAD_VERSION)),
             Self::Moment => value::moment(text).map_err(with(codes::BAD_TIME)),
+            Self::Date => value::date(text).map(drop).map_err(with(codes::BAD_TIME)),
+            Self::Scope => value::scope(text).map_err(with(codes::BAD_SCOPE)),
+            Self::Digest => value::digest(text)
+                .map(drop)
+                .map_err(with(codes::BAD_DIGEST)),
             Self::Store => match text {
                 "sqlite" => Ok(()),
                 _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
@@ -147,6 +164,8 @@ impl Form {
             Self::Duration => "a duration",
             Self::Size => "a size",
             Self::Rate => "a rate",
+            Self::Quota => "a quota",
+            Self::Share => "a share",
             Self::Bind => "a local address",
             Self::HostPort => "a host and port",
             Self::Network => "a network",
@@ -167,6 +186,9 @@ impl Form {
             Self::Reference => "a reference",
             Self::Version => "a version",
             Self::Moment => "a moment",
+            Self::Date => "a date",
+            Self::Scope => "a scope",
+            Self::Digest => "a digest",
             Self::Store => "a store",
         }
     }

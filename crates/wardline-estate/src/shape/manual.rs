@@ -13,6 +13,11 @@ const FORMS: &str = "\
 | a duration | `500ms`, `30s`, `5m`, `1h30m`, `7d`, `2w`, `7y` (a day is 24 hours, a year 365 days) |
 | a size | `512B`, `256KiB`, `16MiB`, `1GiB`, or `KB`, `MB`, `GB` for powers of ten |
 | a rate | `20/s`, `600/m`, `5000/h`, `100000/d` |
+| a quota | `100000/day`, `5000/hour`, `1000000/week` |
+| a share | `10%`, `0.5%` |
+| a date | a day (`2027-03-31`, its beginning in UTC) or a moment as in RFC 3339 |
+| a scope | letters, digits and `.`, `_`, `:`, `/`, `*`, `-`: `supplier.read` |
+| a digest | the 64 hexadecimal digits of a SHA-256 digest |
 | a local address | an IP address and a port: `0.0.0.0:2575`, `[::1]:8420` |
 | a host and port | `ehr.example:2576` |
 | a network | `10.1.0.0/16`, or one address |
@@ -48,6 +53,7 @@ pub fn reference() -> String {
         );
     }
     text.push_str("| `codes/*.csv` | Rows of code tables, with the header `from,to` or `from,to,description`. |\n");
+    text.push_str("| `policies/*.cedar` | Policies: who may do what beyond what scopes say, in Cedar. |\n| `clients/*.json` | Public keys of clients (JWK Sets). |\n");
     text.push_str("| `maps/*.vrl` | Mapping programs. |\n| `entities/*.schema.json` | JSON Schemas of entities. |\n");
     text.push_str(
         "| `runbooks/*.md` | What a person should do. |\n\n## How values are written\n\n",

@@ -6,7 +6,9 @@
 
 #[cfg(test)]
 mod agree;
+pub(crate) mod api;
 mod check;
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod data;
 pub(crate) mod estate;
@@ -34,6 +36,10 @@ pub enum Kind {
     Flow,
     /// `entities/*.yaml`
     Entity,
+    /// `apis/*.yaml`
+    Api,
+    /// `clients/*.yaml`
+    Client,
     /// `codes/*.yaml`
     Codes,
     /// `tests/*.yaml`
@@ -42,11 +48,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds in the order of the manual.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Estate,
         Self::System,
         Self::Entity,
         Self::Flow,
+        Self::Api,
+        Self::Client,
         Self::Codes,
         Self::Defaults,
         Self::Test,
@@ -60,6 +68,8 @@ impl Kind {
             Self::System => "system",
             Self::Flow => "flow",
             Self::Entity => "entity",
+            Self::Api => "api",
+            Self::Client => "client",
             Self::Codes => "codes",
             Self::Test => "test",
         }
@@ -78,6 +88,8 @@ impl Kind {
             Self::System => "systems/*.yaml",
             Self::Flow => "flows/*.yaml",
             Self::Entity => "entities/*.yaml",
+            Self::Api => "apis/*.yaml",
+            Self::Client => "clients/*.yaml",
             Self::Codes => "codes/*.yaml",
             Self::Test => "tests/*.yaml",
         }
@@ -85,7 +97,10 @@ impl Kind {
 
     /// Whether a file holds several of them, parted by `---`.
     pub const fn several(self) -> bool {
-        matches!(self, Self::System | Self::Flow | Self::Entity | Self::Test)
+        matches!(
+            self,
+            Self::System | Self::Flow | Self::Entity | Self::Api | Self::Client | Self::Test
+        )
     }
 
     /// What its files say.
@@ -96,6 +111,8 @@ impl Kind {
             Self::System => &system::SYSTEM,
             Self::Flow => &flow::FLOW,
             Self::Entity => &data::ENTITY,
+            Self::Api => &api::API,
+            Self::Client => &client::CLIENT,
             Self::Codes => &data::CODES,
             Self::Test => &data::TEST,
         }

@@ -124,6 +124,10 @@ fn text(form: Form) -> Value {
         Form::Duration => "^([0-9]+(ms|s|m|h|d|w|y))+$",
         Form::Size => "^[0-9]+(B|KiB|MiB|GiB|KB|MB|GB)$",
         Form::Rate => r"^[0-9]+(\.[0-9]+)? ?/ ?(s|m|h|d|day)$",
+        Form::Quota => "^[0-9]+ ?/ ?(h|hour|d|day|w|week)$",
+        Form::Share => r"^[0-9]+(\.[0-9]+)? ?%$",
+        Form::Scope => "^[A-Za-z0-9._:/*-]{1,128}$",
+        Form::Digest => "^([0-9A-Fa-f]:?){64}$",
         Form::Bind => "^[0-9A-Fa-f.:\\[\\]]+:[0-9]{1,5}$",
         Form::HostPort => "^[^/ ]+:[0-9]{1,5}$",
         Form::Network => "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
@@ -146,7 +150,8 @@ fn text(form: Form) -> Value {
         | Form::SecretOrText
         | Form::File
         | Form::Expression
-        | Form::Moment => return json!({ "type": "string", "minLength": 1 }),
+        | Form::Moment
+        | Form::Date => return json!({ "type": "string", "minLength": 1 }),
     };
     json!({ "type": "string", "pattern": pattern })
 }

@@ -94,6 +94,17 @@ fn origin(estate: &str) -> String {
     format!("wardline/{name}")
 }
 
+/// C2SP signed-note: the first four bytes of SHA-256(name, line feed, algorithm, key).
+pub(super) fn key_id(name: &str, algorithm: u8, public: &[u8; 32]) -> [u8; 4] {
+    let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    hash.update(name.as_bytes());
+    hash.update(&[b'\n', algorithm]);
+    hash.update(public);
+    let mut id = [0; 4];
+    id.copy_from_slice(&hash.finish().as_ref()[..4]);
+    id
+}
+
 /// Verifies checkpoints. Public: printed as a C2SP verifier key, for auditors to keep.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuditKey {
@@ -102,15 +113,8 @@ pub struct AuditKey {
 }
 
 impl AuditKey {
-    /// C2SP signed-note: the first four bytes of SHA-256(name, line feed, algorithm, key).
     fn id(&self) -> [u8; 4] {
-        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        hash.update(self.origin.as_bytes());
-        hash.update(&[b'\n', ALGORITHM]);
-        hash.update(&self.public);
-        let mut id = [0; 4];
-        id.copy_from_slice(&hash.finish().as_ref()[..4]);
-        id
+        key_id(&self.origin, ALGORITHM, &self.public)
     }
 
     /// Whether a checkpoint carries this key's valid signature.
@@ -186,7 +190,7 @@ pub struct Checkpoint {
     pub(crate) root: Hash,
     at: Timestamp,
     /// Name of a key, and its id followed by its signature. Witnesses may have added theirs.
-    signatures: Vec<(String, Vec<u8>)>,
+    pub(super) signatures: Vec<(String, Vec<u8>)>,
 }
 
 impl Checkpoint {
@@ -211,7 +215,8 @@ impl Checkpoint {
         self.at
     }
 
-    fn signed_text(&self) -> String {
+    /// What signatures are over: the note without them.
+    pub(super) fn signed_text(&self) -> String {
         let mut text = format!(
             "{}\n{}\n{}\nat {:.6}\ntree",
             self.origin,
@@ -242,7 +247,7 @@ impl fmt::Display for Checkpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a checkpoint of an audit log: {reason}")]
 pub struct CheckpointError {
-    reason: &'static str,
+    pub(super) reason: &'static str,
 }
 
 impl FromStr for Checkpoint {

@@ -114,7 +114,9 @@ impl AuditEntry {
         out
     }
 
-    /// Reads what an [`AuditRecord`](super::AuditRecord) holds: the entry and its moment.
+    /// Reads the canonical form: the entry and its moment. What an
+    /// [`AuditRecord`](super::AuditRecord) holds is usually sealed, and opened by
+    /// [`Vault::open_audit`](crate::Vault::open_audit).
     ///
     /// # Errors
     /// What is wrong with the JSON; a body that the vault wrote has nothing wrong.

@@ -2,7 +2,8 @@
 
 use super::checkpoint::{AuditSigner, Checkpoint};
 use super::tree::{self, Tree};
-use super::{AuditEntry, Break, Broken};
+use super::{AuditEntry, Break, Broken, body};
+use crate::{Vault, VaultError};
 use std::sync::Arc;
 use wardline_core::{Clock, Timestamp};
 
@@ -13,7 +14,7 @@ pub struct AuditRecord {
     pub sequence: u64,
     /// When; the body says it too.
     pub at: Timestamp,
-    /// Canonical JSON of the entry.
+    /// The sealed entry; of old logs its canonical JSON. Opened by [`Vault::open_audit`].
     pub body: Vec<u8>,
     /// Root of the Merkle tree that ends with this entry.
     pub hash: [u8; 32],
@@ -26,6 +27,7 @@ pub struct AuditLog {
     last_at: Timestamp,
     signer: AuditSigner,
     clock: Arc<dyn Clock>,
+    vault: Arc<Vault>,
 }
 
 /// A record that is not part of the log until the store has it.
@@ -44,13 +46,14 @@ impl Proposal {
 }
 
 impl AuditLog {
-    /// An empty log.
-    pub fn new(signer: AuditSigner, clock: Arc<dyn Clock>) -> Self {
+    /// An empty log, whose entries this vault seals and whose checkpoints it signs.
+    pub fn new(vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
         Self {
             tree: Tree::default(),
             last_at: Timestamp(i64::MIN),
-            signer,
+            signer: vault.audit_signer(),
             clock,
+            vault,
         }
     }
 
@@ -62,12 +65,12 @@ impl AuditLog {
     /// A [`Break`] when the checkpoint is not signed by this estate, or the records do not
     /// reach it or do not follow from it.
     pub fn restore(
-        signer: AuditSigner,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         checkpoint: Option<&Checkpoint>,
         records: impl IntoIterator<Item = AuditRecord>,
     ) -> Result<Self, Break> {
-        let mut log = Self::new(signer, clock);
+        let mut log = Self::new(vault, clock);
         let mut records = records.into_iter();
         if let Some(checkpoint) = checkpoint {
             let size = checkpoint.size();
@@ -122,10 +125,13 @@ impl AuditLog {
 
     /// The record that would come next. The log does not change: when the commit fails, the
     /// proposal is dropped and nothing has happened.
-    pub fn propose(&self, entry: &AuditEntry) -> Proposal {
+    ///
+    /// # Errors
+    /// What keeps the vault from sealing it ([`Vault::seal`]).
+    pub fn propose(&self, entry: &AuditEntry) -> Result<Proposal, VaultError> {
         // Time never runs backwards in the log, whatever the machine's clock does.
         let at = self.clock.now().max(self.last_at);
-        let body = entry.to_canonical(at);
+        let body = body::seal(&self.vault, entry, at)?;
         let mut tree = self.tree.clone();
         tree.push(tree::leaf(&body));
         let record = AuditRecord {
@@ -134,7 +140,7 @@ impl AuditLog {
             body,
             hash: tree.root(),
         };
-        Proposal { record, tree }
+        Ok(Proposal { record, tree })
     }
 
     /// Makes a committed proposal part of the log.
@@ -158,11 +164,14 @@ impl AuditLog {
 
     /// Proposes and accepts at once, for a caller that queues records in order and restores
     /// the log from the store should a commit fail.
-    pub fn append(&mut self, entry: &AuditEntry) -> AuditRecord {
-        let Proposal { record, tree } = self.propose(entry);
+    ///
+    /// # Errors
+    /// As [`AuditLog::propose`].
+    pub fn append(&mut self, entry: &AuditEntry) -> Result<AuditRecord, VaultError> {
+        let Proposal { record, tree } = self.propose(entry)?;
         self.tree = tree;
         self.last_at = record.at;
-        record
+        Ok(record)
     }
 
     /// Signs how the log stands now.

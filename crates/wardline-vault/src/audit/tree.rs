@@ -14,7 +14,7 @@ pub(crate) fn leaf(body: &[u8]) -> Hash {
 }
 
 /// RFC 6962, section 2.1: the hash of two subtrees.
-fn interior(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn interior(left: &Hash, right: &Hash) -> Hash {
     hash(&[&[1], left, right])
 }
 

@@ -1,8 +1,8 @@
 //! Reading the log with suspicion.
 
+use super::AuditRecord;
 use super::checkpoint::{AuditKey, Checkpoint};
 use super::tree::{self, Tree};
-use super::{AuditEntry, AuditRecord};
 use std::fmt;
 
 /// A log without a break.
@@ -102,12 +102,13 @@ pub(super) fn follow(tree: &mut Tree, record: &AuditRecord) -> Result<(), Break>
             why: Broken::Root,
         });
     }
-    match AuditEntry::from_body(&record.body) {
-        Ok((said, _)) if said == record.at => Ok(()),
-        _ => Err(Break {
+    if super::body::is_of(&record.body, record.at) {
+        Ok(())
+    } else {
+        Err(Break {
             at,
             why: Broken::Body,
-        }),
+        })
     }
 }
 

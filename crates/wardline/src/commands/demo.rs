@@ -3,7 +3,7 @@
 
 use super::serve::{Running, wait_for_stop};
 use crate::cli::Demo;
-use crate::place::{Place, make_private_dir, read_well};
+use crate::place::{Place, make_private_dir, read_served};
 use crate::{exit, paint, table};
 use anyhow::{Context as _, bail};
 use include_dir::{Dir, include_dir};
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     // The demo's keys live with its data: the example's own directory stays clean.
     FileProvider::init(&data.join("keys"))?;
     let place = Place::new(&estate, Some(&data));
-    let plan = read_well(&estate, None)?;
+    let (plan, front) = read_served(&estate, None)?;
     let mllp = intake_address(&plan)?;
 
     let clean_reports = internal(&plan).map(|listener| CleanReports {
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     })
     .await
     .context("cannot start the simulated systems: is another demo running?")?;
-    let running = Running::start(place, Arc::clone(&plan)).await?;
+    let running = Running::start(place, Arc::clone(&plan), &front).await?;
     let desk = running.engine.desk();
 
     anstream::println!(

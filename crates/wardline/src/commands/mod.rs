@@ -1,13 +1,17 @@
 //! One module for each family of commands.
 
+mod apis;
+mod audit;
 mod bench;
 mod check;
 mod demo;
+mod doors;
 mod hl7;
 mod keys;
 mod map;
 mod mllp;
 mod operate;
+mod quotas;
 mod reference;
 mod search;
 mod serve;
@@ -20,7 +24,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use wardline_console::ConsoleDesk;
-use wardline_engine::Desk;
 use wardline_store::StoreError;
 
 /// Runs the command that was given.
@@ -53,7 +56,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => runtime()?.block_on(search::trace(args)),
         Command::Dead(args) => runtime()?.block_on(search::dead(args)),
         Command::Status(place) => runtime()?.block_on(search::status(place)),
-        Command::Audit { command } => runtime()?.block_on(search::audit(command)),
+        Command::Api { command } => apis::run(command),
+        Command::Policy { command } => apis::policy(command),
+        Command::Audit { command } => runtime()?.block_on(audit::run(command)),
         Command::Replay(args) => runtime()?.block_on(operate::replay(args)),
         Command::Release(args) => runtime()?.block_on(operate::act(operate::Verb::Release, args)),
         Command::Cancel(args) => runtime()?.block_on(operate::act(operate::Verb::Cancel, args)),
@@ -99,7 +104,6 @@ pub(crate) fn actor() -> String {
 pub(crate) struct Open {
     pub(crate) desk: Arc<dyn ConsoleDesk>,
     /// Set when this process has the journal open.
-    pub(crate) own: Option<Arc<Desk>>,
     store: Option<Arc<dyn wardline_store::Store>>,
 }
 
@@ -111,7 +115,6 @@ impl Open {
         {
             return Ok(Self {
                 desk: Arc::new(remote),
-                own: None,
                 store: None,
             });
         }
@@ -133,8 +136,7 @@ impl Open {
         let store = Arc::clone(&parts.store);
         let desk = wardline_engine::open_desk(parts).await?;
         Ok(Self {
-            desk: Arc::clone(&desk) as Arc<dyn ConsoleDesk>,
-            own: Some(desk),
+            desk: desk as Arc<dyn ConsoleDesk>,
             store: Some(store),
         })
     }

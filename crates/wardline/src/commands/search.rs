@@ -1,13 +1,13 @@
-//! `messages`, `trace`, `dead`, `status`, `audit`: reading the journal.
+//! `messages`, `trace`, `dead`, `status`: reading the journal.
 
 use super::{Open, print_json};
-use crate::cli::{AuditCommand, Dead, Messages, Trace, Where};
+use crate::cli::{Dead, Messages, Trace, Where};
 use crate::{exit, paint, table};
 use std::process::ExitCode;
 use wardline_console::ConsoleDesk;
 use wardline_core::Id;
+use wardline_engine::Found;
 use wardline_engine::view::{DeliveryView, MessageQuery, MessageView, Part, TraceItem, TraceView};
-use wardline_engine::{Found, StartError};
 
 pub(crate) async fn messages(args: Messages) -> anyhow::Result<ExitCode> {
     let open = Open::at(&args.place).await?;
@@ -430,72 +430,4 @@ pub(crate) async fn status(place: Where) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::from(exit::FINDINGS)
     })
-}
-
-pub(crate) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        AuditCommand::List { limit, place } => {
-            let open = Open::at(&place).await?;
-            let lines = open.desk.audit(None, limit).await?;
-            if place.json {
-                print_json(&lines)?;
-            } else {
-                let rows: Vec<Vec<String>> = lines
-                    .iter()
-                    .map(|line| {
-                        vec![
-                            line.sequence.to_string(),
-                            line.at.to_string(),
-                            line.actor.clone(),
-                            line.act.clone(),
-                            line.target.clone(),
-                            line.reason.clone(),
-                        ]
-                    })
-                    .collect();
-                anstream::print!(
-                    "{}",
-                    table::render(&["no", "at (UTC)", "who", "what", "on", "why"], &rows, &[0])
-                );
-            }
-            open.close().await?;
-            Ok(ExitCode::SUCCESS)
-        }
-        AuditCommand::Verify { place } => {
-            let open = match Open::at(&place).await {
-                Ok(open) => open,
-                // A log that was cut short is noticed before it is read, and is a finding too.
-                Err(error) => {
-                    return match error.downcast_ref::<StartError>() {
-                        Some(StartError::Audit(broken)) => Ok(audit_breaks(&broken.to_string())),
-                        _ => Err(error),
-                    };
-                }
-            };
-            let Some(desk) = open.own.clone() else {
-                anyhow::bail!(
-                    "the log is verified with the keys, so stop the server first, or verify a copy of its data directory"
-                );
-            };
-            let result = desk.verify_audit().await?;
-            open.close().await?;
-            match result {
-                Ok(verified) => {
-                    anstream::println!(
-                        "{} {} entries, no gap; the first {} are covered by a signed checkpoint",
-                        paint::good("✓"),
-                        table::number(verified.count),
-                        table::number(verified.signed)
-                    );
-                    Ok(ExitCode::SUCCESS)
-                }
-                Err(broken) => Ok(audit_breaks(&broken.to_string())),
-            }
-        }
-    }
-}
-
-fn audit_breaks(how: &str) -> ExitCode {
-    anstream::println!("{} {how}", paint::bad("✕"));
-    ExitCode::from(exit::FINDINGS)
 }

@@ -1,7 +1,8 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
+use super::doors::Doors;
 use crate::cli::Serve;
-use crate::place::{OpenError, Place, make_private_dir, read_well};
+use crate::place::{OpenError, Place, make_private_dir, read_served};
 use crate::remote::Server;
 use crate::{paint, table};
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use wardline_console::{AdminToken, Auth};
 use wardline_core::Zone;
 use wardline_engine::Engine;
+use wardline_gateway::estate::Front;
 
 /// An estate that runs in this process, with its console.
 pub(crate) struct Running {
@@ -23,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) console: Option<String>,
     stop_console: CancellationToken,
     console_task: Option<JoinHandle<()>>,
+    /// The Apis, where the estate has some.
+    pub(crate) doors: Option<Doors>,
     place: Place,
 }
 
@@ -31,6 +35,7 @@ impl Running {
     pub(crate) async fn start(
         place: Place,
         plan: Arc<wardline_engine::Plan>,
+        front: &Front,
     ) -> anyhow::Result<Self> {
         make_private_dir(&place.data)?;
         let bind = plan
@@ -57,6 +62,13 @@ impl Running {
                 return Err(error.into());
             }
         };
+        let doors = match Doors::open(front, &place, &plan.estate, &engine).await {
+            Ok(doors) => doors,
+            Err(error) => {
+                engine.stop(Duration::from_secs(1)).await;
+                return Err(error);
+            }
+        };
         let stop_console = CancellationToken::new();
         let mut link = None;
         let mut console_task = None;
@@ -79,12 +91,17 @@ impl Running {
             console: link,
             stop_console,
             console_task,
+            doors,
             place,
         })
     }
 
     /// Stops in order and waits for it.
     pub(crate) async fn stop(self, drain: Duration) {
+        // Nobody comes in any more; what came in is in the journal before the engine stops.
+        if let Some(doors) = self.doors {
+            doors.close().await;
+        }
         self.engine.stop(drain).await;
         self.stop_console.cancel();
         if let Some(task) = self.console_task
@@ -114,11 +131,14 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let place = Place::new(&args.estate, args.data.as_deref());
     let secrets = place.secrets();
-    let plan = read_well(&args.estate, Some(&secrets))?;
+    let (plan, front) = read_served(&args.estate, Some(&secrets))?;
     let data = place.data.display().to_string();
-    let running = Running::start(place, Arc::clone(&plan)).await?;
+    let running = Running::start(place, Arc::clone(&plan), &front).await?;
     for (source, where_) in running.engine.places() {
         anstream::println!("{:<28} {where_}", paint::strong(source));
+    }
+    for (api, where_) in running.doors.iter().flat_map(Doors::places) {
+        anstream::println!("{:<28} {where_}", paint::strong(api));
     }
     if let Some(link) = &running.console {
         anstream::println!("{:<28} {link}", paint::strong("console"));

@@ -44,6 +44,7 @@ impl Ward {
         let mut addresses = vec![
             ("127.0.0.1:8420".to_owned(), "127.0.0.1:0".to_owned()),
             ("127.0.0.1:8421".to_owned(), free_address()),
+            ("127.0.0.1:8422".to_owned(), free_address()),
             ("127.0.0.1:2575".to_owned(), "127.0.0.1:0".to_owned()),
         ];
         for (port, service) in (18_081..).zip(hospital.services()) {

@@ -1,0 +1,172 @@
+//! Clients: who may come in, how they prove who they are, and what they may do.
+
+use super::{FileRef, Network, Quota, SecretRef};
+use crate::source::{Span, Spanned};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use wardline_core::{Sensitivity, Timestamp, Zone};
+
+/// An application, a partner or a group of people that calls Apis.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name, which is also its `client_id`.
+    pub name: String,
+    /// Where the name stands.
+    pub at: Span,
+    /// What people call it.
+    pub title: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is.
+    pub kind: ClientKind,
+    /// The only zone through whose listeners it may come.
+    pub zone: Zone,
+    /// The sites whose data it may see; empty means all.
+    pub facilities: Vec<Spanned<String>>,
+    /// Its roles, for policies.
+    pub roles: Vec<Spanned<String>>,
+    /// How it proves who it is. At least one of the ways is there.
+    pub auth: ClientAuth,
+    /// What it may be granted.
+    pub scopes: Vec<Spanned<String>>,
+    /// Purposes of use it may name.
+    pub purpose: Vec<Spanned<String>>,
+    /// Classes of values that it sees unmasked, besides public and internal ones.
+    pub reveal: BTreeSet<Sensitivity>,
+    /// Networks it may come from; empty means all.
+    pub addresses: Vec<Network>,
+    /// How much it may do.
+    pub limits: ClientLimits,
+    /// Where it is told of events.
+    pub webhook: Option<ClientWebhook>,
+    /// It is refused from then on.
+    pub expires: Option<Spanned<Timestamp>>,
+    /// Whether it is refused.
+    pub disabled: bool,
+}
+
+/// What a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClientKind {
+    /// An application of somebody else.
+    Partner,
+    /// An application of this organisation.
+    Service,
+    /// People, by their group at an issuer.
+    PersonGroup,
+}
+
+impl ClientKind {
+    /// The word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Partner => "partner",
+            Self::Service => "service",
+            Self::PersonGroup => "person-group",
+        }
+    }
+}
+
+/// The ways in which a client proves who it is. Each that is there is enough, except that `mtls`
+/// beside `oauth2` is required as well and binds tokens to the certificate (RFC 8705).
+#[derive(Clone, Debug, Default)]
+pub struct ClientAuth {
+    /// A token of Wardline's own, by client credentials.
+    pub oauth2: Option<OAuth2>,
+    /// A client certificate.
+    pub mtls: Option<Spanned<CertificateMatch>>,
+    /// A key in a header.
+    pub api_key: Option<ApiKey>,
+    /// A token of somebody else.
+    pub issuer: Option<IssuerClaim>,
+}
+
+impl ClientAuth {
+    /// Whether there is no way at all.
+    pub const fn is_empty(&self) -> bool {
+        self.oauth2.is_none()
+            && self.mtls.is_none()
+            && self.api_key.is_none()
+            && self.issuer.is_none()
+    }
+}
+
+/// How a client authenticates at `/oauth/token`.
+#[derive(Clone, Debug)]
+pub enum OAuth2 {
+    /// It signs an assertion (RFC 7523, as SMART Backend Services uses it).
+    PrivateKeyJwt {
+        /// The file of its public keys.
+        file: FileRef,
+        /// The keys: a JWK Set (RFC 7517) without private members.
+        jwks: Arc<serde_json::Value>,
+    },
+    /// It knows a secret (RFC 6749, 2.3.1).
+    ClientSecretBasic {
+        /// Where the secret is.
+        secret: SecretRef,
+    },
+    /// It shows a certificate (RFC 8705), which `mtls` describes.
+    TlsClientAuth,
+}
+
+/// What a client certificate must say. Its chain is verified by the listener's `client_ca`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateMatch {
+    /// Its subject, as RFC 4514 writes it: `CN=ghx`.
+    Subject(String),
+    /// One of its subject alternative names: a DNS name or a URI.
+    San(String),
+    /// The SHA-256 digest of the whole certificate.
+    Thumbprint([u8; 32]),
+}
+
+/// A key in a header, for callers that can do no better.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The SHA-256 digest of the key; the key itself is nowhere.
+    pub sha256: [u8; 32],
+    /// It is refused from then on.
+    pub expires: Spanned<Timestamp>,
+    /// The Apis it opens; empty means all that the client's scopes open.
+    pub apis: Vec<Spanned<String>>,
+}
+
+/// A token of an external issuer that stands for the client.
+#[derive(Clone, Debug)]
+pub struct IssuerClaim {
+    /// The issuer's name in `identity.issuers` of `wardline.yaml`.
+    pub name: Spanned<String>,
+    /// The claim that tells.
+    pub claim: String,
+    /// What it must equal, or contain where it is a list.
+    pub equals: Spanned<String>,
+}
+
+/// How much a client may do, over all Apis.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct ClientLimits {
+    /// Requests per second; `None` is no limit.
+    pub rate: Option<f64>,
+    /// How many requests may be saved up while idle; one second's worth where absent.
+    pub burst: Option<u32>,
+    /// Requests in a longer time.
+    pub quota: Option<Quota>,
+    /// Requests in flight at a time; `None` is no limit.
+    pub concurrent: Option<u32>,
+    /// Largest request body, in bytes, where that is less than the Api's.
+    pub body: Option<u64>,
+}
+
+/// Where a client is told of events (Standard Webhooks).
+#[derive(Clone, Debug)]
+pub struct ClientWebhook {
+    /// Where they are sent; always `https`.
+    pub url: Spanned<String>,
+    /// What signs them.
+    pub secret: SecretRef,
+    /// The secret before that, with which they are signed as well while it is rotated.
+    pub previous: Option<SecretRef>,
+    /// Their types.
+    pub events: Vec<Spanned<String>>,
+}

@@ -1,0 +1,296 @@
+//! `clients/*.yaml`.
+
+use super::Need::{Default, Optional, Required};
+use super::Shape::{Bool, Integer, List, Object as Obj, OneOrMany, Text, Word};
+use super::api::ZONE;
+use super::{Form, Object, field};
+
+pub(crate) static CLIENT: Object = Object {
+    name: "a client",
+    doc: "Who calls Apis: how it proves who it is, what it may do, and how much.",
+    fields: &[
+        field(
+            "client",
+            Text(Form::Name),
+            Required,
+            "The name of the client, which is its `client_id`.",
+        ),
+        field("title", Text(Form::Prose), Optional, "What people call it."),
+        field(
+            "owner",
+            Text(Form::Prose),
+            Optional,
+            "Who answers for it; a warning where absent.",
+        ),
+        field(
+            "kind",
+            Word(&["partner", "service", "person-group"]),
+            Required,
+            "An application of somebody else, one of this organisation, or people by their group.",
+        ),
+        field(
+            "zone",
+            ZONE,
+            Required,
+            "The only zone through whose listeners it may come.",
+        ),
+        field(
+            "facilities",
+            List(&Text(Form::Name)),
+            Optional,
+            "The sites whose data it may see; all where absent.",
+        ),
+        field(
+            "roles",
+            List(&Text(Form::Name)),
+            Optional,
+            "Its roles, for policies.",
+        ),
+        field(
+            "auth",
+            Obj(&CLIENT_AUTH),
+            Required,
+            "How it proves who it is.",
+        ),
+        field(
+            "scopes",
+            List(&Text(Form::Scope)),
+            Optional,
+            "What it may be granted.",
+        ),
+        field(
+            "purpose",
+            List(&Text(Form::Scope)),
+            Optional,
+            "Purposes of use that it may name, for policies.",
+        ),
+        field(
+            "reveal",
+            List(&Word(&["financial", "pii", "phi"])),
+            Optional,
+            "Classes of values that it sees. Values of other classes are masked, except public and internal ones.",
+        ),
+        field(
+            "addresses",
+            OneOrMany(&Text(Form::Network)),
+            Optional,
+            "Networks that it may come from; all where absent.",
+        ),
+        field(
+            "limits",
+            Obj(&CLIENT_LIMITS),
+            Optional,
+            "How much it may do, over all Apis.",
+        ),
+        field(
+            "webhook",
+            Obj(&CLIENT_WEBHOOK),
+            Optional,
+            "Where it is told of events.",
+        ),
+        field(
+            "expires",
+            Text(Form::Date),
+            Optional,
+            "It is refused from then on.",
+        ),
+        field("disabled", Bool, Optional, "`true`: it is refused."),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static CLIENT_AUTH: Object = Object {
+    name: "`auth` (of a client)",
+    doc: "How a client proves who it is; at least one key. `mtls` beside `oauth2` is required as well, and binds tokens to the certificate.",
+    fields: &[
+        field(
+            "oauth2",
+            Obj(&OAUTH2),
+            Optional,
+            "It gets tokens from `/oauth/token` by client credentials.",
+        ),
+        field(
+            "mtls",
+            Obj(&MTLS),
+            Optional,
+            "It shows a certificate that the listener's `client_ca` verifies.",
+        ),
+        field(
+            "api_key",
+            Obj(&API_KEY),
+            Optional,
+            "A key in the header `x-api-key`, for callers that can do no better.",
+        ),
+        field(
+            "issuer",
+            Obj(&ISSUER_CLAIM),
+            Optional,
+            "It brings tokens of an issuer that `wardline.yaml` names.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static OAUTH2: Object = Object {
+    name: "`oauth2`",
+    doc: "How a client authenticates at `/oauth/token`.",
+    fields: &[
+        field(
+            "method",
+            Word(&["private_key_jwt", "client_secret_basic", "tls_client_auth"]),
+            Required,
+            "`private_key_jwt`: it signs an assertion (RFC 7523). `client_secret_basic`: it knows a secret. `tls_client_auth`: it shows the certificate of `mtls` (RFC 8705).",
+        ),
+        field(
+            "jwks",
+            Text(Form::File),
+            Optional,
+            "For `private_key_jwt`: the file of its public keys, a JWK Set (RFC 7517).",
+        ),
+        field(
+            "secret",
+            Text(Form::Secret),
+            Optional,
+            "For `client_secret_basic`: its secret.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static MTLS: Object = Object {
+    name: "`mtls`",
+    doc: "What the certificate says. Exactly one key.",
+    fields: &[
+        field(
+            "subject",
+            Text(Form::Prose),
+            Optional,
+            "Its subject, as RFC 4514 writes it: `CN=ghx`.",
+        ),
+        field(
+            "san",
+            Text(Form::Prose),
+            Optional,
+            "One of its subject alternative names: a DNS name or a URI.",
+        ),
+        field(
+            "thumbprint",
+            Text(Form::Digest),
+            Optional,
+            "The SHA-256 digest of the certificate.",
+        ),
+    ],
+    exactly_one: &["subject", "san", "thumbprint"],
+};
+
+pub(crate) static API_KEY: Object = Object {
+    name: "`api_key`",
+    doc: "A key in a header. Only its digest is kept.",
+    fields: &[
+        field(
+            "sha256",
+            Text(Form::Digest),
+            Required,
+            "The SHA-256 digest of the key.",
+        ),
+        field(
+            "expires",
+            Text(Form::Date),
+            Required,
+            "It is refused from then on.",
+        ),
+        field(
+            "apis",
+            List(&Text(Form::Name)),
+            Optional,
+            "The Apis that it opens; all that the scopes open where absent.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static ISSUER_CLAIM: Object = Object {
+    name: "`issuer`",
+    doc: "A token of somebody else that stands for the client.",
+    fields: &[
+        field(
+            "name",
+            Text(Form::Name),
+            Required,
+            "The issuer: a name in `identity.issuers` of `wardline.yaml`.",
+        ),
+        field(
+            "claim",
+            Text(Form::Prose),
+            Default("sub"),
+            "The claim that tells.",
+        ),
+        field(
+            "equals",
+            Text(Form::Prose),
+            Required,
+            "What it must equal, or contain where it is a list.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static CLIENT_LIMITS: Object = Object {
+    name: "`limits` (of a client)",
+    doc: "How much a client may do, over all Apis.",
+    fields: &[
+        field(
+            "rate",
+            Text(Form::Rate),
+            Optional,
+            "Requests per unit of time. No limit where absent.",
+        ),
+        field(
+            "burst",
+            Integer(1, 1_000_000),
+            Optional,
+            "How many requests may be saved up while idle; one second's worth where absent.",
+        ),
+        field(
+            "quota",
+            Text(Form::Quota),
+            Optional,
+            "Requests in a longer time; survives restarts.",
+        ),
+        field(
+            "concurrent",
+            Integer(1, 100_000),
+            Optional,
+            "Requests in flight at a time. No limit where absent.",
+        ),
+        field(
+            "body",
+            Text(Form::Size),
+            Optional,
+            "The largest body of a request, where that is less than the Api allows.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static CLIENT_WEBHOOK: Object = Object {
+    name: "`webhook`",
+    doc: "Where a client is told of events, signed by the Standard Webhooks specification.",
+    fields: &[
+        field(
+            "url",
+            Text(Form::Url),
+            Required,
+            "Where they are sent: `https`, and no address inside this organisation.",
+        ),
+        field("secret", Text(Form::Secret), Required, "What signs them."),
+        field(
+            "previous",
+            Text(Form::Secret),
+            Optional,
+            "The secret before that, with which they are signed as well while it is rotated.",
+        ),
+        field("events", List(&Text(Form::Event)), Required, "Their types."),
+    ],
+    exactly_one: &[],
+};

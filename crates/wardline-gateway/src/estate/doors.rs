@@ -1,0 +1,190 @@
+//! Listeners, and what else stands behind them: the token endpoint, and connections that take
+//! messages in.
+
+use super::FrontError;
+use crate::plan::{Api, Limits, Listener, ListenerLimits, Operation, Serve, Validate};
+use crate::seam::{Handler, Peer};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use wardline_access::identity::{self, Identity, PeerCertificate};
+use wardline_access::oauth;
+use wardline_connect::http::Inlet;
+use wardline_core::{Lane, Zone};
+use wardline_engine::Wiring;
+use wardline_estate::model::Estate;
+
+/// The listeners that show Apis.
+pub(super) fn listeners(estate: &Estate, wiring: &Wiring<'_>) -> Result<Vec<Listener>, FrontError> {
+    let mut all = Vec::new();
+    for listener in estate.listeners.values() {
+        if !estate.has_apis_at(listener) {
+            continue;
+        }
+        let tls = match &listener.tls {
+            None => None,
+            Some(declared) => Some(
+                wiring
+                    .server_tls(declared)?
+                    .build(&listener.name, &[b"h2", b"http/1.1"])?,
+            ),
+        };
+        all.push(Listener {
+            name: listener.name.as_str().into(),
+            bind: listener.bind.value.to_string(),
+            zone: listener.zone,
+            tls,
+            allow: Vec::new(),
+            limits: ListenerLimits {
+                connections: listener.limits.connections as usize,
+                head_bytes: usize::try_from(listener.limits.head).unwrap_or(usize::MAX),
+                head_time: listener.limits.slow,
+                idle: listener.limits.idle,
+                ..ListenerLimits::default()
+            },
+        });
+    }
+    Ok(all)
+}
+
+/// Zones whose listeners show Apis.
+fn zones(estate: &Estate) -> BTreeSet<Zone> {
+    let shown = estate.listeners.values();
+    shown
+        .filter(|listener| estate.has_apis_at(listener))
+        .map(|listener| listener.zone)
+        .collect()
+}
+
+/// Whoever comes, as identity sees it.
+pub(super) fn seen(peer: &Peer) -> identity::Peer {
+    let seen = identity::Peer::new(peer.address.ip(), peer.zone);
+    let certificate = peer.certificate.as_deref();
+    match certificate.and_then(|der| PeerCertificate::from_der(der).ok()) {
+        Some(certificate) => seen.with_certificate(Arc::new(certificate)),
+        None => seen,
+    }
+}
+
+fn operation(name: &str, method: Method, path: &str, serve: Serve) -> Operation {
+    Operation {
+        name: name.into(),
+        method,
+        path: path.to_owned(),
+        scope: None,
+        public: true,
+        lane: Lane::Realtime,
+        limits: Limits::default(),
+        content_types: Vec::new(),
+        validate: Validate::default(),
+        idempotent: None,
+        serve,
+    }
+}
+
+fn beside(name: &str, zones: Vec<Zone>, operations: Vec<Operation>) -> Api {
+    Api {
+        name: name.into(),
+        version: "1".into(),
+        base: String::new(),
+        zones,
+        headers: Vec::new(),
+        facility: Vec::new(),
+        contract: None,
+        operations,
+    }
+}
+
+struct OAuth(Arc<Identity>);
+
+#[async_trait]
+impl Handler for OAuth {
+    async fn handle(&self, request: Request<Bytes>, peer: &Peer) -> Response<Bytes> {
+        self.0.serve(&request, &seen(peer))
+    }
+}
+
+/// The OAuth endpoints, in every zone that shows Apis.
+pub(super) fn oauth(estate: &Estate, identity: &Arc<Identity>) -> Option<Api> {
+    let zones: Vec<Zone> = zones(estate).into_iter().collect();
+    if zones.is_empty() {
+        return None;
+    }
+    let handler: Arc<dyn Handler> = Arc::new(OAuth(Arc::clone(identity)));
+    let post = |name, path| {
+        let mut operation = operation(
+            name,
+            Method::POST,
+            path,
+            Serve::Handler(Arc::clone(&handler)),
+        );
+        operation.content_types = vec!["application/x-www-form-urlencoded".into()];
+        operation.limits.body = oauth::MAX_BODY;
+        operation
+    };
+    let get = |name, path| {
+        operation(
+            name,
+            Method::GET,
+            path,
+            Serve::Handler(Arc::clone(&handler)),
+        )
+    };
+    Some(beside(
+        "oauth",
+        zones,
+        vec![
+            post("token", oauth::TOKEN),
+            post("introspect", oauth::INTROSPECT),
+            post("revoke", oauth::REVOKE),
+            get("jwks", oauth::JWKS),
+            get("metadata", oauth::METADATA),
+            get("smart", oauth::SMART),
+        ],
+    ))
+}
+
+struct Intake {
+    listener: Arc<str>,
+    inlet: Arc<Inlet>,
+}
+
+#[async_trait]
+impl Handler for Intake {
+    async fn handle(&self, request: Request<Bytes>, peer: &Peer) -> Response<Bytes> {
+        if *peer.listener != *self.listener {
+            let mut elsewhere = Response::new(Bytes::new());
+            *elsewhere.status_mut() = http::StatusCode::NOT_FOUND;
+            return elsewhere;
+        }
+        self.inlet.answer(request, peer.address).await
+    }
+}
+
+/// Routes of inbound connections, each at its listener. They prove their senders by themselves.
+pub(super) fn inlets<'a>(
+    estate: &'a Estate,
+    inlets: &'a BTreeMap<String, Arc<Inlet>>,
+) -> impl Iterator<Item = Api> + 'a {
+    inlets.iter().filter_map(|(name, inlet)| {
+        let listener = estate.listeners.get(name)?;
+        let operations = inlet.routes().map(|(method, path, largest)| {
+            let handler = Arc::new(Intake {
+                listener: name.as_str().into(),
+                inlet: Arc::clone(inlet),
+            });
+            let mut operation = operation(path, method.clone(), path, Serve::Handler(handler));
+            operation.content_types = vec![crate::plan::ANY_TYPE.into()];
+            operation.lane = Lane::Normal;
+            operation.limits.body = largest;
+            operation
+        });
+        Some(beside(
+            &format!("connections at {name}"),
+            vec![listener.zone],
+            operations.collect(),
+        ))
+    })
+}

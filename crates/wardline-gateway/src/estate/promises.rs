@@ -1,0 +1,117 @@
+//! The contract of an Api, held while it is served.
+
+use super::documents;
+use crate::plan::Operation;
+use crate::problem::{Kind, Problem, Violation};
+use crate::seam::{Contract, Facts, Scanner};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
+use wardline_contract::json::{Limits, Scanner as JsonScanner};
+use wardline_contract::{Compiled, Options, Payload};
+use wardline_estate::model::{Api, Estate};
+
+/// The compiled contract of an Api and what its bodies may be.
+struct Held {
+    compiled: Compiled,
+    limits: Limits,
+}
+
+/// The contract of an Api; `None` where none can be made, which `check` has told.
+pub(super) fn of(estate: &Estate, api: &Api) -> Option<Arc<dyn Contract>> {
+    let description = documents::description(estate, api);
+    let contract = wardline_contract::Contract::of(&description).ok()?;
+    let compiled = Compiled::new(&contract, Options::default()).ok()?;
+    let limits = Limits {
+        depth: api.limits.depth,
+        keys: api.limits.keys,
+        string: u32::try_from(api.limits.string).unwrap_or(u32::MAX),
+        bytes: api.limits.body,
+        ..Limits::default()
+    };
+    Some(Arc::new(Held { compiled, limits }))
+}
+
+fn told(violations: Vec<wardline_contract::Violation>) -> Vec<Violation> {
+    violations
+        .into_iter()
+        .map(|one| Violation {
+            pointer: one.pointer,
+            rule: one.rule.into_owned(),
+            detail: one.detail.into_owned(),
+        })
+        .collect()
+}
+
+impl Contract for Held {
+    fn scanner(&self, _: &Operation) -> Option<Box<dyn Scanner>> {
+        Some(Box::new(Watching(Some(JsonScanner::new(&self.limits)))))
+    }
+
+    fn request(
+        &self,
+        operation: &Operation,
+        facts: &Facts<'_>,
+        body: &Bytes,
+    ) -> Result<(), Vec<Violation>> {
+        let Some(id) = self.compiled.operation(&operation.name) else {
+            return Ok(());
+        };
+        let params: Vec<(&str, &str)> = facts.params.iter().collect();
+        let payload = Payload::Bytes(body);
+        let found = self
+            .compiled
+            .request(id, &params, facts.query, facts.headers, payload);
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(told(found))
+        }
+    }
+
+    fn response(
+        &self,
+        operation: &Operation,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<(), Vec<Violation>> {
+        let Some(id) = self.compiled.operation(&operation.name) else {
+            return Ok(());
+        };
+        let found = self
+            .compiled
+            .response(id, status, headers, Payload::Bytes(body));
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(told(found))
+        }
+    }
+}
+
+/// Looks at a body while it arrives.
+struct Watching(Option<JsonScanner>);
+
+impl Scanner for Watching {
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        match &mut self.0 {
+            Some(scanner) => scanner.feed(bytes).map_err(refused),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Problem> {
+        match self.0.take() {
+            Some(scanner) => scanner.finish().map(drop).map_err(refused),
+            None => Ok(()),
+        }
+    }
+}
+
+fn refused(refusal: wardline_contract::json::Refusal) -> Problem {
+    match refusal.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Kind::BodyTooLarge.into(),
+        _ => Problem::new(Kind::NotJson).detail(refusal.to_string()),
+    }
+}

@@ -1,0 +1,173 @@
+//! One listener: connections in, requests to the gateway, and an orderly end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use wardline_connect::door::{Admission, Door, SwappableTls};
+use wardline_connect::stream::Stream;
+use wardline_connect::{ConnectError, Counters};
+
+use crate::gateway::Shared;
+use crate::guard::{Fate, Guarded, Watch};
+use crate::plan::Listener;
+use crate::seam::Peer;
+use crate::serve;
+
+/// How often a connection's limits of time are looked at: their grain.
+const TICK: Duration = Duration::from_secs(1);
+/// Streams that a peer reset, and that we refused, of one HTTP/2 connection, before it is closed
+/// (Rapid Reset, MadeYouReset).
+const RESETS: usize = 32;
+
+/// A listener that runs.
+pub(crate) struct Running {
+    pub(crate) listener: Listener,
+    pub(crate) address: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    tls: Option<SwappableTls>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn start(
+        shared: &Arc<Shared>,
+        listener: Listener,
+    ) -> Result<Self, ConnectError> {
+        let tls: Option<SwappableTls> = listener.tls.clone().map(|tls| Arc::new(tls.into()));
+        let door = Door::bind(Admission {
+            name: Arc::clone(&listener.name),
+            bind: listener.bind.clone(),
+            tls: tls.clone(),
+            allow: listener.allow.clone(),
+            max_connections: listener.limits.connections,
+            drain: listener.limits.drain,
+        })
+        .await?;
+        let (address, counters) = (door.address(), door.counters());
+        let stop = CancellationToken::new();
+        let (shared, served, stopping) =
+            (Arc::clone(shared), Arc::new(listener.clone()), stop.clone());
+        let task = tokio::spawn(door.run(stop.clone(), move |stream, peer| {
+            connection(
+                Arc::clone(&shared),
+                Arc::clone(&served),
+                stream,
+                peer,
+                stopping.clone(),
+            )
+        }));
+        Ok(Self {
+            listener,
+            address,
+            counters,
+            tls,
+            stop,
+            task,
+        })
+    }
+
+    /// Whether `wanted` is this listener; its certificates may be newer.
+    pub(crate) fn same(&self, wanted: &Listener) -> bool {
+        let have = &self.listener;
+        have.name == wanted.name
+            && have.bind == wanted.bind
+            && have.zone == wanted.zone
+            && have.tls.is_some() == wanted.tls.is_some()
+            && have.allow == wanted.allow
+            && have.limits == wanted.limits
+    }
+
+    /// Connections from now on see this certificate.
+    pub(crate) fn renew(&self, tls: Option<&Arc<ServerConfig>>) {
+        if let (Some(have), Some(new)) = (&self.tls, tls) {
+            have.store(Arc::clone(new));
+        }
+    }
+
+    /// Takes no more connections; returns once the requests in hand are answered, or the drain
+    /// limit is reached.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(listener = %self.listener.name, %error, "the listener ended badly");
+        }
+    }
+}
+
+async fn connection(
+    shared: Arc<Shared>,
+    listener: Arc<Listener>,
+    stream: Stream,
+    address: SocketAddr,
+    stop: CancellationToken,
+) {
+    let limits = &listener.limits;
+    let peer = Arc::new(Peer {
+        listener: Arc::clone(&listener.name),
+        zone: listener.zone,
+        address,
+        certificate: stream
+            .peer_certificate()
+            .map(|leaf| Arc::from(leaf.as_ref())),
+        tls: matches!(stream, Stream::Tls(_)),
+    });
+    let watch = Watch::new();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .max_buf_size(limits.head_bytes.max(8_192))
+        .max_headers(limits.headers);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_concurrent_streams(limits.streams)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_header_list_size(limits.head_bytes as u32);
+    let io = TokioIo::new(Guarded::new(stream, limits, Arc::clone(&watch)));
+    let seen = Arc::clone(&watch);
+    let service = service_fn(move |request| {
+        let (shared, peer, watch) = (Arc::clone(&shared), Arc::clone(&peer), Arc::clone(&seen));
+        async move { Ok::<_, Infallible>(serve::handle(&shared, &peer, &watch, request).await) }
+    });
+    let mut serving = pin!(builder.serve_connection(io, service));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retiring = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(listener = %listener.name, peer = %address, %error, "connection ended early");
+                }
+                return;
+            }
+            _ = tick.tick() => match watch.fate(limits) {
+                Fate::Stays => {}
+                Fate::Ends => return,
+                Fate::Retires if retiring => {}
+                Fate::Retires => {
+                    retiring = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+            },
+            () = stop.cancelled(), if !retiring => {
+                retiring = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

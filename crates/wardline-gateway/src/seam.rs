@@ -1,0 +1,248 @@
+//! What others decide: who may, what the contract says, what is durable, who is told.
+//!
+//! Each has a stand-in that refuses or does nothing, so that a gateway that was not joined to
+//! anything lets nobody through.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use serde_json::Value;
+use smallvec::SmallVec;
+use wardline_access::Caller;
+use wardline_core::{Timestamp, Zone};
+
+use crate::plan::{Api, Operation, Transform};
+use crate::problem::{Kind, Problem, Violation};
+use crate::route::Params;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Name of the listener it came to.
+    pub listener: Arc<str>,
+    /// The listener's zone.
+    pub zone: Zone,
+    /// Its address.
+    pub address: SocketAddr,
+    /// The client certificate (DER, leaf) that it proved to own.
+    pub certificate: Option<Arc<[u8]>>,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+}
+
+/// What is known of a request when it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Where it came from.
+    pub peer: &'a Peer,
+    /// Who sent it, where that is known.
+    pub caller: Option<&'a Caller>,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path, as sent.
+    pub path: &'a str,
+    /// Its query, as sent.
+    pub query: Option<&'a str>,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// The values of the path's parameters.
+    pub params: Params<'a>,
+    /// The facility that it is about.
+    pub facility: Option<&'a str>,
+    /// Its body, where it was read and is JSON.
+    pub body: Option<&'a Value>,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// What a permitted call comes with.
+#[derive(Default)]
+pub struct Pass {
+    /// Applied to every JSON answer: masks what the caller may not see.
+    pub mask: Option<Transform>,
+    /// Headers of the answer, such as `RateLimit`.
+    pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    /// Held until the answer is gone, such as a permit of a concurrency limit.
+    pub held: Option<Box<dyn Send + Sync>>,
+}
+
+/// Says who calls and whether they may. Called for every request, so it must not block.
+#[async_trait]
+pub trait Gatekeeper: Send + Sync {
+    /// Who sends this. The problem must not say why (`Kind::Unauthenticated`); the audit log does.
+    async fn identify(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Problem>;
+
+    /// Whether this call may be made.
+    async fn admit(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        facts: &Facts<'_>,
+    ) -> Result<Pass, Problem>;
+
+    /// What masks the answer of `operation` where it is part of a composition that was admitted.
+    /// `None` shows all of it, so the default refuses.
+    fn part(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        caller: Option<&Caller>,
+    ) -> Result<Option<Transform>, Problem> {
+        let _ = (api, operation, caller);
+        Err(Kind::Forbidden.into())
+    }
+}
+
+/// Lets nobody through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DenyAll;
+
+#[async_trait]
+impl Gatekeeper for DenyAll {
+    async fn identify(&self, _: &Peer, _: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        Err(Kind::Unauthenticated.into())
+    }
+
+    async fn admit(&self, _: &Api, _: &Operation, _: &Facts<'_>) -> Result<Pass, Problem> {
+        Err(Kind::Forbidden.into())
+    }
+}
+
+/// Holds what is sent against what was promised.
+pub trait Contract: Send + Sync {
+    /// Something that watches a JSON body while it arrives, chunk by chunk.
+    fn scanner(&self, operation: &Operation) -> Option<Box<dyn Scanner>>;
+
+    /// Holds a whole request: parameters, query, headers and body.
+    fn request(
+        &self,
+        operation: &Operation,
+        facts: &Facts<'_>,
+        body: &Bytes,
+    ) -> Result<(), Vec<Violation>>;
+
+    /// Holds an answer.
+    fn response(
+        &self,
+        operation: &Operation,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<(), Vec<Violation>>;
+}
+
+/// Watches a body while it arrives, and stops it at the byte where a limit is broken.
+pub trait Scanner: Send {
+    /// The next bytes.
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Problem>;
+    /// There are no more.
+    fn finish(&mut self) -> Result<(), Problem>;
+}
+
+/// A request that is to become a message.
+#[derive(Debug)]
+pub struct Accepted<'a> {
+    /// The Api's name.
+    pub api: &'a str,
+    /// The operation's name.
+    pub operation: &'a str,
+    /// Who sends it.
+    pub caller: Option<&'a Caller>,
+    /// Its correlation id.
+    pub correlation: &'a str,
+    /// Values of the path's parameters.
+    pub params: Params<'a>,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body, unpacked.
+    pub body: Bytes,
+}
+
+/// Where an accepted request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// One word, such as `accepted`, `delivered`, `failed`.
+    pub state: Arc<str>,
+    /// Whether it will not change any more.
+    pub done: bool,
+    /// When to ask again.
+    pub again: Option<Duration>,
+}
+
+/// Makes messages durable and says where they are.
+#[async_trait]
+pub trait Acceptor: Send + Sync {
+    /// Returns its id once it is durable.
+    async fn accept(&self, request: Accepted<'_>) -> Result<String, Problem>;
+
+    /// Where it is; `None` where the id is unknown **or another caller's**.
+    async fn status(&self, id: &str, caller: Option<&Caller>) -> Result<Option<Status>, Problem>;
+}
+
+/// Serves an operation by itself.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Answers a whole request.
+    async fn handle(&self, request: Request<Bytes>, peer: &Peer) -> Response<Bytes>;
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// The Api, where one was found.
+    pub api: Option<&'a Arc<str>>,
+    /// Its operation.
+    pub operation: Option<&'a Arc<str>>,
+    /// The binding that served.
+    pub binding: Option<&'a Arc<str>>,
+    /// Who sent it.
+    pub caller: Option<&'a Arc<Caller>>,
+    /// Where it came from.
+    pub peer: &'a Peer,
+    /// Its method.
+    pub method: &'a Method,
+    /// The facility that it was about.
+    pub facility: Option<&'a str>,
+    /// The status that is answered.
+    pub status: StatusCode,
+    /// What was wrong, where something was.
+    pub problem: Option<Kind>,
+    /// Its correlation id.
+    pub correlation: &'a str,
+    /// How long it took, from its head to the head of its answer.
+    pub took: Duration,
+    /// What the answer breaks of the contract, where it was held.
+    pub broken: &'a [Violation],
+}
+
+/// Is told what was served: counts, logs, audits.
+#[async_trait]
+pub trait Observer: Send + Sync {
+    /// Whether [`Observer::before_answer`] must be waited for, for this request. Must be cheap.
+    fn waits(&self, ended: &Ended<'_>) -> bool {
+        let _ = ended;
+        false
+    }
+
+    /// Before the answer leaves, where [`Observer::waits`]: makes the audit entry durable. An
+    /// error takes the answer's place, so that nothing sensitive is read without a record.
+    async fn before_answer(&self, ended: &Ended<'_>) -> Result<(), Problem> {
+        let _ = ended;
+        Ok(())
+    }
+
+    /// Of every request. Must not block.
+    fn ended(&self, ended: &Ended<'_>);
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn ended(&self, _: &Ended<'_>) {}
+}

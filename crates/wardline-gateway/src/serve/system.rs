@@ -1,0 +1,521 @@
+//! Served by a system: which binding fits, the call, the answer, and the shadow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::inbound::Inbound;
+use super::{Visit, headers, own_credentials};
+use crate::body::{Body, OutBody, Stopped};
+use crate::correlation;
+use crate::idempotency;
+use crate::plan::{Operation, Share, Systems, Transform, When};
+use crate::problem::{Kind, Problem};
+use crate::route::{Found, Params};
+use crate::seam::Facts;
+use crate::shadow::{Difference, Outcome, compare};
+use crate::snapshot::{Bit, Bound, Endpoint};
+use crate::upstream::{Answering, Miss, Outgoing};
+
+/// One operation that is bound to systems.
+pub(super) struct Asked<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) found: &'a Found,
+    pub(super) bindings: &'a [Bound],
+    pub(super) shadow: Option<&'a (Bound, Arc<Semaphore>)>,
+    pub(super) declared: &'a Systems,
+}
+
+impl Visit {
+    pub(super) async fn systems(
+        &mut self,
+        asked: Asked<'_>,
+        inbound: &mut Inbound,
+        mask: Option<Transform>,
+        keyed: bool,
+    ) -> Result<Response<Body>, Problem> {
+        let Asked {
+            endpoint,
+            found,
+            bindings,
+            shadow,
+            declared,
+        } = asked;
+        let (api, operation) = (&*endpoint.api, endpoint.operation());
+        if declared
+            .bindings
+            .iter()
+            .any(|binding| binding.when.reads_body)
+        {
+            inbound.read_json(api, operation).await?;
+        }
+        let at = choose(declared, &self.facts(endpoint, found, inbound)).ok_or(Kind::NoBinding)?;
+        let bound = &bindings[at];
+        self.trail.binding = Some(Arc::clone(&bound.name));
+        let shadow = shadow.filter(|_| self.sampled(declared));
+        let call = &bound.call;
+        if call.request.is_some() {
+            inbound.read_json(api, operation).await?;
+        } else if inbound.is_packed() || shadow.is_some() {
+            inbound.read(api, operation).await?;
+        }
+        let checked = api.contract.is_some()
+            && sample(u32::from(operation.validate.response_permille), 1_000);
+        let held =
+            mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some();
+        let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
+        let target = target(bound, params, self.uri.query());
+        let shadowed = shadow
+            .map(|(bound, room)| self.shadowed(bound, room, params, inbound, operation, declared));
+        let (mut body, stopped) = inbound.outward(&operation.limits);
+        if let Some(map) = &call.request
+            && let Some(value) = inbound.json()
+        {
+            body = OutBody::full(mapped(map, value.clone(), &bound.name)?);
+        }
+        let read = stopped.is_none();
+        let mut outward = std::mem::take(&mut self.headers);
+        let outgoing = self.outgoing(
+            bound,
+            target,
+            &mut outward,
+            (body, stopped),
+            operation,
+            (read, held),
+        );
+        let answer = bound.remote.call(outgoing).await.map_err(missed)?;
+        if own_credentials(answer.status()) {
+            return Err(Kind::BadAnswer.into());
+        }
+        if !held {
+            let mut response = answer.map(Body::streamed);
+            headers::inward(response.headers_mut());
+            return Ok(response);
+        }
+        let served = Box::pin(self.held(endpoint, bound, answer, mask, checked)).await?;
+        let Held {
+            response,
+            canonical,
+        } = served;
+        if let Some(shadowed) = shadowed {
+            shadowed.ask(self, endpoint, response.status(), canonical);
+        }
+        Ok(response)
+    }
+
+    /// The call as it goes out.
+    fn outgoing(
+        &self,
+        bound: &Bound,
+        target: String,
+        headers: &mut HeaderMap,
+        (body, stopped): (OutBody, Option<Stopped>),
+        operation: &Operation,
+        (read, held): (bool, bool),
+    ) -> Outgoing {
+        let method = bound
+            .call
+            .method
+            .clone()
+            .unwrap_or_else(|| self.method.clone());
+        let mut headers = std::mem::take(headers);
+        headers::outward(&mut headers, &self.snapshot.plan.withheld, read, held);
+        headers.insert(correlation::HEADER, self.correlation.header());
+        if bound.call.request.is_some() && !body_is_empty(&body) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let keyed = operation.idempotent.is_some() && headers.contains_key(idempotency::HEADER);
+        let repeatable = method.is_idempotent() || keyed;
+        Outgoing {
+            method,
+            target,
+            headers,
+            body,
+            stopped,
+            repeatable,
+            time: operation.limits.time,
+        }
+    }
+
+    /// An answer that is read, held against the contract, mapped and masked.
+    async fn held(
+        &mut self,
+        endpoint: &Endpoint,
+        bound: &Bound,
+        answer: Response<Answering>,
+        mask: Option<Transform>,
+        checked: bool,
+    ) -> Result<Held, Problem> {
+        let operation = endpoint.operation();
+        let (mut parts, body) = answer.into_parts();
+        let changed = mask.is_some() || bound.call.response.is_some();
+        if changed && !parts.status.is_success() {
+            return Err(refused(parts.status));
+        }
+        headers::inward(&mut parts.headers);
+        let mut bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
+        if let Some(map) = &bound.call.response
+            && !bytes.is_empty()
+        {
+            bytes = mapped(map, answered(&bytes)?, &bound.name)?;
+        }
+        if checked
+            && let Some(contract) = &endpoint.api.contract
+            && let Err(broken) = contract.response(operation, parts.status, &parts.headers, &bytes)
+        {
+            self.trail.broken = broken;
+            if operation.validate.response_permille >= 1_000 {
+                return Err(Kind::BadAnswer.into());
+            }
+        }
+        let canonical = bytes.clone();
+        if let Some(mask) = &mask
+            && !bytes.is_empty()
+        {
+            bytes = mapped(mask, answered(&bytes)?, &bound.name)?;
+        }
+        if changed {
+            parts.headers.remove(ETAG);
+            parts
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        // The length of what was read is known; of a HEAD only the system knows it.
+        if self.method != Method::HEAD {
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        Ok(Held {
+            response: Response::from_parts(parts, Body::full(bytes)),
+            canonical,
+        })
+    }
+
+    /// Asks one operation that a composition is made of; gives its canonical, masked answer.
+    pub(super) async fn part(
+        &self,
+        endpoint: &Endpoint,
+        declared: &Systems,
+        bindings: &[Bound],
+        facts: &Facts<'_>,
+        body: Option<&Value>,
+        mask: Option<&Transform>,
+    ) -> Result<Value, Problem> {
+        let operation = endpoint.operation();
+        let at = choose(declared, facts).ok_or(Kind::NoBinding)?;
+        let bound = &bindings[at];
+        let bytes = match (body, &bound.call.request) {
+            (None, _) => Bytes::new(),
+            (Some(value), Some(map)) => mapped(map, value.clone(), &bound.name)?,
+            (Some(value), None) => value.to_string().into(),
+        };
+        let target = target(bound, facts.params, facts.query);
+        let mut headers = HeaderMap::new();
+        if !bytes.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let mut outgoing = self.outgoing(
+            bound,
+            target,
+            &mut headers,
+            (OutBody::full(bytes), None),
+            operation,
+            (true, true),
+        );
+        outgoing.method = bound
+            .call
+            .method
+            .clone()
+            .unwrap_or_else(|| operation.method.clone());
+        outgoing.repeatable = outgoing.method.is_idempotent();
+        let answer = bound.remote.call(outgoing).await.map_err(missed)?;
+        let status = answer.status();
+        if own_credentials(status) || !status.is_success() {
+            return Err(refused(status));
+        }
+        let bytes = answer
+            .into_body()
+            .whole(operation.limits.answer)
+            .await
+            .map_err(missed)?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        let mut value = answered(&bytes)?;
+        for map in [bound.call.response.as_ref(), mask].into_iter().flatten() {
+            value = map(value).map_err(|error| map_failed(&bound.name, &error))?;
+        }
+        Ok(value)
+    }
+
+    fn sampled(&self, declared: &Systems) -> bool {
+        declared.shadow.as_ref().is_some_and(|shadow| {
+            (shadow.writes || self.method.is_safe()) && sample(u32::from(shadow.per_myriad), 10_000)
+        })
+    }
+
+    fn shadowed(
+        &self,
+        bound: &Bound,
+        room: &Arc<Semaphore>,
+        params: Params<'_>,
+        inbound: &Inbound,
+        operation: &Operation,
+        declared: &Systems,
+    ) -> Shadowed {
+        let body = match (&bound.call.request, inbound.json()) {
+            (Some(map), Some(value)) => {
+                map(value.clone()).map(|value| Bytes::from(value.to_string()))
+            }
+            _ => Ok(inbound.bytes()),
+        };
+        let mut headers = self.headers.clone();
+        let outgoing = body.ok().map(|body| {
+            let target = target(bound, params, self.uri.query());
+            let mut outgoing = self.outgoing(
+                bound,
+                target,
+                &mut headers,
+                (OutBody::full(body), None),
+                operation,
+                (true, true),
+            );
+            outgoing.repeatable = false;
+            outgoing
+        });
+        Shadowed {
+            room: Arc::clone(room),
+            remote: Arc::clone(&bound.remote),
+            name: Arc::clone(&bound.name),
+            map: bound.call.response.clone(),
+            outgoing,
+            most: operation.limits.answer,
+            declared: declared.shadow.clone(),
+        }
+    }
+}
+
+struct Held {
+    response: Response<Body>,
+    /// The answer before it was masked.
+    canonical: Bytes,
+}
+
+/// A call that is made in the shadow.
+struct Shadowed {
+    room: Arc<Semaphore>,
+    remote: Arc<crate::upstream::Remote>,
+    name: Arc<str>,
+    map: Option<Transform>,
+    outgoing: Option<Outgoing>,
+    most: usize,
+    declared: Option<crate::plan::Shadow>,
+}
+
+impl Shadowed {
+    /// In a task of its own: nothing of it reaches the caller, neither answer nor failure nor delay.
+    fn ask(self, visit: &Visit, endpoint: &Endpoint, status: StatusCode, canonical: Bytes) {
+        let Some(shadow) = self.declared else {
+            return;
+        };
+        let mut difference = Difference {
+            api: Arc::clone(&endpoint.api.name),
+            operation: Arc::clone(&endpoint.operation().name),
+            serving: visit.trail.binding.clone().unwrap_or_else(|| "".into()),
+            shadow: self.name,
+            correlation: visit.correlation.as_str().to_owned(),
+            outcome: Outcome::Skipped,
+            status: (status.as_u16(), 0),
+            places: Vec::new(),
+            more: false,
+        };
+        let Ok(permit) = self.room.try_acquire_owned() else {
+            return (shadow.sink)(difference);
+        };
+        let (remote, map, most, outgoing) = (self.remote, self.map, self.most, self.outgoing);
+        visit.shared.tasks.spawn(async move {
+            let _permit = permit;
+            difference.outcome = Outcome::Failed;
+            if let Some(outgoing) = outgoing
+                && let Ok(answer) = remote.call(outgoing).await
+            {
+                difference.status.1 = answer.status().as_u16();
+                let success = answer.status().is_success();
+                let bytes = answer.into_body().whole(most).await;
+                let value = bytes.ok().and_then(|bytes| json_or_null(&bytes));
+                let value = match (value, &map) {
+                    (Some(value), Some(map)) if success => map(value).ok(),
+                    (value, _) => value,
+                };
+                if let (Some(value), Some(serving)) = (value, json_or_null(&canonical)) {
+                    (difference.places, difference.more) =
+                        compare(&serving, &value, &shadow.compare);
+                    let same =
+                        difference.places.is_empty() && difference.status.0 == difference.status.1;
+                    difference.outcome = if same {
+                        Outcome::Same
+                    } else {
+                        Outcome::Differs
+                    };
+                }
+            }
+            (shadow.sink)(difference);
+        });
+    }
+}
+
+fn json_or_null(bytes: &Bytes) -> Option<Value> {
+    if bytes.is_empty() {
+        Some(Value::Null)
+    } else {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// The first binding that fits.
+fn choose(declared: &Systems, facts: &Facts<'_>) -> Option<usize> {
+    declared
+        .bindings
+        .iter()
+        .position(|binding| fits(&binding.name, &binding.when, facts))
+}
+
+fn fits(name: &str, when: &When, facts: &Facts<'_>) -> bool {
+    let facility = || {
+        facts
+            .facility
+            .is_some_and(|here| when.facilities.iter().any(|wanted| **wanted == *here))
+    };
+    if !when.facilities.is_empty() && !facility() {
+        return false;
+    }
+    if when.from.is_some_and(|from| facts.now < from)
+        || when.until.is_some_and(|until| facts.now >= until)
+    {
+        return false;
+    }
+    if !when
+        .headers
+        .iter()
+        .all(|(name, value)| facts.headers.get(name) == Some(value))
+    {
+        return false;
+    }
+    if when
+        .share
+        .as_ref()
+        .is_some_and(|share| !in_share(share, facts))
+    {
+        return false;
+    }
+    match &when.predicate {
+        None => true,
+        Some(predicate) => predicate(facts).unwrap_or_else(|error| {
+            tracing::warn!(
+                binding = name,
+                error,
+                "a binding's predicate failed; the binding does not serve this request"
+            );
+            false
+        }),
+    }
+}
+
+fn in_share(share: &Share, facts: &Facts<'_>) -> bool {
+    let key = match &share.key {
+        Some(key) => key(facts),
+        None => Some(facts.caller.map_or_else(
+            || facts.peer.address.ip().to_string(),
+            |caller| caller.name.to_string(),
+        )),
+    };
+    // Without a key nothing can stick; such a request stays with what serves the rest.
+    key.is_some_and(|key| slot(key.as_bytes()) < u64::from(share.per_myriad))
+}
+
+/// The same on every node and after every restart: FNV-1a, then spread over ten thousand.
+fn slot(key: &[u8]) -> u64 {
+    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed ^ (mixed >> 33)) % 10_000
+}
+
+fn sample(share: u32, of: u32) -> bool {
+    share > 0 && (share >= of || rand::random_range(0..of) < share)
+}
+
+fn target(bound: &Bound, params: Params<'_>, query: Option<&str>) -> String {
+    let mut target = String::with_capacity(96);
+    for bit in &bound.path {
+        match bit {
+            Bit::Text(text) => target.push_str(text),
+            Bit::Param(at) => target.push_str(params.at(*at).unwrap_or_default()),
+        }
+    }
+    if let Some(query) = query.filter(|_| bound.call.query) {
+        target.push('?');
+        target.push_str(query);
+    }
+    target
+}
+
+fn body_is_empty(body: &OutBody) -> bool {
+    matches!(body, OutBody::Full(None))
+}
+
+fn answered(bytes: &Bytes) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|_| Kind::BadAnswer.into())
+}
+
+fn mapped(map: &Transform, value: Value, name: &str) -> Result<Bytes, Problem> {
+    let value = map(value).map_err(|error| map_failed(name, &error))?;
+    Ok(value.to_string().into())
+}
+
+pub(super) fn map_failed(name: &str, error: &str) -> Problem {
+    tracing::warn!(
+        binding = name,
+        error,
+        "a map or mask failed; the call is refused"
+    );
+    Kind::Internal.into()
+}
+
+/// A system's refusal, without its words.
+fn refused(status: StatusCode) -> Problem {
+    if status.is_client_error() && !own_credentials(status) {
+        Problem::new(Kind::RefusedBySystem).status(status)
+    } else {
+        Kind::BadAnswer.into()
+    }
+}
+
+fn missed(miss: Miss) -> Problem {
+    match miss {
+        Miss::Unreachable => Problem::new(Kind::Unreachable).retry_after(Duration::from_secs(2)),
+        Miss::Closed(wait) => Problem::new(Kind::Unreachable).retry_after(wait),
+        Miss::TooLate => Kind::TooLate.into(),
+        Miss::Broken => Kind::BadAnswer.into(),
+        Miss::Body(kind) => kind.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_sticks_and_is_about_as_large_as_declared() {
+        let inside = (0..20_000)
+            .filter(|at| slot(format!("supplier-{at}").as_bytes()) < 1_000)
+            .count();
+        assert!((1_700..2_300).contains(&inside), "{inside}");
+        assert_eq!(slot(b"supplier-7"), slot(b"supplier-7"));
+    }
+}

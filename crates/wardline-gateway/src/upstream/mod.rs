@@ -1,0 +1,446 @@
+//! Systems behind the gateway: which address is asked, when one is left alone, and when a call
+//! may be made a second time.
+//!
+//! A call is repeated only where that cannot do anything twice: it never left, or the method is
+//! idempotent (RFC 9110, 9.2.2) or carries an idempotency key; and only while the budget lasts,
+//! so that repeats never become a storm.
+
+mod answer;
+mod health;
+mod wire;
+
+pub(crate) use answer::Answering;
+use health::{Breaking, Health};
+use wire::{Connection, Failed};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::header::HOST;
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::body::{OutBody, Stopped};
+use crate::error::GatewayError;
+use crate::plan::Upstream;
+
+/// Tokens of the budget: a call earns one, a retry costs five; ten retries to begin with.
+const RETRY_COST: i64 = 5;
+const BUDGET: i64 = 50;
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// It never left.
+    Unreachable,
+    /// Nothing is sent now: too many failures, or too many calls.
+    Closed(Duration),
+    /// It may have arrived, and the answer did not come in time.
+    TooLate,
+    /// It may have arrived, and the connection broke.
+    Broken,
+    /// The caller's body stopped.
+    Body(crate::problem::Kind),
+}
+
+impl Miss {
+    /// Whether the call may have arrived.
+    pub(crate) fn arrived(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::Closed(_))
+    }
+}
+
+/// One address of a system.
+#[derive(Debug)]
+pub(crate) struct Address {
+    host: String,
+    port: u16,
+    secure: bool,
+    authority: HeaderValue,
+    prefix: String,
+    health: Health,
+    idle: Mutex<Vec<Connection>>,
+    open: Arc<Semaphore>,
+}
+
+/// A system with its pools.
+pub(crate) struct Remote {
+    pub(crate) settings: Upstream,
+    addresses: Vec<Arc<Address>>,
+    breaking: Breaking,
+    budget: AtomicI64,
+}
+
+/// A call on its way out.
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    /// Path and query, below the address's prefix.
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: OutBody,
+    pub(crate) stopped: Option<Stopped>,
+    /// Whether it may be sent again although it may have arrived.
+    pub(crate) repeatable: bool,
+    pub(crate) time: Duration,
+}
+
+impl Remote {
+    /// Keeps the pools and the health of `before` for addresses that stay.
+    pub(crate) fn new(settings: Upstream, before: Option<&Self>) -> Result<Self, GatewayError> {
+        let mut addresses = Vec::with_capacity(settings.urls.len());
+        let same = |a: &Upstream, b: &Upstream| {
+            let tls = match (&a.tls, &b.tls) {
+                (None, None) => true,
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                _ => false,
+            };
+            tls && a.connections == b.connections && a.health == b.health
+        };
+        let before = before.filter(|before| same(&before.settings, &settings));
+        for url in &settings.urls {
+            let fresh = Address::new(&settings, url)?;
+            let kept =
+                before.and_then(|before| before.addresses.iter().find(|have| have.same(&fresh)));
+            addresses.push(kept.map_or_else(|| Arc::new(fresh), Arc::clone));
+        }
+        if addresses.is_empty() {
+            return Err(bad(&settings, "it has none"));
+        }
+        let breaking = before.map_or_else(Breaking::default, |before| before.breaking.clone());
+        Ok(Self {
+            settings,
+            addresses,
+            breaking,
+            budget: AtomicI64::new(BUDGET),
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> &[Arc<Address>] {
+        &self.addresses
+    }
+
+    /// Makes the call: well addresses first, in the order that was declared.
+    pub(crate) async fn call(&self, mut call: Outgoing) -> Result<Response<Answering>, Miss> {
+        let breaker = self.settings.breaker;
+        if let Some(wait) = self.breaking.closed_for(breaker) {
+            return Err(Miss::Closed(wait));
+        }
+        if self.budget.load(Ordering::Relaxed) < BUDGET {
+            self.budget.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(credentials) = &self.settings.credentials {
+            for (name, value) in &credentials() {
+                call.headers.insert(name.clone(), value.clone());
+            }
+        }
+        let deadline = Instant::now() + call.time.min(self.settings.time);
+        let mut tries = 0;
+        let mut last = Miss::Unreachable;
+        let mut at = self.first_well(0);
+        // Two rounds at most: one address that closed an idle connection is asked again.
+        let most = usize::from(self.settings.retries) + self.addresses.len();
+        loop {
+            let address = &self.addresses[at];
+            let again = matches!(call.body, OutBody::Full(_)).then(|| call.copy());
+            match address.attempt(&self.settings, call, deadline).await {
+                Ok(answer) => {
+                    address.health.well(&self.settings.health);
+                    let ill = matches!(
+                        answer.status(),
+                        StatusCode::BAD_GATEWAY
+                            | StatusCode::SERVICE_UNAVAILABLE
+                            | StatusCode::GATEWAY_TIMEOUT
+                    );
+                    self.breaking.note(!ill, breaker);
+                    return Ok(answer);
+                }
+                Err((miss, unsent)) => {
+                    if let Miss::Body(_) = miss {
+                        self.breaking.release();
+                        return Err(miss);
+                    }
+                    if !matches!(miss, Miss::Closed(_)) {
+                        address.health.ill(&self.settings.health);
+                    }
+                    last = match (last.arrived(), miss.arrived()) {
+                        // What may have arrived once stays so, whatever came after.
+                        (true, false) => last,
+                        _ => miss,
+                    };
+                    let next = unsent
+                        .or_else(|| again.filter(|again| again.repeatable || !miss.arrived()));
+                    let Some(next) = next.filter(|_| {
+                        tries < most && Instant::now() < deadline && self.afford(tries)
+                    }) else {
+                        self.breaking.note(false, breaker);
+                        return Err(last);
+                    };
+                    call = next;
+                    tries += 1;
+                    at = self.first_well((at + 1) % self.addresses.len());
+                }
+            }
+        }
+    }
+
+    /// The first address that is well, from `from` on; `from` itself where none is.
+    fn first_well(&self, from: usize) -> usize {
+        let count = self.addresses.len();
+        (0..count)
+            .map(|step| (from + step) % count)
+            .find(|at| self.addresses[*at].health.asked(&self.settings.health))
+            .unwrap_or(from)
+    }
+
+    fn afford(&self, tries: usize) -> bool {
+        // A first failover to another address is what addresses are for; it is free.
+        if tries == 0 && self.addresses.len() > 1 {
+            return true;
+        }
+        let left = self.budget.fetch_sub(RETRY_COST, Ordering::Relaxed) - RETRY_COST;
+        if left < 0 {
+            self.budget.fetch_add(RETRY_COST, Ordering::Relaxed);
+        }
+        left >= 0
+    }
+
+    /// Asks every address for its health once.
+    pub(crate) async fn probe(&self) {
+        let Some(path) = &self.settings.health.get else {
+            return;
+        };
+        for address in &self.addresses {
+            let call = Outgoing {
+                method: Method::GET,
+                target: path.clone(),
+                headers: HeaderMap::new(),
+                body: OutBody::Full(None),
+                stopped: None,
+                repeatable: false,
+                time: self.settings.time,
+            };
+            let deadline = Instant::now() + self.settings.time;
+            match address.attempt(&self.settings, call, deadline).await {
+                Ok(answer) if answer.status().is_success() => {
+                    address.health.well(&self.settings.health);
+                }
+                _ => address.health.ill(&self.settings.health),
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    /// The same call again; only for bodies in memory.
+    fn copy(&self) -> Self {
+        let body = match &self.body {
+            OutBody::Full(bytes) => OutBody::Full(bytes.clone()),
+            OutBody::Streamed(_) => OutBody::Full(None),
+        };
+        Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body,
+            stopped: None,
+            repeatable: self.repeatable,
+            time: self.time,
+        }
+    }
+}
+
+fn bad(settings: &Upstream, detail: &'static str) -> GatewayError {
+    GatewayError::BadUrl {
+        upstream: settings.name.to_string(),
+        detail,
+    }
+}
+
+impl Address {
+    fn new(settings: &Upstream, url: &http::Uri) -> Result<Self, GatewayError> {
+        let secure = match url.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            _ => return Err(bad(settings, "it begins neither with http:// nor https://")),
+        };
+        if secure && settings.tls.is_none() {
+            return Err(bad(settings, "it is https, but there are no TLS settings"));
+        }
+        let authority = url
+            .authority()
+            .ok_or_else(|| bad(settings, "it has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(bad(settings, "it holds a user or a password"));
+        }
+        if url.query().is_some() {
+            return Err(bad(settings, "it has a query"));
+        }
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        Ok(Self {
+            host: host.to_owned(),
+            port: authority
+                .port_u16()
+                .unwrap_or(if secure { 443 } else { 80 }),
+            secure,
+            authority: HeaderValue::from_str(authority.as_str())
+                .map_err(|_| bad(settings, "its host is no text"))?,
+            prefix: url.path().trim_end_matches('/').to_owned(),
+            health: Health::default(),
+            idle: Mutex::new(Vec::new()),
+            open: Arc::new(Semaphore::new(settings.connections.max(1))),
+        })
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.secure == other.secure
+            && self.authority == other.authority
+            && self.prefix == other.prefix
+    }
+
+    /// One attempt. A call that certainly did not leave comes back with the failure.
+    async fn attempt(
+        self: &Arc<Self>,
+        settings: &Upstream,
+        call: Outgoing,
+        deadline: Instant,
+    ) -> Result<Response<Answering>, (Miss, Option<Outgoing>)> {
+        let permit = match Arc::clone(&self.open).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => match timeout(
+                settings.connect_time,
+                Arc::clone(&self.open).acquire_owned(),
+            )
+            .await
+            {
+                Ok(Ok(permit)) => permit,
+                _ => return Err((Miss::Closed(Duration::from_secs(1)), Some(call))),
+            },
+        };
+        let mut call = call;
+        loop {
+            let (mut connection, kept) = match self.kept(settings.idle) {
+                Some(connection) => (connection, true),
+                None => {
+                    match timeout(settings.connect_time, Connection::open(self, settings)).await {
+                        Ok(Ok(connection)) => (connection, false),
+                        Ok(Err(error)) => {
+                            tracing::debug!(upstream = %settings.name, %error, "cannot connect");
+                            return Err((Miss::Unreachable, Some(call)));
+                        }
+                        Err(_) => return Err((Miss::Unreachable, Some(call))),
+                    }
+                }
+            };
+            let Outgoing {
+                method,
+                target,
+                headers,
+                body,
+                stopped,
+                repeatable,
+                time,
+            } = call;
+            let request = self.request(method, target, headers, body);
+            let sent = tokio::time::timeout_at(deadline.into(), connection.exchange(request)).await;
+            let why = || stopped.as_ref().and_then(Stopped::why);
+            return match sent {
+                Ok(Ok(response)) => Ok(response.map(|body| {
+                    Answering::new(body, connection, Arc::clone(self), permit, settings.time)
+                })),
+                Ok(Err(Failed::Unsent(request))) => {
+                    let unsent = self.undo(*request, repeatable, time, stopped);
+                    if kept {
+                        // The system closed a connection that was idle: another one, at once.
+                        call = unsent;
+                        continue;
+                    }
+                    Err((Miss::Unreachable, Some(unsent)))
+                }
+                Ok(Err(Failed::Broken)) => Err((why().map_or(Miss::Broken, Miss::Body), None)),
+                Err(_) => Err((why().map_or(Miss::TooLate, Miss::Body), None)),
+            };
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        target: String,
+        mut headers: HeaderMap,
+        body: OutBody,
+    ) -> Request<OutBody> {
+        headers.insert(HOST, self.authority.clone());
+        let path = if self.prefix.is_empty() {
+            target
+        } else {
+            format!("{}{target}", self.prefix)
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        // Made of a path that was a path before; a system's own template is checked with the plan.
+        *request.uri_mut() = http::Uri::try_from(path).unwrap_or_default();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        request
+    }
+
+    fn undo(
+        &self,
+        request: Request<OutBody>,
+        repeatable: bool,
+        time: Duration,
+        stopped: Option<Stopped>,
+    ) -> Outgoing {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.to_string();
+        let target = path
+            .strip_prefix(self.prefix.as_str())
+            .unwrap_or(&path)
+            .to_owned();
+        Outgoing {
+            method: parts.method,
+            target,
+            headers: parts.headers,
+            body,
+            stopped,
+            repeatable,
+            time,
+        }
+    }
+
+    fn kept(&self, idle: Duration) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.lock().pop()?;
+            if connection.usable(idle) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Takes a connection back whose answer was read to its end.
+    fn keep(&self, connection: Connection) {
+        if connection.reusable() {
+            self.idle.lock().push(connection);
+        }
+    }
+
+    /// Closes connections that were idle for too long.
+    pub(crate) fn sweep(&self, idle: Duration) {
+        let old: Vec<Connection> = {
+            let mut kept = self.idle.lock();
+            let (old, young) = std::mem::take(&mut *kept)
+                .into_iter()
+                .partition(|one| one.older(idle));
+            *kept = young;
+            old
+        };
+        drop(old);
+    }
+}
