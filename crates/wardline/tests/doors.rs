@@ -407,6 +407,7 @@ fn whoever_may_not_learns_nothing() {
     let nobody = ask(&town.internal, "GET", SUPPLIER_PATH, &[], "");
     assert_eq!((elsewhere.status, nobody.status), (401, 401));
     assert_eq!(elsewhere.body["type"], nobody.body["type"]);
+    assert_eq!(nobody.header("www-authenticate"), Some("Bearer"));
 
     // Credentials of one are none of another, and an assertion is used once.
     assert_eq!(

@@ -265,7 +265,10 @@ impl Gatekeeper for Keeper {
         match self.identity.recognise(headers, &seen(peer)).await {
             Ok(known) => Ok(stating(&known.caller, headers)),
             // Identity has told the audit log why; the caller learns nothing.
-            Err(_) => Err(Kind::Unauthenticated.into()),
+            Err(_) => {
+                let challenge = HeaderValue::from_static("Bearer");
+                Err(Problem::new(Kind::Unauthenticated).challenge(challenge))
+            }
         }
     }
 
