@@ -262,14 +262,12 @@ fn quota(declared: model::Quota) -> Option<Quota> {
 #[async_trait]
 impl Gatekeeper for Keeper {
     async fn identify(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-        match self.identity.recognise(headers, &seen(peer)).await {
-            Ok(known) => Ok(stating(&known.caller, headers)),
-            // Identity has told the audit log why; the caller learns nothing.
-            Err(_) => {
-                let challenge = HeaderValue::from_static("Bearer");
-                Err(Problem::new(Kind::Unauthenticated).challenge(challenge))
-            }
+        if let Ok(known) = self.identity.recognise(headers, &seen(peer)).await {
+            return Ok(stating(&known.caller, headers));
         }
+        // Identity has told the audit log why; the caller learns nothing.
+        let challenge = HeaderValue::from_static("Bearer");
+        Err(Problem::new(Kind::Unauthenticated).challenge(challenge))
     }
 
     async fn admit(
