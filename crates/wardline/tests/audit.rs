@@ -13,7 +13,7 @@ mod house;
 
 use house::{House, run};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const ENTRIES: usize = 11;
@@ -78,30 +78,11 @@ fn post(address: &str, body: &str) -> String {
     answer
 }
 
-/// The peers' Python; `None` where it is absent and that is allowed.
-fn python() -> Option<PathBuf> {
-    let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
-        PathBuf::from,
-    );
-    let python = root.join("py/bin/python");
-    let proof = Command::new(&python)
-        .args(["-c", "import pymerkle, fhir.resources"])
-        .output();
-    if proof.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "pymerkle and fhir.resources are missing: `cargo xtask peers` installs them"
-    );
-    println!("skipped: pymerkle and fhir.resources are missing; `cargo xtask peers` installs them");
-    None
-}
-
 #[test]
 fn others_recompute_proofs_and_parse_events() {
-    let Some(python) = python() else { return };
+    let Some(python) = house::python("pymerkle, fhir.resources") else {
+        return;
+    };
     let house = looked_at();
     let folder = house.path("audit");
     std::fs::create_dir(&folder).unwrap();

@@ -362,7 +362,10 @@ fn the_right_erp_answers_whoever_may_ask() {
     server.stop();
     let audit = town.house.run(&["audit", "list", "--json"]).ends(0).out;
     assert!(
-        audit.contains("token.issue") && audit.contains("client:purchasing"),
+        audit.contains("token.issue")
+            && audit.contains("call.forbid")
+            && audit.contains("base.purpose")
+            && audit.contains("client:purchasing"),
         "{audit}"
     );
     town.house.run(&["audit", "verify"]).ends(0);

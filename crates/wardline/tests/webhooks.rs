@@ -14,31 +14,11 @@ use house::{House, PATIENCE};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const NEW: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-
-fn python() -> Option<PathBuf> {
-    let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
-        PathBuf::from,
-    );
-    let python = root.join("py/bin/python");
-    let proof = Command::new(&python)
-        .args(["-c", "import standardwebhooks"])
-        .output();
-    if proof.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "standardwebhooks is missing: `cargo xtask peers` installs it"
-    );
-    println!("skipped: standardwebhooks is missing; `cargo xtask peers` installs it");
-    None
-}
 
 /// Runs the peer; what it printed, where it ended well.
 fn peer(python: &Path, words: [&str; 2], input: &str) -> Option<Value> {
@@ -119,7 +99,9 @@ fn one_request(listener: &TcpListener) -> (Value, String) {
 
 #[test]
 fn python_signs_for_us_and_verifies_ours() {
-    let Some(python) = python() else { return };
+    let Some(python) = house::python("standardwebhooks") else {
+        return;
+    };
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let house = House::new(&[
         (

@@ -12,6 +12,17 @@ use wardline_vault::AuditEntry;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessEvent {
+    /// A known caller asked for what it may not do.
+    CallForbidden {
+        /// Who.
+        client: Arc<str>,
+        /// `api.operation`.
+        operation: String,
+        /// Names of the policies that forbade it; empty where none permits it.
+        policies: String,
+        /// Where it came from.
+        address: IpAddr,
+    },
     /// A client got a token.
     TokenIssued {
         /// The client.
@@ -87,6 +98,18 @@ impl AccessEvent {
     /// The entry for the audit log.
     pub fn to_audit(&self) -> AuditEntry {
         match self {
+            Self::CallForbidden {
+                client,
+                operation,
+                policies,
+                address,
+            } => AuditEntry::new(format!("client:{client}"), "call.forbid", &**operation)
+                .because(if policies.is_empty() {
+                    "no policy permits it".to_owned()
+                } else {
+                    format!("forbidden by {policies}")
+                })
+                .with("address", address.to_string()),
             Self::TokenIssued {
                 client,
                 jti,

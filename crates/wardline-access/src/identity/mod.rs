@@ -183,6 +183,11 @@ impl Identity {
         self.stop_tokens(None)
     }
 
+    /// Tells the audit log of something that whoever judges calls has decided.
+    pub fn judged(&self, event: AccessEvent) {
+        self.sink.tell(event);
+    }
+
     /// The signing keys, for `wardline keys`. What another process does to them is seen
     /// within a minute.
     pub fn signing_keys(&self) -> &SigningKeys {

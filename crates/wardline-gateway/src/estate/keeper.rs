@@ -18,7 +18,7 @@ use wardline_access::policy::{self, Action, Policies, Resource};
 use wardline_access::quota::{
     Ask, Bucket, Limiter, Limits, Period, Quota, Rate, Refusal, rate_limit, rate_limit_policy,
 };
-use wardline_access::{Caller, Strength};
+use wardline_access::{AccessEvent, Caller, Strength};
 use wardline_core::Zone;
 use wardline_estate::model::{self, Estate};
 
@@ -35,6 +35,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 struct Place {
     resource: Resource,
     api: Arc<str>,
+    operation: Arc<str>,
     /// The entity that it answers with, where it has one.
     returns: Option<Arc<str>>,
     limits: Limits,
@@ -86,6 +87,7 @@ impl Keeper {
                         operation: Arc::clone(&called),
                     },
                     api: Arc::clone(&name),
+                    operation: Arc::clone(&called),
                     returns: operation
                         .returns
                         .as_ref()
@@ -153,6 +155,16 @@ impl Keeper {
             mtls: facts.peer.certificate.is_some(),
             class: None,
         }
+    }
+
+    /// Tells the audit log who was refused what, and why; the caller learns none of it.
+    fn forbidden(&self, caller: &Caller, place: &Place, facts: &Facts<'_>, policies: &str) {
+        self.identity.judged(AccessEvent::CallForbidden {
+            client: Arc::clone(&caller.name),
+            operation: format!("{}.{}", place.api, place.operation),
+            policies: policies.to_owned(),
+            address: facts.peer.address.ip(),
+        });
     }
 
     /// What hides of an entity from a caller what it may not see; `None` where it may see all.
@@ -292,6 +304,7 @@ impl Gatekeeper for Keeper {
             && let Some(apis) = self.key_opens.get(&caller.name)
             && !apis.contains(&place.api)
         {
+            self.forbidden(caller, place, facts, "the Apis that its key opens");
             return Err(Kind::Forbidden.into());
         }
         let asked = self.facts(facts);
@@ -299,13 +312,7 @@ impl Gatekeeper for Keeper {
             .policies
             .decide(caller, Action::Call, &place.resource, &asked);
         if !decision.allow {
-            tracing::info!(
-                client = %caller.name,
-                api = %api.name,
-                operation = %operation.name,
-                policies = ?decision.policies,
-                "a call was not permitted"
-            );
+            self.forbidden(caller, place, facts, &decision.policies.join(", "));
             return Err(Kind::Forbidden.into());
         }
         let mut pass = self.charge(caller, place).await?;

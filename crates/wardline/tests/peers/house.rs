@@ -372,3 +372,22 @@ fn copy(from: &Path, to: &Path, addresses: &[(String, String)], seen: &mut [bool
         std::fs::write(to.join(name), text).unwrap();
     }
 }
+
+/// The peers' Python where it has these modules; `None` where they are absent and that is allowed.
+pub(crate) fn python(modules: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
+        PathBuf::from,
+    );
+    let python = root.join("py/bin/python");
+    let proof = Command::new(&python)
+        .args(["-c", &format!("import {modules}")])
+        .output();
+    if proof.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    let text = format!("{modules} missing: `cargo xtask peers` installs what the tests need");
+    assert!(std::env::var_os("CI").is_none(), "{text}");
+    println!("skipped: {text}");
+    None
+}
