@@ -42,6 +42,10 @@ use wardline_core::{BlindIndex, DeliveryId, Id, Lane, MessageId, Sealed, Sym};
 pub trait CommitListener: Send + Sync {
     /// These deliveries were committed and are owed now.
     fn committed(&self, ready: &[Ready]);
+
+    /// Whoever waited for the commit that was told has been answered, and had a moment for what
+    /// they do next. Waking those who send is better done now than in [`Self::committed`].
+    fn answered(&self) {}
 }
 
 /// A durable journal. All methods may be called from many tasks at once.

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -124,6 +124,7 @@ pub(crate) struct Channel {
     default_policy: Arc<Policy>,
     shared: Arc<Shared>,
     queue: Mutex<Queue>,
+    offered: AtomicBool,
     wake: Notify,
 }
 
@@ -164,6 +165,7 @@ impl Channel {
             }),
             shared,
             queue: Mutex::new(Queue::new(WINDOW, WINDOW_BYTES)),
+            offered: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
@@ -176,7 +178,14 @@ impl Channel {
                 queue.offer(one);
             }
         }
-        self.wake.notify_one();
+        self.offered.store(true, Ordering::Release);
+    }
+
+    /// Senders have their acknowledgements: what was offered may have the processor now.
+    pub(crate) fn begin(&self) {
+        if self.offered.swap(false, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
     }
 
     /// A person changed deliveries of this key.

@@ -103,4 +103,10 @@ impl CommitListener for Dispatcher {
             }
         }
     }
+
+    fn answered(&self) {
+        for channel in &self.channels {
+            channel.begin();
+        }
+    }
 }

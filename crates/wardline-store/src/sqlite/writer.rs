@@ -17,6 +17,7 @@ use super::statements::Statements;
 use super::tally::Tally;
 use super::terms::TermBucket;
 use super::trouble::{Fatal, Stage, Verdict, judge};
+use crate::CommitListener;
 use crate::change::{Change, Outcome};
 use crate::error::StoreError;
 use crate::query::Ready;
@@ -38,6 +39,8 @@ const CHECKPOINT_IDLE_BYTES: u64 = 4 << 20;
 const CHECKPOINT_BYTES: u64 = 16 << 20;
 /// How long the writer waits for reads to end before it goes on with a long log.
 const READS_END_WITHIN: Duration = Duration::from_secs(2);
+/// How long what a commit made owed waits for the next commit to begin.
+const HEAD_START: Duration = Duration::from_micros(300);
 /// How often a store in trouble tries whether it can write again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -79,6 +82,8 @@ pub(super) struct Writer<'c> {
     /// Bytes of the log at which it should begin anew.
     anew_bytes: u64,
     fatal: Fatal,
+    /// Whoever was told of the last commit and has not been let begin.
+    told: Option<Arc<dyn CommitListener>>,
 }
 
 /// Why a call changed nothing: the database failed, or the call was refused before anything
@@ -123,6 +128,7 @@ impl<'c> Writer<'c> {
             wal_pages,
             copied_pages: 0,
             fatal,
+            told: None,
         })
     }
 
@@ -131,6 +137,7 @@ impl<'c> Writer<'c> {
         let mut batch = Vec::with_capacity(BATCH_CALLS);
         loop {
             let first = if self.shared.health.in_trouble() {
+                self.let_begin();
                 match queue.recv_timeout(PROBE_EVERY) {
                     Ok(request) => request,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -142,7 +149,7 @@ impl<'c> Writer<'c> {
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 }
             } else {
-                match queue.recv() {
+                match self.next(queue) {
                     Ok(request) => request,
                     Err(mpsc::RecvError) => break,
                 }
@@ -242,6 +249,7 @@ impl<'c> Writer<'c> {
             self.inbox.advance(self.conn)?;
             self.tally.flush(self.conn, self.now)
         })();
+        self.let_begin();
         let done = done.map_err(|error| (Stage::Work, error)).and_then(|()| {
             self.sql
                 .commit
@@ -352,9 +360,35 @@ impl<'c> Writer<'c> {
         if let Some(listener) = listener {
             self.ready.sort_by_key(|ready| ready.id);
             listener.committed(&self.ready);
+            self.told = Some(listener);
         }
         self.ready.clear();
         self.ready.shrink_to(BATCH_CHANGES);
+    }
+
+    /// Lets whoever was told begin. Where there is little to do that is when the disk writes the
+    /// next commit: before, it would only take the processor from the sender whose next message
+    /// is on its way.
+    fn let_begin(&mut self) {
+        if let Some(listener) = self.told.take() {
+            listener.answered();
+        }
+    }
+
+    /// The next request.
+    fn next(&mut self, queue: &mpsc::Receiver<Request>) -> Result<Request, mpsc::RecvError> {
+        if self.told.is_some() {
+            if let Ok(request) = queue.try_recv() {
+                self.let_begin();
+                return Ok(request);
+            }
+            match queue.recv_timeout(HEAD_START) {
+                Ok(request) => return Ok(request),
+                Err(mpsc::RecvTimeoutError::Timeout) => self.let_begin(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(mpsc::RecvError),
+            }
+        }
+        queue.recv()
     }
 
     /// Tries whether a store in trouble takes writes again.
@@ -456,6 +490,7 @@ impl<'c> Writer<'c> {
 
     /// The last act of an orderly end: an empty log makes the next start quick.
     pub(super) fn finish(&mut self) {
+        self.let_begin();
         if let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "the log stays as it is; the next start reads it");
         }
