@@ -132,6 +132,7 @@ pub fn compile(world: &World) -> (Option<Policies>, Vec<Problem>) {
         .collect();
     let policies = Policies {
         authorizer: Authorizer::new(),
+        remembered: super::remembered::Remembered::default(),
         known: rules
             .iter()
             .enumerate()

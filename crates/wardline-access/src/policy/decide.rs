@@ -11,17 +11,19 @@ use wardline_core::{Sensitivity, Zone};
 
 use super::context::Wanted;
 use super::entities::{self, Names};
+use super::remembered::Remembered;
 use super::select::{self, Bits, Slice, Slices};
 use super::text::Rule;
 use super::world::{Action, Client, Facts, Resource, class_name, zone_name};
 use crate::mask::Classes;
 use crate::{Caller, CallerKind, Strength};
 
-/// Compiled policies and everything they speak of. Immutable; deciding takes no lock but for
-/// reading, makes no I/O and is the same every time.
+/// Compiled policies and everything they speak of. What they say never changes; deciding makes
+/// no I/O and is the same every time, which is why decisions about clients are remembered.
 #[derive(Debug)]
 pub struct Policies {
     pub(super) authorizer: Authorizer,
+    pub(super) remembered: Remembered,
     pub(super) names: Names,
     pub(super) entities: Entities,
     pub(super) rules: Vec<Rule>,
@@ -140,6 +142,22 @@ impl Policies {
     /// assert!(!policies.decide(&anna, Action::Administer, &Resource::Estate, &facts).allow);
     /// ```
     pub fn decide(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        facts: &Facts,
+    ) -> Arc<Decision> {
+        if caller.kind == CallerKind::Person {
+            return Arc::new(self.decide_anew(caller, action, resource, facts));
+        }
+        self.remembered.or(caller, action, resource, facts, || {
+            self.decide_anew(caller, action, resource, facts)
+        })
+    }
+
+    /// As [`Policies::decide`], whatever was decided before.
+    pub fn decide_anew(
         &self,
         caller: &Caller,
         action: Action,

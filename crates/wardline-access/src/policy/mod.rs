@@ -18,6 +18,7 @@ mod decide;
 mod entities;
 mod explain;
 mod problem;
+mod remembered;
 mod select;
 #[cfg(test)]
 mod tests;

@@ -163,16 +163,43 @@ mod tests {
         let mut others: Vec<(Caller, Facts)> = vec![(caller("bert"), facts.clone())];
         others.extend(
             [
-                Caller { strength: Strength::Certificate, ..anna.clone() },
-                Caller { roles: ["buyer".into()].into(), ..anna.clone() },
-                Caller { facilities: ["north".into()].into(), ..anna.clone() },
-                Caller { zone: Zone::Partner, ..anna.clone() },
-                Caller { kind: CallerKind::Partner, ..anna.clone() },
+                Caller {
+                    strength: Strength::Certificate,
+                    ..anna.clone()
+                },
+                Caller {
+                    roles: ["buyer".into()].into(),
+                    ..anna.clone()
+                },
+                Caller {
+                    facilities: ["north".into()].into(),
+                    ..anna.clone()
+                },
+                Caller {
+                    zone: Zone::Partner,
+                    ..anna.clone()
+                },
+                Caller {
+                    kind: CallerKind::Partner,
+                    ..anna.clone()
+                },
             ]
             .map(|caller| (caller, facts.clone())),
         );
-        others.push((anna.clone(), Facts { mtls: true, ..facts.clone() }));
-        others.push((anna.clone(), Facts { weekday: 7, ..facts.clone() }));
+        others.push((
+            anna.clone(),
+            Facts {
+                mtls: true,
+                ..facts.clone()
+            },
+        ));
+        others.push((
+            anna.clone(),
+            Facts {
+                weekday: 7,
+                ..facts.clone()
+            },
+        ));
         let before = made.get();
         for (caller, facts) in &others {
             ask(caller, facts);
