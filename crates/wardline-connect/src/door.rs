@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Network, OpenConnection, worth_a_line};
 use crate::stream::Stream;
+use crate::threads::Threads;
 use crate::{ConnectError, Counters};
 
 /// How long a peer may take for the TLS handshake.
@@ -42,6 +43,8 @@ pub struct Admission {
     pub max_connections: usize,
     /// How long open connections may take to finish after a shutdown began.
     pub drain: Duration,
+    /// Where connections are served; on the runtime of whoever runs the door where absent.
+    pub threads: Option<Arc<Threads>>,
 }
 
 /// A bound listener of any protocol.
@@ -99,7 +102,7 @@ impl Door {
                 taken = self.listener.accept() => match taken {
                     Ok((stream, peer)) => {
                         if self.admits(peer, open.len()) {
-                            open.spawn(self.connection(stream, peer, serve.clone(), shutdown.clone()));
+                            self.open(&mut open, stream, peer, serve.clone(), shutdown.clone());
                         }
                     }
                     Err(error) => {
@@ -159,46 +162,97 @@ impl Door {
         !full
     }
 
-    fn connection<F, S>(
+    /// Begins to serve, here or on the thread that has the least to do.
+    fn open<F, S>(
         &self,
+        open: &mut JoinSet<()>,
         stream: TcpStream,
         peer: SocketAddr,
         serve: F,
         shutdown: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + use<F, S>
-    where
+    ) where
         F: Fn(Stream, SocketAddr) -> S + Send + 'static,
         S: Future<Output = ()> + Send + 'static,
     {
-        let name = Arc::clone(&self.admission.name);
-        let tls = self
-            .admission
-            .tls
-            .as_ref()
-            .map(|tls| TlsAcceptor::from(tls.load_full()));
-        let counters = Arc::clone(&self.counters);
-        async move {
-            let _open = OpenConnection::count(&counters);
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(listener = %name, %peer, %error, "the connection ended before it began");
+        let threads = self.admission.threads.as_ref();
+        let Some(place) = threads.and_then(|threads| threads.place()) else {
+            open.spawn(self.beginning().serve(stream, peer, serve, shutdown));
+            return;
+        };
+        // A stream belongs to the event queue that it was registered with.
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                let listener = &self.admission.name;
+                tracing::debug!(%listener, %peer, %error, "the connection ended before it began");
                 return;
             }
-            let Some(acceptor) = tls else {
-                return serve(Stream::Plain(stream), peer).await;
-            };
-            let shaken = tokio::select! {
-                shaken = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => shaken,
-                () = shutdown.cancelled() => return,
-            };
-            let reason = match shaken {
-                Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream.into())), peer).await,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("not done within {HANDSHAKE_LIMIT:?}"),
-            };
-            let times = counters.handshakes_failed(1);
-            if worth_a_line(times) {
-                tracing::warn!(listener = %name, %peer, reason, times, "TLS handshake failed");
+        };
+        let handle = place.handle.clone();
+        let begin = self.beginning();
+        let moved = async move {
+            let _place = place;
+            match TcpStream::from_std(stream) {
+                Ok(stream) => begin.serve(stream, peer, serve, shutdown).await,
+                Err(error) => tracing::warn!(%peer, %error, "a connection could not be taken over"),
             }
+        };
+        open.spawn_on(moved, &handle);
+    }
+
+    fn beginning(&self) -> Beginning {
+        let tls = &self.admission.tls;
+        Beginning {
+            name: Arc::clone(&self.admission.name),
+            tls: tls.as_ref().map(|tls| TlsAcceptor::from(tls.load_full())),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+}
+
+/// What a connection needs of the door until it is served.
+struct Beginning {
+    name: Arc<str>,
+    tls: Option<TlsAcceptor>,
+    counters: Arc<Counters>,
+}
+
+impl Beginning {
+    async fn serve<F, S>(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        serve: F,
+        shutdown: CancellationToken,
+    ) where
+        F: Fn(Stream, SocketAddr) -> S,
+        S: Future<Output = ()>,
+    {
+        let Self {
+            name,
+            tls,
+            counters,
+        } = self;
+        let _open = OpenConnection::count(&counters);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(listener = %name, %peer, %error, "the connection ended before it began");
+            return;
+        }
+        let Some(acceptor) = tls else {
+            return serve(Stream::Plain(stream), peer).await;
+        };
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)) => shaken,
+            () = shutdown.cancelled() => return,
+        };
+        let reason = match shaken {
+            Ok(Ok(stream)) => return serve(Stream::Tls(Box::new(stream.into())), peer).await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not done within {HANDSHAKE_LIMIT:?}"),
+        };
+        let times = counters.handshakes_failed(1);
+        if worth_a_line(times) {
+            tracing::warn!(listener = %name, %peer, reason, times, "TLS handshake failed");
         }
     }
 }

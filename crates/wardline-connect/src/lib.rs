@@ -26,6 +26,7 @@ pub mod null;
 mod outbound;
 mod secret;
 pub mod stream;
+pub mod threads;
 pub mod tls;
 
 pub use admission::{Counters, CountersSnapshot, Network, ParseNetworkError};

@@ -124,7 +124,12 @@ mod tests {
         let places: Vec<_> = (0..threads.count() * 3)
             .map(|_| threads.place().unwrap())
             .collect();
-        let open = || threads.all.iter().map(|one| one.open.load(Ordering::Relaxed));
+        let open = || {
+            threads
+                .all
+                .iter()
+                .map(|one| one.open.load(Ordering::Relaxed))
+        };
         assert!(open().all(|count| count == 3));
         let seat = places[0].handle.spawn(async { seat() });
         let seat = futures::executor::block_on(seat).unwrap();

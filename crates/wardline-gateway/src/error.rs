@@ -14,6 +14,8 @@ pub const NO_SUCH_UPSTREAM: Code = Code("W5603");
 pub const NO_SUCH_PART: Code = Code("W5604");
 /// A system's address cannot be used.
 pub const BAD_URL: Code = Code("W5605");
+/// The system gives no threads to serve connections on.
+pub const NO_THREADS: Code = Code("W5606");
 
 /// An operation that is checked but not served yet.
 pub const NOT_SERVED: Code = Code("W5610");
@@ -47,6 +49,12 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "a system's address cannot be used",
         "An address is `http://host:port/prefix` or `https://…`, without query, user or password; `https` needs TLS \
          settings.",
+    ),
+    (
+        NO_THREADS,
+        "there are no threads to serve connections on",
+        "The system allows this process no more threads or open files. Look at `ulimit -u`, `ulimit -n` and the \
+         limits of the service (`TasksMax`, `LimitNOFILE` under systemd).",
     ),
     (
         NOT_SERVED,
@@ -110,6 +118,12 @@ pub enum GatewayError {
         upstream: String,
         /// What is wrong with it.
         detail: &'static str,
+    },
+    /// The system gives no threads.
+    #[error("{NO_THREADS}: cannot start threads to serve connections on: {source}")]
+    Threads {
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A listener cannot be opened.
     #[error(transparent)]

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wardline_connect::CountersSnapshot;
+use wardline_connect::threads::Threads;
 
 use crate::error::GatewayError;
 use crate::idempotency::{Answers, Memory};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) cache: Cache,
     /// Work that goes on when its caller has gone: writes with a key, shadows.
     pub(crate) tasks: TaskTracker,
+    /// Where connections are served.
+    pub(crate) threads: Arc<Threads>,
 }
 
 /// A running gateway.
@@ -59,6 +62,8 @@ impl Gateway {
             answers: Arc::new(Memory::default()),
             cache: Cache::default(),
             tasks: TaskTracker::new(),
+            threads: Threads::start("gateway")
+                .map_err(|source| GatewayError::Threads { source })?,
         });
         let gateway = Self {
             shared,

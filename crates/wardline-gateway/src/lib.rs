@@ -38,8 +38,8 @@ mod upstream;
 
 pub use correlation::HEADER as CORRELATION;
 pub use error::{
-    BAD_TEMPLATE, BAD_URL, EXPLANATIONS, GatewayError, NO_SUCH_PART, NO_SUCH_UPSTREAM, NOT_SERVED,
-    ROUTE_CLASH,
+    BAD_TEMPLATE, BAD_URL, EXPLANATIONS, GatewayError, NO_SUCH_PART, NO_SUCH_UPSTREAM, NO_THREADS,
+    NOT_SERVED, ROUTE_CLASH,
 };
 pub use gateway::Gateway;
 pub use plan::Plan;

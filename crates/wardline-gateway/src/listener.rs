@@ -52,6 +52,7 @@ impl Running {
             allow: listener.allow.clone(),
             max_connections: listener.limits.connections,
             drain: listener.limits.drain,
+            threads: Some(Arc::clone(&shared.threads)),
         })
         .await?;
         let (address, counters) = (door.address(), door.counters());

@@ -74,6 +74,7 @@ impl Ingress {
             allow: config.allow.clone(),
             max_connections: config.max_connections,
             drain: config.drain,
+            threads: None,
         })
         .await?;
         Ok(Self {

@@ -55,6 +55,7 @@ impl Listener {
             allow: config.allow.clone(),
             max_connections: config.max_connections,
             drain: config.drain,
+            threads: None,
         })
         .await?;
         Ok(Self { door, config })

@@ -14,7 +14,7 @@ use health::{Breaking, Health};
 use wire::{Connection, Failed};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
@@ -63,8 +63,14 @@ pub(crate) struct Address {
     authority: HeaderValue,
     prefix: String,
     health: Health,
-    idle: Mutex<Vec<Connection>>,
+    /// Connections without a call, by the thread that opened them: each is driven by that
+    /// thread's event queue, so elsewhere it would wake two threads for every step.
+    idle: Box<[Mutex<Vec<Connection>>]>,
+    /// Calls that may be under way.
     open: Arc<Semaphore>,
+    /// Connections that are open, idle ones included.
+    there: Arc<AtomicUsize>,
+    most: usize,
 }
 
 /// A system with its pools.
@@ -293,8 +299,12 @@ impl Address {
                 .map_err(|_| bad(settings, "its host is no text"))?,
             prefix: url.path().trim_end_matches('/').to_owned(),
             health: Health::default(),
-            idle: Mutex::new(Vec::new()),
+            idle: (0..=std::thread::available_parallelism().map_or(1, usize::from))
+                .map(|_| Mutex::default())
+                .collect(),
             open: Arc::new(Semaphore::new(settings.connections.max(1))),
+            there: Arc::default(),
+            most: settings.connections.max(1),
         })
     }
 
@@ -415,32 +425,51 @@ impl Address {
         }
     }
 
+    /// An open connection of this thread; of another where there may be no more.
     fn kept(&self, idle: Duration) -> Option<Connection> {
-        loop {
-            let mut connection = self.idle.lock().pop()?;
-            if connection.usable(idle) {
-                return Some(connection);
-            }
+        let own = self.seat(wardline_connect::threads::seat());
+        if let Some(connection) = take(own, idle) {
+            return Some(connection);
         }
+        if self.there.load(Ordering::Relaxed) < self.most {
+            return None;
+        }
+        self.idle.iter().find_map(|pool| take(pool, idle))
+    }
+
+    fn seat(&self, seat: usize) -> &Mutex<Vec<Connection>> {
+        self.idle.get(seat).unwrap_or(&self.idle[0])
     }
 
     /// Takes a connection back whose answer was read to its end.
     fn keep(&self, connection: Connection) {
         if connection.reusable() {
-            self.idle.lock().push(connection);
+            self.seat(connection.seat()).lock().push(connection);
         }
     }
 
     /// Closes connections that were idle for too long.
     pub(crate) fn sweep(&self, idle: Duration) {
-        let old: Vec<Connection> = {
-            let mut kept = self.idle.lock();
-            let (old, young) = std::mem::take(&mut *kept)
-                .into_iter()
-                .partition(|one| one.older(idle));
-            *kept = young;
-            old
-        };
-        drop(old);
+        for pool in &self.idle {
+            let old: Vec<Connection> = {
+                let mut kept = pool.lock();
+                let (old, young) = std::mem::take(&mut *kept)
+                    .into_iter()
+                    .partition(|one| one.older(idle));
+                *kept = young;
+                old
+            };
+            drop(old);
+        }
+    }
+}
+
+/// The connection that was used last and still can be; the others grow old and are closed.
+fn take(pool: &Mutex<Vec<Connection>>, idle: Duration) -> Option<Connection> {
+    loop {
+        let mut connection = pool.lock().pop()?;
+        if connection.usable(idle) {
+            return Some(connection);
+        }
     }
 }

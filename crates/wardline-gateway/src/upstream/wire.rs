@@ -6,6 +6,8 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,25 @@ pub(super) struct Connection {
     sender: SendRequest<OutBody>,
     driver: Option<Box<Driver>>,
     since: Instant,
+    /// The thread that opened it.
+    seat: usize,
+    _there: There,
+}
+
+/// Counts a connection as long as it is there.
+struct There(Arc<AtomicUsize>);
+
+impl There {
+    fn count(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for There {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -51,6 +72,7 @@ impl Connection {
         address: &Address,
         settings: &Upstream,
     ) -> Result<Self, std::io::Error> {
+        let there = There::count(&address.there);
         let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
         tcp.set_nodelay(true)?;
         let stream = match &settings.tls {
@@ -71,7 +93,13 @@ impl Connection {
             sender,
             driver: Some(Box::new(driver)),
             since: Instant::now(),
+            seat: wardline_connect::threads::seat(),
+            _there: there,
         })
+    }
+
+    pub(super) fn seat(&self) -> usize {
+        self.seat
     }
 
     /// Moves the connection on; forgets it once it ended.
