@@ -11,7 +11,7 @@ use wardline_vault::VaultError;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// No bench has this name.
-    #[error("there is no bench `{name}`: use hl7, intake, deliver or in-out")]
+    #[error("there is no bench `{name}`: use hl7, intake, gateway, deliver or in-out")]
     UnknownBench {
         /// What was asked for.
         name: String,

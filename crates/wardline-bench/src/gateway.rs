@@ -100,7 +100,11 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     }
     // One connection: what a hop adds where nothing waits.
     let mut single = Vec::new();
-    let mut targets = vec![("direct", direct), ("plain", house.plain()), ("full", house.full())];
+    let mut targets = vec![
+        ("direct", direct),
+        ("plain", house.plain()),
+        ("full", house.full()),
+    ];
     targets.extend(peer.map(|(_, target)| ("nginx", target)));
     for (name, target) in targets {
         let one = Load {
@@ -118,11 +122,7 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         ));
     }
     rows.push(Row::new("direct_per_s", direct_all.per_s(), "requests/s"));
-    rows.push(Row::new(
-        "resident_mb",
-        house.resident() as f64 / 1e6,
-        "MB",
-    ));
+    rows.push(Row::new("resident_mb", house.resident() as f64 / 1e6, "MB"));
     if let Some(nginx) = nginx {
         nginx.stop();
     }

@@ -24,6 +24,7 @@
 mod bare;
 mod deliver;
 mod error;
+mod gateway;
 mod hl7;
 mod in_out;
 mod intake;
@@ -57,11 +58,19 @@ pub enum Bench {
     Deliver,
     /// MLLP in, HTTP and MLLP out at the same time, in balance.
     InOut,
+    /// JSON through the front door, beside nginx.
+    Gateway,
 }
 
 impl Bench {
     /// Every bench, cheapest first.
-    pub const ALL: [Self; 4] = [Self::Hl7, Self::Intake, Self::Deliver, Self::InOut];
+    pub const ALL: [Self; 5] = [
+        Self::Hl7,
+        Self::Intake,
+        Self::Gateway,
+        Self::Deliver,
+        Self::InOut,
+    ];
 
     /// Its name on the command line.
     ///
@@ -74,6 +83,7 @@ impl Bench {
             Self::Intake => "intake",
             Self::Deliver => "deliver",
             Self::InOut => "in-out",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -103,17 +113,19 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 /// How a bench is run. The defaults are those that `docs/benchmarks.md` speaks of.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Measured seconds: per row (`hl7`, 1), per number of connections (`intake`, 10), in all
-    /// (`in-out`, 30). `deliver` runs until its backlog is drained.
+    /// Measured seconds: per row (`hl7`, 1; `gateway`, 8), per number of connections (`intake`,
+    /// 10), in all (`in-out`, 30). `deliver` runs until its backlog is drained.
     pub seconds: Option<u64>,
     /// Deliveries queued by `deliver` (1,000,000); 10,000 is measured beside it.
     pub backlog: Option<u64>,
     /// Numbers of connections that `intake` measures (1, 8, 32, 256) and, its first one, `in-out`
-    /// (64). At most 4,096 each.
+    /// (64) and `gateway` (32). At most 4,096 each.
     pub connections: Vec<usize>,
     /// Messages under way per connection before the first acknowledgement is in; 1 where absent,
     /// as most senders do. At most 64, which is what a listener reads ahead.
     pub window: Option<usize>,
+    /// The program `wardline`, which `gateway` measures as a process of its own.
+    pub program: Option<PathBuf>,
     /// Where stores are made, in a folder of their own that is removed; `/var/tmp` where absent.
     pub directory: Option<PathBuf>,
     /// Told of each step.
@@ -127,6 +139,7 @@ impl fmt::Debug for Options {
             .field("backlog", &self.backlog)
             .field("connections", &self.connections)
             .field("window", &self.window)
+            .field("program", &self.program)
             .field("directory", &self.directory)
             .finish_non_exhaustive()
     }
@@ -180,6 +193,7 @@ pub async fn run(bench: Bench, options: Options) -> Result<Report, BenchError> {
         Bench::Intake => intake::run(&options).await?,
         Bench::Deliver => Box::pin(deliver::run(&options)).await?,
         Bench::InOut => in_out::run(&options).await?,
+        Bench::Gateway => Box::pin(gateway::run(&options)).await?,
     };
     Ok(Report {
         bench,

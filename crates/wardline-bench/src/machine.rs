@@ -63,8 +63,8 @@ fn kilobytes(line: &str, name: &str) -> Option<u64> {
         .ok()
 }
 
-fn of_status(name: &str) -> u64 {
-    text("/proc/self/status")
+fn of_status(process: &str, name: &str) -> u64 {
+    text(&format!("/proc/{process}/status"))
         .lines()
         .find_map(|line| kilobytes(line, name))
         .unwrap_or(0)
@@ -73,12 +73,17 @@ fn of_status(name: &str) -> u64 {
 
 /// Resident memory of this process now, in bytes.
 pub(crate) fn resident() -> u64 {
-    of_status("VmRSS:")
+    of_status("self", "VmRSS:")
+}
+
+/// Resident memory of another process now, in bytes.
+pub(crate) fn resident_of(process: u32) -> u64 {
+    of_status(&process.to_string(), "VmRSS:")
 }
 
 /// The highest it was since [`forget_peak`], in bytes.
 pub(crate) fn peak_resident() -> u64 {
-    of_status("VmHWM:")
+    of_status("self", "VmHWM:")
 }
 
 /// Starts the peak anew; says whether the system allowed it. Where it does not, the peak stays
@@ -90,7 +95,25 @@ pub(crate) fn forget_peak() -> bool {
 /// Processor time of this process so far, to a hundredth of a second. On a shared machine the
 /// only figure that can be compared between runs.
 pub(crate) fn processor_time() -> Duration {
-    let stat = text("/proc/self/stat");
+    of_stat("self")
+}
+
+/// The same of another process.
+pub(crate) fn processor_time_of(process: u32) -> Duration {
+    of_stat(&process.to_string())
+}
+
+/// A child of a process, if it has one.
+pub(crate) fn child_of(process: u32) -> Option<u32> {
+    text(&format!("/proc/{process}/task/{process}/children"))
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+fn of_stat(process: &str) -> Duration {
+    let stat = text(&format!("/proc/{process}/stat"));
     // utime and stime are fields 14 and 15, counted after the name in parentheses; Linux counts
     // them in hundredths for user space whatever the kernel's own tick is.
     let fields = stat

@@ -192,7 +192,7 @@ impl Running {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), BenchError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), BenchError> {
     let wrong = |source| BenchError::File {
         doing: "write",
         path: path.to_owned(),

@@ -570,6 +570,8 @@ pub(crate) enum BenchName {
     Deliver,
     /// In over MLLP and out over real HTTP and MLLP.
     InOut,
+    /// JSON through the front door, beside nginx.
+    Gateway,
 }
 
 /// `90s`, `5m`, `2h`, `7d`.

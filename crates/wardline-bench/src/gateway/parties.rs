@@ -75,7 +75,10 @@ impl House {
                 .replace("{system}", &system.to_string());
             write(&root.join(path), &text)?;
         }
-        let secret = format!("{:032x}", u128::from(std::process::id()) << 64 | 0x5bd1_e995);
+        let secret = format!(
+            "{:032x}",
+            u128::from(std::process::id()) << 64 | 0x5bd1_e995
+        );
         write(&root.join("secrets/buyer"), &secret)?;
         private(&root.join("secrets/buyer"))?;
         let child = Command::new(program)
@@ -229,10 +232,7 @@ pub(super) struct Nginx {
 
 impl Nginx {
     /// `None` where it is not installed.
-    pub(super) fn start(
-        options: &Options,
-        system: SocketAddr,
-    ) -> Result<Option<Self>, BenchError> {
+    pub(super) fn start(options: &Options, system: SocketAddr) -> Result<Option<Self>, BenchError> {
         let there = |program: &&str| {
             Command::new(program)
                 .arg("-v")

@@ -20,7 +20,8 @@ const DOCUMENT: usize = 1_023;
 
 /// The document: an item with a text that fills it up.
 pub(super) fn document() -> String {
-    let head = r#"{"item_id":"I-1","name":"Catheter, 14 Fr","status":"active","price":"12.50","note":""#;
+    let head =
+        r#"{"item_id":"I-1","name":"Catheter, 14 Fr","status":"active","price":"12.50","note":""#;
     let fill = DOCUMENT - head.len() - 2;
     format!("{head}{}\"}}", "x".repeat(fill))
 }
@@ -38,7 +39,8 @@ pub(super) struct System {
 impl System {
     pub(super) fn start() -> Result<Self, BenchError> {
         let error = failed("system behind");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| error(e.to_string()))?;
+        let listener =
+            std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| error(e.to_string()))?;
         listener
             .set_nonblocking(true)
             .map_err(|e| error(e.to_string()))?;

@@ -12,12 +12,14 @@ pub(crate) fn run(args: Bench) -> anyhow::Result<ExitCode> {
         BenchName::Intake => Name::Intake,
         BenchName::Deliver => Name::Deliver,
         BenchName::InOut => Name::InOut,
+        BenchName::Gateway => Name::Gateway,
     };
     let options = Options {
         seconds: args.seconds,
         backlog: args.backlog,
         connections: args.connections,
         window: args.window,
+        program: Some(std::env::current_exe()?),
         directory: args.directory,
         progress: Some(Arc::new(|step: &str| {
             anstream::eprintln!("{}", paint::faint(step));
