@@ -5,6 +5,7 @@ use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
+use crate::later::Deferral;
 use crate::plan::Plan;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Intake, Outbound, Reply, http};
 use wardline_core::{Clock, Sym};
-use wardline_estate::model::{Connection, Source};
+use wardline_estate::model::{Connection, Estate, Idempotency, Source};
 use wardline_mapping::Subject;
 use wardline_store::{Acceptance, Cause, Ready, Store, StoreError};
 use wardline_vault::audit::Break;
@@ -165,6 +166,11 @@ impl Engine {
             bytes.copy_from_slice(&index.0.to_be_bytes());
         }
         secret
+    }
+
+    /// Where calls of Apis are handed in that are carried out later.
+    pub fn deferral(&self) -> Deferral {
+        Deferral::new(Arc::clone(&self.acceptor))
     }
 
     /// Where messages can be handed in from inside this process.
@@ -402,7 +408,17 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .connections()
         .filter_map(|(_, connection)| connection.duplicate.as_ref())
         .map(|d| d.within)
+        .chain(idempotent_for(&plan.estate))
         .max()
+}
+
+/// How long keys of operations are remembered that become messages.
+fn idempotent_for(estate: &Estate) -> impl Iterator<Item = Duration> {
+    let operations = estate.apis.values().flat_map(|api| api.operations.values());
+    operations.filter_map(|operation| match operation.idempotent {
+        Idempotency::Key { keep } => Some(keep),
+        Idempotency::No => None,
+    })
 }
 
 /// How long entries of the audit log may go unsigned.

@@ -19,6 +19,7 @@ mod desk;
 mod dispatch;
 mod engine;
 mod fingerprint;
+mod later;
 mod metrics;
 mod plan;
 mod retention;
@@ -30,6 +31,7 @@ pub mod view;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
+pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;

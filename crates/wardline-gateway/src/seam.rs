@@ -150,16 +150,36 @@ pub struct Accepted<'a> {
     pub api: &'a str,
     /// The operation's name.
     pub operation: &'a str,
-    /// Who sends it.
-    pub caller: Option<&'a Caller>,
+    /// What is known of it; its body is read.
+    pub facts: Facts<'a>,
     /// Its correlation id.
     pub correlation: &'a str,
-    /// Values of the path's parameters.
-    pub params: Params<'a>,
-    /// Its headers.
-    pub headers: &'a HeaderMap,
     /// Its body, unpacked.
     pub body: Bytes,
+    /// Its idempotency key, where it has one and the operation takes it.
+    pub once: Option<Once<'a>>,
+}
+
+/// A key under which a request is accepted once.
+#[derive(Debug, Clone, Copy)]
+pub struct Once<'a> {
+    /// The header's value.
+    pub key: &'a str,
+    /// What makes two requests the same.
+    pub digest: [u8; 32],
+    /// How long it is remembered.
+    pub keep: Duration,
+}
+
+/// A request that became a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub id: String,
+    /// The binding that was chosen.
+    pub binding: Option<Arc<str>>,
+    /// Whether it was accepted before, under the same key.
+    pub again: bool,
 }
 
 /// Where an accepted request is.
@@ -176,8 +196,9 @@ pub struct Status {
 /// Makes messages durable and says where they are.
 #[async_trait]
 pub trait Acceptor: Send + Sync {
-    /// Returns its id once it is durable.
-    async fn accept(&self, request: Accepted<'_>) -> Result<String, Problem>;
+    /// Returns once it is durable. A key that came with another request is
+    /// [`Kind::KeyReused`].
+    async fn accept(&self, request: Accepted<'_>) -> Result<Receipt, Problem>;
 
     /// Where it is; `None` where the id is unknown **or another caller's**.
     async fn status(&self, id: &str, caller: Option<&Caller>) -> Result<Option<Status>, Problem>;

@@ -13,8 +13,8 @@ mod system;
 mod test;
 
 pub use api::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, QueryType,
-    Quota, ResponseValidation, Shadow, Share, Validation, Version, Work,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Later, Layer, Lifecycle,
+    QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation, Version, Work,
 };
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,

@@ -8,6 +8,7 @@ mod clients;
 mod documents;
 mod doors;
 mod keeper;
+mod later;
 mod programs;
 mod promises;
 mod upstreams;
@@ -27,7 +28,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{WireError, Wiring};
+use wardline_engine::{Deferral, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -84,6 +85,8 @@ pub struct Running<'a> {
     pub limiter: Arc<Limiter>,
     /// The secret that pseudonyms are made with.
     pub root: [u8; 32],
+    /// Where calls go that are carried out later.
+    pub deferral: Deferral,
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
 }
@@ -182,7 +185,7 @@ impl Front {
         ));
         let mut apis: Vec<plan::Api> = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
-            apis.push(work::api(estate, api, &self.programs)?);
+            apis.push(work::api(estate, api, &self.programs, &running.deferral)?);
         }
         apis.extend(doors::oauth(estate, &running.identity));
         apis.extend(doors::inlets(estate, running.inlets));

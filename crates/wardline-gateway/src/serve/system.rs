@@ -384,7 +384,7 @@ fn choose(declared: &Systems, facts: &Facts<'_>) -> Option<usize> {
         .position(|binding| fits(&binding.name, &binding.when, facts))
 }
 
-fn fits(name: &str, when: &When, facts: &Facts<'_>) -> bool {
+pub(crate) fn fits(name: &str, when: &When, facts: &Facts<'_>) -> bool {
     let facility = || {
         facts
             .facility

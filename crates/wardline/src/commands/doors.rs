@@ -69,6 +69,7 @@ impl Doors {
                 identity: Arc::clone(&identity),
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
+                deferral: engine.deferral(),
                 inlets: engine.inlets(),
             })
             .context("the Apis cannot be opened")?;
