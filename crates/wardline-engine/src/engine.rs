@@ -5,6 +5,7 @@ use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
+use crate::keys::KeyBook;
 use crate::later::Deferral;
 use crate::plan::Plan;
 use crate::retention::Forgetting;
@@ -58,6 +59,7 @@ pub struct Parts {
 /// A running estate.
 pub struct Engine {
     desk: Arc<Desk>,
+    keys: Arc<KeyBook>,
     acceptor: Arc<Acceptor>,
     store: Arc<dyn Store>,
     intake_stop: CancellationToken,
@@ -135,6 +137,7 @@ impl Engine {
         }
         Ok(Self {
             desk,
+            keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
             acceptor,
             store: parts.store,
             intake_stop,
@@ -166,6 +169,11 @@ impl Engine {
             bytes.copy_from_slice(&index.0.to_be_bytes());
         }
         secret
+    }
+
+    /// Where idempotency keys of calls and their answers are kept.
+    pub fn key_book(&self) -> Arc<KeyBook> {
+        Arc::clone(&self.keys)
     }
 
     /// Where calls of Apis are handed in that are carried out later.

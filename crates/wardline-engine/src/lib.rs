@@ -19,6 +19,7 @@ mod desk;
 mod dispatch;
 mod engine;
 mod fingerprint;
+mod keys;
 mod later;
 mod metrics;
 mod plan;
@@ -31,6 +32,7 @@ pub mod view;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
+pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};

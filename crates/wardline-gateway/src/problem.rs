@@ -70,6 +70,8 @@ kinds! {
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "this idempotency key came with another request before", "Use a new key for a new request.";
     /// The first request with the key is not answered yet.
     KeyInFlight = "idempotency-key-in-flight", CONFLICT, "the first request with this idempotency key is still in hand", "Ask again after `Retry-After`.";
+    /// The first request with the key may have arrived, and its answer was lost.
+    OutcomeUnknown = "idempotency-outcome-unknown", CONFLICT, "whether the first request with this idempotency key arrived is not known", "It may have been carried out: this server was stopped before an answer was kept. Look before you write again, then use a new key. This one stays used for the time that the Api declares.";
     /// No capacity is free.
     Busy = "busy", SERVICE_UNAVAILABLE, "all capacity for such calls is in use", "Come again after `Retry-After`.";
     /// No binding serves this request.

@@ -4,6 +4,7 @@
 //! wrong at its place in the files, so that `check` finds it. [`Front::plan`] joins it with what
 //! runs (keys, secrets, the journal) to a [`Plan`] that a [`Gateway`](crate::Gateway) serves.
 
+mod answers;
 mod clients;
 mod documents;
 mod doors;
@@ -28,7 +29,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{Deferral, WireError, Wiring};
+use wardline_engine::{Deferral, KeyBook, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -87,6 +88,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Where calls go that are carried out later.
     pub deferral: Deferral,
+    /// Where idempotency keys and their answers are kept.
+    pub keys: Arc<KeyBook>,
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
 }
@@ -194,6 +197,7 @@ impl Front {
             apis,
             upstreams: upstreams::all(estate, &wiring)?,
             gatekeeper: keeper,
+            answers: Some(Arc::new(answers::Kept(Arc::clone(&running.keys)))),
             ..Plan::default()
         })
     }

@@ -305,6 +305,7 @@ impl Visit {
         match answers.begin(&key, digest, keep).await? {
             Begun::First => {}
             Begun::Different => return Err(Kind::KeyReused.into()),
+            Begun::Unknown => return Err(Kind::OutcomeUnknown.into()),
             Begun::InFlight => {
                 return Err(
                     Problem::new(Kind::KeyInFlight).retry_after(Duration::from_secs(1))

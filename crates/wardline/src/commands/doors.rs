@@ -70,6 +70,7 @@ impl Doors {
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
                 deferral: engine.deferral(),
+                keys: engine.key_book(),
                 inlets: engine.inlets(),
             })
             .context("the Apis cannot be opened")?;
