@@ -86,6 +86,8 @@ kinds! {
     RefusedBySystem = "refused-by-system", UNPROCESSABLE_ENTITY, "the system behind refused the request", "The status is the system's own. Its words are not passed on; its owner finds them by the correlation id.";
     /// The message could not be made durable.
     NotDurable = "not-durable", SERVICE_UNAVAILABLE, "the request could not be made durable", "Nothing was accepted; send it again later.";
+    /// The audit log does not take the entry without which the answer may not leave.
+    NotRecorded = "not-recorded", SERVICE_UNAVAILABLE, "the answer could not be recorded in the audit log", "What is sensitive is not given without a record. Where you asked for a change, it may have been made. Come again after `Retry-After`.";
     /// Something of ours went wrong.
     Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here", "Tell the operators the correlation id; their log says more.";
 }

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde_json::Value;
 use smallvec::SmallVec;
 use wardline_access::Caller;
+use wardline_access::mask::Classes;
 use wardline_core::{Timestamp, Zone};
 
 use crate::plan::{Api, Operation, Transform};
@@ -64,6 +65,8 @@ pub struct Facts<'a> {
 pub struct Pass {
     /// Applied to every JSON answer: masks what the caller may not see.
     pub mask: Option<Transform>,
+    /// The sensitive classes that the answer may show.
+    pub reveals: Classes,
     /// Headers of the answer, such as `RateLimit`.
     pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     /// Held until the answer is gone, such as a permit of a concurrency limit.
@@ -94,6 +97,12 @@ pub trait Gatekeeper: Send + Sync {
     ) -> Result<Option<Transform>, Problem> {
         let _ = (api, operation, caller);
         Err(Kind::Forbidden.into())
+    }
+
+    /// The sensitive classes that [`Gatekeeper::part`] leaves to be seen.
+    fn part_reveals(&self, api: &Api, operation: &Operation, caller: Option<&Caller>) -> Classes {
+        let _ = (api, operation, caller);
+        Classes::NONE
     }
 }
 
@@ -230,6 +239,8 @@ pub struct Ended<'a> {
     pub facility: Option<&'a str>,
     /// The status that is answered.
     pub status: StatusCode,
+    /// The sensitive classes that the answer may show.
+    pub reveals: Classes,
     /// What was wrong, where something was.
     pub problem: Option<Kind>,
     /// Its correlation id.

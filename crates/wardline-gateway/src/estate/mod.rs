@@ -12,6 +12,7 @@ mod keeper;
 mod later;
 mod programs;
 mod promises;
+mod record;
 mod upstreams;
 mod work;
 mod world;
@@ -29,7 +30,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{Deferral, KeyBook, WireError, Wiring};
+use wardline_engine::{Deferral, KeyBook, Recorder, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -90,6 +91,8 @@ pub struct Running<'a> {
     pub deferral: Deferral,
     /// Where idempotency keys and their answers are kept.
     pub keys: Arc<KeyBook>,
+    /// Where what callers see and get is recorded.
+    pub recorder: Arc<Recorder>,
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
 }
@@ -190,13 +193,14 @@ impl Front {
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
             apis.push(work::api(estate, api, &self.programs, &running.deferral)?);
         }
-        apis.extend(doors::oauth(estate, &running.identity));
+        apis.extend(doors::oauth(estate, &running.identity, &running.recorder));
         apis.extend(doors::inlets(estate, running.inlets));
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
             upstreams: upstreams::all(estate, &wiring)?,
             gatekeeper: keeper,
+            observer: Arc::new(record::Records(Arc::clone(&running.recorder))),
             answers: Some(Arc::new(answers::Kept(Arc::clone(&running.keys)))),
             ..Plan::default()
         })

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::json;
 use smallvec::SmallVec;
+use wardline_access::mask::Classes;
 use wardline_access::{Caller, CallerKind};
 use wardline_core::Timestamp;
 
@@ -55,6 +56,7 @@ struct Trail {
     caller: Option<Arc<Caller>>,
     facility: Option<String>,
     broken: Vec<Violation>,
+    reveals: Classes,
     headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     place: Place,
     held: Option<Box<dyn Send + Sync>>,
@@ -220,6 +222,7 @@ impl Visit {
             .admit(api, operation, &facts)
             .await?;
         self.trail.headers = pass.headers;
+        self.trail.reveals = pass.reveals;
         self.trail.held = pass.held;
         // Asking how far a request is brings neither a body nor a key.
         let asks = matches!(endpoint.target, Target::Status);
@@ -536,6 +539,7 @@ impl Visit {
             method: &self.method,
             facility: trail.facility.as_deref(),
             status: response.status(),
+            reveals: trail.reveals,
             problem,
             correlation: self.correlation.as_str(),
             took: self.begun.elapsed(),
