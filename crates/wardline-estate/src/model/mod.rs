@@ -31,7 +31,7 @@ pub use flow::{
 };
 pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
 pub use policy::PolicyFile;
-pub use system::{Operation, OperationKind, System};
+pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
 
 use crate::origin::Origins;

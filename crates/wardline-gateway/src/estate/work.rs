@@ -4,7 +4,8 @@ use super::programs::Programs;
 use super::{FrontError, documents, later, promises};
 use crate::error::NOT_SERVED;
 use crate::plan::{
-    self, Binding, Call, Compose, FacilityFrom, Limits, Part, Serve, Share, Systems, Validate, When,
+    self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems, Validate,
+    When,
 };
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -263,6 +264,10 @@ fn call(estate: &Estate, reference: &str, programs: &Programs) -> Option<Call> {
         query: true,
         request: map(&operation.request)?,
         response: map(&operation.response)?,
+        keep: operation.cache.map(|cache| Keep {
+            fresh: cache.keep,
+            stale_if_error: cache.stale_if_error,
+        }),
     })
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod compose;
 mod headers;
 mod inbound;
+pub(crate) mod kept;
 mod system;
 
 use std::sync::Arc;
