@@ -69,7 +69,7 @@ impl Visit {
             && sample(u32::from(operation.validate.response_permille), 1_000);
         let keep = call
             .keep
-            .filter(|_| self.method == Method::GET && !keyed && !inbound.is_read_with_body());
+            .filter(|_| self.method == Method::GET && !keyed && !inbound.has_body());
         let held =
             mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some() || keep.is_some();
         let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
