@@ -208,7 +208,7 @@ impl Recorder {
             }
             for waits in waits.into_iter().flatten() {
                 // One who stopped waiting just now is refused, although the log has the entry.
-                drop(waits.send(()));
+                let _gave_up = waits.send(());
             }
             self.reached(queued);
         }

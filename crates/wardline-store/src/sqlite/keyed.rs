@@ -126,7 +126,9 @@ impl Keyed {
             .prepare_cached(
                 "SELECT id, coalesce(length(answer), 0) FROM keyed WHERE until <= ?1 ORDER BY until LIMIT ?2",
             )?
-            .query_map((now.0, most as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map((now.0, most as i64), |row| {
+                Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs() as usize))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         for (id, bytes) in &old {
             self.remove(conn, *id, *bytes)?;
