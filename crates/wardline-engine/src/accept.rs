@@ -175,6 +175,7 @@ impl Acceptor {
             hash: self.vault.dedup_hash(parts.iter().map(String::as_bytes)),
             digest: self.vault.digest(&received.body),
             answer: received.answer.clone(),
+            since: None,
         })
     }
 

@@ -5,6 +5,8 @@ use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
+use crate::keys::KeyBook;
+use crate::later::Deferral;
 use crate::plan::Plan;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
@@ -18,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Intake, Outbound, Reply, http};
 use wardline_core::{Clock, Sym};
-use wardline_estate::model::{Connection, Source};
+use wardline_estate::model::{Connection, Estate, Idempotency, Source};
 use wardline_mapping::Subject;
 use wardline_store::{Acceptance, Cause, Ready, Store, StoreError};
 use wardline_vault::audit::Break;
@@ -57,6 +59,7 @@ pub struct Parts {
 /// A running estate.
 pub struct Engine {
     desk: Arc<Desk>,
+    keys: Arc<KeyBook>,
     acceptor: Arc<Acceptor>,
     store: Arc<dyn Store>,
     intake_stop: CancellationToken,
@@ -134,6 +137,7 @@ impl Engine {
         }
         Ok(Self {
             desk,
+            keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
             acceptor,
             store: parts.store,
             intake_stop,
@@ -165,6 +169,16 @@ impl Engine {
             bytes.copy_from_slice(&index.0.to_be_bytes());
         }
         secret
+    }
+
+    /// Where idempotency keys of calls and their answers are kept.
+    pub fn key_book(&self) -> Arc<KeyBook> {
+        Arc::clone(&self.keys)
+    }
+
+    /// Where calls of Apis are handed in that are carried out later.
+    pub fn deferral(&self) -> Deferral {
+        Deferral::new(Arc::clone(&self.acceptor))
     }
 
     /// Where messages can be handed in from inside this process.
@@ -402,7 +416,17 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .connections()
         .filter_map(|(_, connection)| connection.duplicate.as_ref())
         .map(|d| d.within)
+        .chain(idempotent_for(&plan.estate))
         .max()
+}
+
+/// How long keys of operations are remembered that become messages.
+fn idempotent_for(estate: &Estate) -> impl Iterator<Item = Duration> {
+    let operations = estate.apis.values().flat_map(|api| api.operations.values());
+    operations.filter_map(|operation| match operation.idempotent {
+        Idempotency::Key { keep } => Some(keep),
+        Idempotency::No => None,
+    })
 }
 
 /// How long entries of the audit log may go unsigned.

@@ -182,6 +182,8 @@ codes! {
     "A token that was stolen is good until it expires, so its life is bounded."
     CALL_LOOP "W1316" "an Api calls itself"
     "Following `calls` leads in a circle, so a request would never be answered."
+    NOT_KEPT "W1319" "an answer that cannot be given again"
+    "`cache` lets answers be given again without asking the system. That is for GET only, and for reference data: answers that hold attributes of class phi or secret are not kept in memory."
     UNUSED_MAP "W1401" "a map that nothing uses"
     "No flow and no operation refers to the file."
     UNUSED_CONNECTION "W1402" "a connection that nothing uses"

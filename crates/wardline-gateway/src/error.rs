@@ -59,8 +59,8 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
     (
         NOT_SERVED,
         "an operation that this release does not serve",
-        "It is checked and left out: callers get 404. Let a flow take the message in meanwhile, or bind the operation \
-         to one over HTTP.",
+        "It is checked and left out: callers get 404. The message says why. Let a flow take the message in meanwhile, \
+         bind the operation to one over HTTP, or make it `async`.",
     ),
 ];
 

@@ -16,6 +16,7 @@ use crate::idempotency::{Answers, Memory};
 use crate::listener::Running;
 use crate::plan::Plan;
 use crate::serve::cache::Cache;
+use crate::serve::kept::Answered;
 use crate::snapshot::Snapshot;
 
 /// How often idle connections to systems are looked at, and the finest grain of health checks.
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) current: ArcSwap<Snapshot>,
     pub(crate) answers: Arc<dyn Answers>,
     pub(crate) cache: Cache,
+    /// What systems answered, where it may be given again.
+    pub(crate) kept: Answered,
     /// Work that goes on when its caller has gone: writes with a key, shadows.
     pub(crate) tasks: TaskTracker,
     /// Where connections are served.
@@ -61,6 +64,7 @@ impl Gateway {
             current: ArcSwap::from_pointee(snapshot),
             answers: Arc::new(Memory::default()),
             cache: Cache::default(),
+            kept: Answered::default(),
             tasks: TaskTracker::new(),
             threads: Threads::start("gateway")
                 .map_err(|source| GatewayError::Threads { source })?,
@@ -128,6 +132,7 @@ impl Gateway {
         }
         self.shared.current.store(Arc::new(snapshot));
         self.shared.cache.clear();
+        self.shared.kept.clear();
         running.append(&mut fresh);
         let mut at = 0;
         while at < running.len() {

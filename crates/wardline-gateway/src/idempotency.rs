@@ -2,7 +2,8 @@
 //!
 //! A key belongs to one client and one operation. A write whose outcome is unknown (the system
 //! did not answer in time) keeps that answer: who repeats it with the same key hears the same,
-//! and nothing is written twice behind their back.
+//! and nothing is written twice behind their back. Where the process ended before there was an
+//! answer, who repeats it is told that nobody knows.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -55,6 +56,8 @@ pub enum Begun {
     InFlight,
     /// It came with another request.
     Different,
+    /// It was in flight when its process ended: whether it arrived is not known.
+    Unknown,
 }
 
 /// Keeps answers. The journal is one such store; [`Memory`] another, which forgets on a restart.

@@ -336,6 +336,17 @@ pub struct Call {
     pub request: Option<Transform>,
     /// What the system speaks in, canonical JSON out. Only answers of the 2xx are mapped.
     pub response: Option<Transform>,
+    /// For how long an answer to GET may be given again; `None`: never.
+    pub keep: Option<Keep>,
+}
+
+/// For how long a system's answer may be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Without asking the system; what it says itself can make this shorter.
+    pub fresh: Duration,
+    /// And for how long after, where the system cannot be asked.
+    pub stale_if_error: Duration,
 }
 
 impl Call {
@@ -348,6 +359,7 @@ impl Call {
             query: true,
             request: None,
             response: None,
+            keep: None,
         }
     }
 }

@@ -70,6 +70,8 @@ kinds! {
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "this idempotency key came with another request before", "Use a new key for a new request.";
     /// The first request with the key is not answered yet.
     KeyInFlight = "idempotency-key-in-flight", CONFLICT, "the first request with this idempotency key is still in hand", "Ask again after `Retry-After`.";
+    /// The first request with the key may have arrived, and its answer was lost.
+    OutcomeUnknown = "idempotency-outcome-unknown", CONFLICT, "whether the first request with this idempotency key arrived is not known", "It may have been carried out: this server was stopped before an answer was kept. Look before you write again, then use a new key. This one stays used for the time that the Api declares.";
     /// No capacity is free.
     Busy = "busy", SERVICE_UNAVAILABLE, "all capacity for such calls is in use", "Come again after `Retry-After`.";
     /// No binding serves this request.
@@ -84,6 +86,8 @@ kinds! {
     RefusedBySystem = "refused-by-system", UNPROCESSABLE_ENTITY, "the system behind refused the request", "The status is the system's own. Its words are not passed on; its owner finds them by the correlation id.";
     /// The message could not be made durable.
     NotDurable = "not-durable", SERVICE_UNAVAILABLE, "the request could not be made durable", "Nothing was accepted; send it again later.";
+    /// The audit log does not take the entry without which the answer may not leave.
+    NotRecorded = "not-recorded", SERVICE_UNAVAILABLE, "the answer could not be recorded in the audit log", "What is sensitive is not given without a record. Where you asked for a change, it may have been made. Come again after `Retry-After`.";
     /// Something of ours went wrong.
     Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here", "Tell the operators the correlation id; their log says more.";
 }

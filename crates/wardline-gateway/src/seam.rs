@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde_json::Value;
 use smallvec::SmallVec;
 use wardline_access::Caller;
+use wardline_access::mask::Classes;
 use wardline_core::{Timestamp, Zone};
 
 use crate::plan::{Api, Operation, Transform};
@@ -64,6 +65,8 @@ pub struct Facts<'a> {
 pub struct Pass {
     /// Applied to every JSON answer: masks what the caller may not see.
     pub mask: Option<Transform>,
+    /// The sensitive classes that the answer may show.
+    pub reveals: Classes,
     /// Headers of the answer, such as `RateLimit`.
     pub headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     /// Held until the answer is gone, such as a permit of a concurrency limit.
@@ -94,6 +97,12 @@ pub trait Gatekeeper: Send + Sync {
     ) -> Result<Option<Transform>, Problem> {
         let _ = (api, operation, caller);
         Err(Kind::Forbidden.into())
+    }
+
+    /// The sensitive classes that [`Gatekeeper::part`] leaves to be seen.
+    fn part_reveals(&self, api: &Api, operation: &Operation, caller: Option<&Caller>) -> Classes {
+        let _ = (api, operation, caller);
+        Classes::NONE
     }
 }
 
@@ -150,16 +159,36 @@ pub struct Accepted<'a> {
     pub api: &'a str,
     /// The operation's name.
     pub operation: &'a str,
-    /// Who sends it.
-    pub caller: Option<&'a Caller>,
+    /// What is known of it; its body is read.
+    pub facts: Facts<'a>,
     /// Its correlation id.
     pub correlation: &'a str,
-    /// Values of the path's parameters.
-    pub params: Params<'a>,
-    /// Its headers.
-    pub headers: &'a HeaderMap,
     /// Its body, unpacked.
     pub body: Bytes,
+    /// Its idempotency key, where it has one and the operation takes it.
+    pub once: Option<Once<'a>>,
+}
+
+/// A key under which a request is accepted once.
+#[derive(Debug, Clone, Copy)]
+pub struct Once<'a> {
+    /// The header's value.
+    pub key: &'a str,
+    /// What makes two requests the same.
+    pub digest: [u8; 32],
+    /// How long it is remembered.
+    pub keep: Duration,
+}
+
+/// A request that became a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub id: String,
+    /// The binding that was chosen.
+    pub binding: Option<Arc<str>>,
+    /// Whether it was accepted before, under the same key.
+    pub again: bool,
 }
 
 /// Where an accepted request is.
@@ -176,8 +205,9 @@ pub struct Status {
 /// Makes messages durable and says where they are.
 #[async_trait]
 pub trait Acceptor: Send + Sync {
-    /// Returns its id once it is durable.
-    async fn accept(&self, request: Accepted<'_>) -> Result<String, Problem>;
+    /// Returns once it is durable. A key that came with another request is
+    /// [`Kind::KeyReused`].
+    async fn accept(&self, request: Accepted<'_>) -> Result<Receipt, Problem>;
 
     /// Where it is; `None` where the id is unknown **or another caller's**.
     async fn status(&self, id: &str, caller: Option<&Caller>) -> Result<Option<Status>, Problem>;
@@ -209,6 +239,8 @@ pub struct Ended<'a> {
     pub facility: Option<&'a str>,
     /// The status that is answered.
     pub status: StatusCode,
+    /// The sensitive classes that the answer may show.
+    pub reveals: Classes,
     /// What was wrong, where something was.
     pub problem: Option<Kind>,
     /// Its correlation id.

@@ -13,7 +13,7 @@ use support::*;
 use tokio::sync::Semaphore;
 use wardline_access::Caller;
 use wardline_gateway::plan::{Compose, Part, Serve};
-use wardline_gateway::seam::{Accepted, Acceptor, Status};
+use wardline_gateway::seam::{Accepted, Acceptor, Receipt, Status};
 use wardline_gateway::{GatewayError, Kind, Plan, Problem};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -170,10 +170,14 @@ struct Desk;
 
 #[async_trait]
 impl Acceptor for Desk {
-    async fn accept(&self, request: Accepted<'_>) -> Result<String, Problem> {
+    async fn accept(&self, request: Accepted<'_>) -> Result<Receipt, Problem> {
         match &request.body[..] {
             br#"{"full":true}"# => Err(Kind::NotDurable.into()),
-            _ => Ok("01J/x".into()),
+            _ => Ok(Receipt {
+                id: "01J/x".into(),
+                binding: None,
+                again: request.once.is_some(),
+            }),
         }
     }
 

@@ -23,6 +23,10 @@ pub enum Change {
         /// The value; empty removes it.
         value: Vec<u8>,
     },
+    /// A request with an idempotency key is about to be carried out.
+    BeginKey(KeyBegin),
+    /// It was carried out, or certainly was not.
+    EndKey(KeyEnd),
 }
 
 /// What became of a change, in the order of the changes.
@@ -35,8 +39,47 @@ pub enum Outcome {
     Settled(bool),
     /// Of [`Change::Operate`]: how many deliveries it touched.
     Operated(u64),
-    /// Of [`Change::Audit`] and [`Change::SetMeta`].
+    /// Of [`Change::BeginKey`]: what is known of the key.
+    Key(KeyStanding),
+    /// Of [`Change::Audit`], [`Change::SetMeta`] and [`Change::EndKey`].
     Done,
+}
+
+/// A request with an idempotency key that is about to be carried out. Where the key is new it is
+/// marked from then on, so that two of them at once cannot both be the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyBegin {
+    /// Keyed hash of client, operation and key.
+    pub hash: [u8; 16],
+    /// Keyed hash of the request.
+    pub digest: [u8; 16],
+    /// Until when it is remembered.
+    pub until: Timestamp,
+}
+
+/// How the request with a key ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEnd {
+    /// As in [`KeyBegin`].
+    pub hash: [u8; 16],
+    /// The answer, to be given again; `None` forgets the key. Of several the first is kept.
+    pub answer: Option<Sealed>,
+}
+
+/// What is known of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// Nothing was; it is marked now.
+    New,
+    /// It was answered.
+    Answered(Sealed),
+    /// It was marked and not answered: it is being carried out, or whoever did is gone.
+    Unanswered,
+    /// It came with another request.
+    Different,
+    /// So many keys are kept that no new one is taken: forgetting one of them could carry a
+    /// write out twice.
+    Full,
 }
 
 /// A message and what follows from it: the unit of acceptance. Ids are given by the writer
@@ -65,6 +108,10 @@ pub struct Dedup {
     pub digest: i64,
     /// The answer to give again (an ACK, a response body).
     pub answer: Bytes,
+    /// For keys that clients choose (`Idempotency-Key`): messages before this id are forgotten,
+    /// and another body under a known key is not accepted. `None` for declared fields, where it
+    /// is accepted and flagged.
+    pub since: Option<Id>,
 }
 
 /// A message to be recorded.
@@ -199,6 +246,8 @@ pub struct Duplicate {
     pub original: MessageId,
     /// The answer given then.
     pub answer: Bytes,
+    /// It came with another body, which was not accepted; only where [`Dedup::since`] is set.
+    pub differs: bool,
 }
 
 /// Proof of the right to settle; from [`Store::lease`](crate::Store::lease).

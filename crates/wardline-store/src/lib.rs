@@ -20,7 +20,7 @@ mod query;
 pub mod sqlite;
 
 pub use change::{
-    Acceptance, Accepted, AuditRecord, Cause, Change, Dedup, Duplicate, Lease, MessageRef,
+    Acceptance, Accepted, AuditRecord, Cause, Change, Dedup, Duplicate, KeyBegin, KeyEnd, KeyStanding, Lease, MessageRef,
     NewDelivery, NewMessage, Note, Operation, Outcome, Route, RouteOutcome, Settlement,
     SettlementResult, Term,
 };

@@ -146,6 +146,7 @@ impl Generator {
                 hash,
                 digest: random as i64,
                 answer,
+                since: None,
             }),
             messages: vec![
                 message(self.source, None, &self.raw),

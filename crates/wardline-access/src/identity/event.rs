@@ -95,6 +95,15 @@ pub enum AccessEvent {
 }
 
 impl AccessEvent {
+    /// Whether somebody was refused, which anybody can cause at any rate. Everything else gives
+    /// something or takes it away, and is rare or paid for.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::CallForbidden { .. } | Self::ClientRefused { .. } | Self::CallRefused { .. }
+        )
+    }
+
     /// The entry for the audit log.
     pub fn to_audit(&self) -> AuditEntry {
         match self {

@@ -99,6 +99,23 @@ impl Desk {
         self.commit_audited(entry, Vec::new()).await.map(drop)
     }
 
+    /// Writes several entries in one commit, in order; all of them or none.
+    ///
+    /// # Errors
+    /// Where they cannot be made durable.
+    pub async fn record_all(&self, entries: &[AuditEntry]) -> Result<(), DeskError> {
+        let mut log = self.audit.lock().await;
+        let proposals = log.propose_all(entries)?;
+        let changes = proposals.records().iter();
+        let changes = changes
+            .map(|record| Change::Audit(of_vault(record)))
+            .collect();
+        self.acceptor.store.commit(changes).await?;
+        log.accept_all(proposals).map_err(|broken| {
+            DeskError::Invalid(format!("the audit log moved on meanwhile: {broken}"))
+        })
+    }
+
     /// Lines of the audit log, newest first, ending before `before`.
     pub async fn audit(
         &self,

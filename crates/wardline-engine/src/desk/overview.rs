@@ -3,7 +3,7 @@
 use super::look::GROUP_LIMIT;
 use super::{Desk, DeskError};
 use crate::view::{DestinationView, FlowView, Overview, SourceView, StoreView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use wardline_core::{DeliveryState, Id, Sym, Timestamp};
 use wardline_store::{CounterKind, Series, TimeRange};
@@ -171,9 +171,16 @@ impl Desk {
             })
             .collect();
         let places = self.places.read().clone();
+        let handed_in = totals
+            .iter()
+            .filter(|c| c.kind == CounterKind::Accepted)
+            .filter_map(|c| store.name(c.name))
+            .filter(|name| !plan.sources.contains_key(name))
+            .collect::<BTreeSet<_>>();
         let mut sources: Vec<SourceView> = plan
             .sources
             .keys()
+            .chain(&handed_in)
             .map(|name| {
                 let sym = store.lookup(name);
                 let of = |kind| sym.map_or(0, |sym| count(kind, sym));

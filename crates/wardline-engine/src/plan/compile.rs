@@ -160,14 +160,7 @@ impl<'a> Compiler<'a> {
             key: key?,
             maps: maps?,
             lane: target.lane,
-            backoff: crate::dispatch::backoff::Backoff {
-                first: target.retry.first,
-                factor: target.retry.factor,
-                max: target.retry.max,
-                attempts: target.retry.attempts,
-                max_age: target.retry.max_age,
-                jitter: target.retry.jitter == Jitter::Full,
-            },
+            backoff: backoff(&target.retry),
             park: target.on_exhausted == Exhausted::Park,
             runbook: target
                 .runbook
@@ -180,7 +173,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn event(&self, name: &str) -> EventPlan {
+    pub(super) fn event(&self, name: &str) -> EventPlan {
         let entity = name.split('.').next().unwrap_or(name).replace('_', "-");
         let keys = self
             .estate
@@ -197,6 +190,25 @@ impl<'a> Compiler<'a> {
         EventPlan {
             name: name.into(),
             keys,
+        }
+    }
+
+    pub(super) const fn estate(&self) -> &'a Estate {
+        self.estate
+    }
+
+    /// A key expression of a file; `None` where it does not compile, which is told.
+    pub(super) fn expression(
+        &mut self,
+        text: &Spanned<String>,
+        input: Input,
+    ) -> Option<KeyExpression> {
+        match KeyExpression::compile(&text.value, &self.environment(input)) {
+            Ok(program) => Some(program),
+            Err(problems) => {
+                self.inline(text, problems);
+                None
+            }
         }
     }
 
@@ -222,16 +234,11 @@ impl<'a> Compiler<'a> {
         if text.value.trim() == "none" {
             return Some(KeyPlan::Unordered);
         }
-        match KeyExpression::compile(&text.value, &self.environment(input)) {
-            Ok(program) => Some(KeyPlan::Expression {
-                program: Box::new(program),
-                sensitivity: self.key_sensitivity(&text.value, flow),
-            }),
-            Err(problems) => {
-                self.inline(text, problems);
-                None
-            }
-        }
+        let sensitivity = self.key_sensitivity(&text.value, flow);
+        Some(KeyPlan::Expression {
+            program: Box::new(self.expression(text, input)?),
+            sensitivity,
+        })
     }
 
     /// A key may be shown only where its class is known to allow it: a plain attribute of an
@@ -278,7 +285,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn maps(&mut self, refs: &[MapRef], input: Input) -> Option<Vec<MapPlan>> {
+    pub(super) fn maps(&mut self, refs: &[MapRef], input: Input) -> Option<Vec<MapPlan>> {
         let mut input = input;
         let mut out = Vec::with_capacity(refs.len());
         let mut ok = true;
@@ -321,7 +328,7 @@ impl<'a> Compiler<'a> {
         compiled
     }
 
-    fn schema(&mut self, entity: &str) -> Option<Arc<Schema>> {
+    pub(super) fn schema(&mut self, entity: &str) -> Option<Arc<Schema>> {
         if let Some(known) = self.schemas.get(entity) {
             return known.clone();
         }
@@ -382,6 +389,18 @@ impl<'a> Compiler<'a> {
             return;
         }
         self.found.push(diagnostic_at(span, problem));
+    }
+}
+
+/// How failed sends are tried again, as declared.
+pub(super) fn backoff(retry: &model::Retry) -> crate::dispatch::backoff::Backoff {
+    crate::dispatch::backoff::Backoff {
+        first: retry.first,
+        factor: retry.factor,
+        max: retry.max,
+        attempts: retry.attempts,
+        max_age: retry.max_age,
+        jitter: retry.jitter == Jitter::Full,
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod circles;
 mod compile;
+mod later;
 
 use compile::Compiler;
+use later::LaterPlans;
 pub(crate) use compile::span_in;
 pub use compile::{diagnostic_in, environment};
 
@@ -26,6 +28,9 @@ pub struct Plan {
     by_event: AHashMap<Arc<str>, Vec<usize>>,
     pub(crate) sources: AHashMap<Arc<str>, SourcePlan>,
     pub(crate) destinations: BTreeMap<Arc<str>, DestinationPlan>,
+    /// Operations of Apis that are answered before they are carried out. Their flows stand
+    /// behind those of the estate.
+    pub(crate) later: LaterPlans,
 }
 
 /// What is known about an inbound connection.
@@ -147,6 +152,7 @@ impl Plan {
             .values()
             .filter_map(|flow| compiler.flow(flow))
             .collect();
+        let later = later::compile(&mut compiler, &estate, flows.len());
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
         let failed = compiler
@@ -160,10 +166,14 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        Some(Self::assemble(estate, flows))
+        Some(Self::assemble(estate, flows, later?))
     }
 
-    fn assemble(estate: Arc<Estate>, flows: Vec<FlowPlan>) -> Self {
+    fn assemble(
+        estate: Arc<Estate>,
+        mut flows: Vec<FlowPlan>,
+        (later, of_apis): (LaterPlans, Vec<FlowPlan>),
+    ) -> Self {
         let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         let mut by_event: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         for (index, flow) in estate.flows.values().enumerate() {
@@ -263,6 +273,25 @@ impl Plan {
                 plan.runbook = plan.runbook.take().or(runbook);
             }
         }
+        for target in of_apis.iter().flat_map(|flow| &flow.targets) {
+            let Some((system, operation)) = estate.operation(&target.destination) else {
+                continue;
+            };
+            let (method, path) = match &operation.kind {
+                OperationKind::Http { method, path } => (Some(*method), Some(path.value.clone())),
+                _ => (None, None),
+            };
+            let plan = destinations
+                .entry(Arc::clone(&target.destination))
+                .or_insert_with(|| DestinationPlan {
+                    connection: format!("{}.{}", system.name, operation.connection.value).into(),
+                    method,
+                    path,
+                    runbook: None,
+                });
+            plan.runbook = plan.runbook.take().or_else(|| target.runbook.clone());
+        }
+        flows.extend(of_apis);
         Self {
             estate,
             flows,
@@ -270,6 +299,7 @@ impl Plan {
             by_event,
             sources,
             destinations,
+            later,
         }
     }
 

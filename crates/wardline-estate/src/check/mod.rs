@@ -3,6 +3,7 @@
 
 mod apis;
 mod bindings;
+mod caches;
 mod clients;
 mod doors;
 mod events;

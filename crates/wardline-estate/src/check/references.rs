@@ -54,6 +54,7 @@ impl References<'_> {
                 {
                     self.entity(&entity.value, entity.at);
                 }
+                self.cached(operation);
                 let name = &operation.connection;
                 if name.value.is_empty() {
                     continue;

@@ -4,11 +4,11 @@ use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, Method,
-    QueryType, ResponseValidation, Shadow, Share, Validation, Version, Work,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, Estate, Idempotency, Later, Layer, Lifecycle,
+    Method, QueryType, ResponseValidation, Sending, Shadow, Share, Validation, Version, Work,
 };
 use crate::shape::api::{
-    API, API_CALL, API_LIMITS, API_OPERATION, BINDING, IDEMPOTENT, SHADOW, VALIDATE,
+    API, API_CALL, API_LIMITS, API_OPERATION, BINDING, IDEMPOTENT, LATER, SHADOW, VALIDATE,
 };
 use crate::source::Spanned;
 use crate::value;
@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use wardline_core::{Lane, Timestamp, Zone};
 
-impl Decoder<'_> {
-    pub(super) fn api(&mut self, node: &Node) -> Api {
+impl<'a> Decoder<'a> {
+    pub(super) fn api(&mut self, node: &'a Node, estate: &Estate) -> Api {
         let view = View::new(Some(node), &API);
         let name = view.text_or_stand_in("api", node.at);
         let version = view
@@ -44,7 +44,8 @@ impl Decoder<'_> {
         }
         let mut operations = BTreeMap::new();
         for entry in view.get("operations").map_or(&[][..], Node::entries) {
-            let operation = self.api_operation(entry, &name.value, layer);
+            let mut operation = self.api_operation(entry, &name.value, layer);
+            operation.later = self.later(entry, view, layer, &operation.reference, estate);
             if said.is_some() {
                 self.fits_layer(entry, layer);
             }
@@ -118,12 +119,69 @@ impl Decoder<'_> {
             scope: view.text("scope"),
             public: view.is_true("public"),
             lane: lane.unwrap_or(Lane::Realtime),
-            asynchronous: view.is_true("async"),
+            asynchronous: is_later(view),
+            later: None,
             idempotent: idempotency(view),
             validate: validation(view.below("validate", &VALIDATE)),
             timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
             work: self.work(view, layer),
         }
+    }
+
+    /// How an asynchronous operation sends what it accepted.
+    fn later(
+        &mut self,
+        entry: &'a Entry,
+        api: View<'a>,
+        layer: Layer,
+        reference: &str,
+        estate: &Estate,
+    ) -> Option<Later> {
+        let operation = View::new(Some(&entry.value), &API_OPERATION);
+        if !is_later(operation) {
+            return None;
+        }
+        let written = operation.get("async").filter(|node| is_mapping(node));
+        let view = View::new(written, &LATER);
+        if layer == Layer::Process {
+            for key in ["retry", "on_exhausted", "runbook"] {
+                let Some(entry) = written.and_then(|node| node.entry(key)) else {
+                    continue;
+                };
+                self.files.problems.push(
+                    Diagnostic::error(
+                        codes::WRONG_LAYER,
+                        format!("an event is not sent, so it has no `{key}`"),
+                    )
+                    .at(entry.key_at)
+                    .help("say it in the flows that hear the event"),
+                );
+            }
+        }
+        let mut later = Later {
+            key: view.text("key"),
+            runbook: self.file(view.text("runbook")).map(|file| file.path),
+            ..Later::default()
+        };
+        let bindings = api.get("bindings").map_or(&[][..], Node::one_or_many);
+        for node in bindings {
+            let Some(system) = View::new(Some(node), &BINDING).string("system") else {
+                continue;
+            };
+            let facility = estate
+                .systems
+                .get(&system)
+                .and_then(|system| system.facility.clone());
+            let nearest: Vec<&'a Node> = written.into_iter().collect();
+            let levels = self.levels(&nearest, &system, facility.as_deref());
+            let path = format!("apis.{reference}.{system}");
+            let sending = Sending {
+                retry: self.retry(&levels, &path),
+                on_exhausted: self.exhausted(&levels, &path),
+            };
+            later.sending.insert(system, sending);
+        }
+        Some(later)
     }
 
     /// Whether an operation says what its layer needs, and nothing else.
@@ -211,6 +269,15 @@ impl Decoder<'_> {
             _ => Work::Bound,
         }
     }
+}
+
+/// Whether `async` is `true`, or says how.
+fn is_later(operation: View<'_>) -> bool {
+    operation.is_true("async") || operation.get("async").is_some_and(is_mapping)
+}
+
+fn is_mapping(node: &Node) -> bool {
+    matches!(node.data, Data::Mapping(_))
 }
 
 fn article(layer: Layer) -> String {

@@ -107,7 +107,7 @@ pub(crate) fn decode(documents: &Documents, files: &mut Files) -> (Estate, Learn
         }
     }
     for node in &documents.apis {
-        let api = decoder.api(node);
+        let api = decoder.api(node, &estate);
         if !api.name.is_empty() {
             decoder.declare(&mut estate.apis, "Api", api.id.clone(), api, |api| api.at);
         }

@@ -1,12 +1,13 @@
 //! `systems/*.yaml`: the system and its operations.
 
 use super::{Decoder, View};
-use crate::model::{Method, Operation, OperationKind, System};
-use crate::shape::system::{HTTP_CALL, OPERATION, PLAIN_CALL, SYSTEM};
+use crate::model::{Caching, Method, Operation, OperationKind, System};
+use crate::shape::system::{CACHE, HTTP_CALL, OPERATION, PLAIN_CALL, SYSTEM};
 use crate::source::Spanned;
 use crate::value;
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Data, Entry, Node};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl<'a> Decoder<'a> {
     pub(super) fn system(&mut self, node: &'a Node) -> System {
@@ -76,7 +77,24 @@ impl<'a> Decoder<'a> {
             returns: view.text("returns"),
             request,
             response,
-            cache: view.parsed("cache", value::duration),
+            cache: caching(view),
         }
     }
+}
+
+fn caching(view: View<'_>) -> Option<Caching> {
+    let node = view.get("cache")?;
+    if matches!(node.data, Data::Mapping(_)) {
+        let view = View::new(Some(node), &CACHE);
+        return Some(Caching {
+            keep: view.parsed("keep", value::duration)?,
+            stale_if_error: view
+                .parsed("stale_if_error", value::duration)
+                .unwrap_or_default(),
+        });
+    }
+    Some(Caching {
+        keep: view.parsed("cache", value::duration)?,
+        stale_if_error: Duration::ZERO,
+    })
 }

@@ -4,10 +4,11 @@
 //! from it: a *system* Api is bound to systems, a *process* Api starts what takes time, an
 //! *experience* Api is made of answers of other Apis. A caller cannot tell the difference.
 
-use super::{FileRef, MapRef, Method};
+use super::{Exhausted, FileRef, MapRef, Method, Retry};
 use crate::source::{Span, Spanned};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use wardline_core::{Lane, Timestamp, Zone};
 
@@ -203,6 +204,8 @@ pub struct ApiOperation {
     pub lane: Lane,
     /// Whether the caller gets 202 and a status URL once the request is durable.
     pub asynchronous: bool,
+    /// How what was accepted is sent on, where it is asynchronous.
+    pub later: Option<Later>,
     /// What is done when the same request comes twice.
     pub idempotent: Idempotency,
     /// How requests and answers are held against the contract.
@@ -223,6 +226,27 @@ impl ApiOperation {
     pub const fn is_write(&self) -> bool {
         !matches!(self.method, Method::Get)
     }
+}
+
+/// How a request that was accepted is sent to the system that serves it.
+#[derive(Clone, Debug, Default)]
+pub struct Later {
+    /// The ordering key, an expression in VRL over the body, to which the parameters of the path
+    /// were added. `None`: the parameters of the path; without any, order does not matter.
+    pub key: Option<Spanned<String>>,
+    /// How each of the systems is sent to, by its name.
+    pub sending: BTreeMap<String, Sending>,
+    /// What a person should do when it fails for good.
+    pub runbook: Option<PathBuf>,
+}
+
+/// How requests are sent to one system.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    /// How failed sends are tried again.
+    pub retry: Retry,
+    /// What becomes of what exhausted its retries.
+    pub on_exhausted: Exhausted,
 }
 
 /// What a query parameter may be.

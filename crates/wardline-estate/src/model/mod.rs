@@ -13,8 +13,8 @@ mod system;
 mod test;
 
 pub use api::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, QueryType,
-    Quota, ResponseValidation, Shadow, Share, Validation, Version, Work,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Later, Layer, Lifecycle,
+    QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation, Version, Work,
 };
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
@@ -31,7 +31,7 @@ pub use flow::{
 };
 pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
 pub use policy::PolicyFile;
-pub use system::{Operation, OperationKind, System};
+pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
 
 use crate::origin::Origins;

@@ -46,7 +46,16 @@ pub struct Operation {
     /// From the response's body to the returned entity.
     pub response: Option<MapRef>,
     /// How long an answer may be reused.
-    pub cache: Option<Duration>,
+    pub cache: Option<Caching>,
+}
+
+/// How long an answer may be reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caching {
+    /// Without asking the system again.
+    pub keep: Duration,
+    /// And for how long after that, where the system cannot be asked.
+    pub stale_if_error: Duration,
 }
 
 /// What an operation does on its connection.

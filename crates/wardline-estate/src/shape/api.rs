@@ -2,7 +2,7 @@
 
 use super::Need::{Default, Optional, Required};
 use super::Shape::{Bool, Either, Integer, List, Map, Object as Obj, Text, Word};
-use super::estate::LANE;
+use super::estate::{EXHAUSTED, LANE, RETRY};
 use super::{Form, Object, Shape, field};
 
 /// Zones in which an Api or a listener may be.
@@ -191,9 +191,9 @@ pub(crate) static API_OPERATION: Object = Object {
         field("lane", LANE, Default("realtime"), "How urgent it is."),
         field(
             "async",
-            Bool,
+            Either(&[Bool, Obj(&LATER)]),
             Optional,
-            "`true`: the caller gets 202 and a status URL as soon as the request is on stable storage.",
+            "`true`, or how it is sent: the caller gets 202 and a status URL as soon as the request is on stable storage. It is then sent to the system that the bindings chose, with order, retries and dead letters as a flow's.",
         ),
         field(
             "idempotent",
@@ -242,6 +242,38 @@ pub(crate) static API_OPERATION: Object = Object {
         ),
     ],
     exactly_one: &["get", "post", "put", "patch", "delete"],
+};
+
+pub(crate) static LATER: Object = Object {
+    name: "`async`",
+    doc: "How a request that was accepted is sent to its system. Parameters of the path are added to the body, where it lacks them.",
+    fields: &[
+        field(
+            "key",
+            Text(Form::Expression),
+            Optional,
+            "The ordering key, an expression in VRL over the body. Requests of equal keys keep their order. The path's parameters where absent; `none`, or a path without any: order does not matter.",
+        ),
+        field(
+            "retry",
+            Obj(&RETRY),
+            Optional,
+            "How failed sends are tried again.",
+        ),
+        field(
+            "on_exhausted",
+            EXHAUSTED,
+            Default("hold"),
+            "`hold`: the key stays blocked until a person decides. `park`: the request becomes a dead letter and its followers pass.",
+        ),
+        field(
+            "runbook",
+            Text(Form::File),
+            Optional,
+            "What a person should do then.",
+        ),
+    ],
+    exactly_one: &[],
 };
 
 pub(crate) static IDEMPOTENT: Object = Object {

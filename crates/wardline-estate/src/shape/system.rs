@@ -1,7 +1,7 @@
 //! `systems/*.yaml` and their operations.
 
 use super::Need::{Later, Optional, Required};
-use super::Shape::{Any, Map, Object as Obj, Text};
+use super::Shape::{Any, Either, Map, Object as Obj, Text};
 use super::connection::CONNECTION;
 use super::{Form, Object, field};
 
@@ -89,12 +89,32 @@ pub(crate) static OPERATION: Object = Object {
         ),
         field(
             "cache",
-            Text(Form::Duration),
+            Either(&[Text(Form::Duration), Obj(&CACHE)]),
             Optional,
-            "How long an answer may be reused.",
+            "How long an answer may be given again to callers of Apis. Only for GET, and not where it holds phi. What the system says of its answer (`Cache-Control`, `Vary`) holds as well.",
         ),
     ],
     exactly_one: &["http", "mllp", "null", "soap", "sql"],
+};
+
+pub(crate) static CACHE: Object = Object {
+    name: "`cache`",
+    doc: "How long an answer may be given again. It is kept in memory as the system gave it, and masked for each caller; a changed estate forgets it.",
+    fields: &[
+        field(
+            "keep",
+            Text(Form::Duration),
+            Required,
+            "Without asking the system again.",
+        ),
+        field(
+            "stale_if_error",
+            Text(Form::Duration),
+            Optional,
+            "And for how long after that, where the system cannot be asked or fails.",
+        ),
+    ],
+    exactly_one: &[],
 };
 
 pub(crate) static HTTP_CALL: Object = Object {

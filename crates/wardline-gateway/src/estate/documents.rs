@@ -49,7 +49,7 @@ pub fn description(estate: &Estate, api: &Api) -> contract::ApiDescription {
                 returns: operation.returns.as_ref().map(|name| name.value.clone()),
                 list: operation.list,
                 scope: operation.scope.as_ref().map(|scope| scope.value.clone()),
-                asynchronous: operation.asynchronous,
+                asynchronous: super::work::is_later(operation),
                 idempotency_key: matches!(operation.idempotent, Idempotency::Key { .. }),
                 deprecated: api.state == Lifecycle::Deprecated,
                 statuses: Vec::new(),

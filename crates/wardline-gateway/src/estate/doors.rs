@@ -13,7 +13,7 @@ use wardline_access::identity::{self, Identity, PeerCertificate};
 use wardline_access::oauth;
 use wardline_connect::http::Inlet;
 use wardline_core::{Lane, Zone};
-use wardline_engine::Wiring;
+use wardline_engine::{Recorder, Wiring};
 use wardline_estate::model::Estate;
 
 /// The listeners that show Apis.
@@ -97,22 +97,70 @@ fn beside(name: &str, zones: Vec<Zone>, operations: Vec<Operation>) -> Api {
     }
 }
 
-struct OAuth(Arc<Identity>);
+/// The OAuth endpoints. No token leaves that the audit log does not know of.
+struct OAuth {
+    identity: Arc<Identity>,
+    recorder: Arc<Recorder>,
+}
 
 #[async_trait]
 impl Handler for OAuth {
     async fn handle(&self, request: Request<Bytes>, peer: &Peer) -> Response<Bytes> {
-        self.0.serve(&request, &seen(peer))
+        let peer = seen(peer);
+        if request.method() != Method::POST {
+            return self.identity.serve(&request, &peer);
+        }
+        let Ok(place) = self.recorder.place().await else {
+            return unrecorded();
+        };
+        let identity = Arc::clone(&self.identity);
+        // A revocation is on disk before it is answered, and signing takes its time.
+        let answering = tokio::task::spawn_blocking(move || identity.serve(&request, &peer));
+        let answer = match answering.await {
+            Ok(answer) => answer,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let recorded = self.recorder.settled().await;
+        drop(place);
+        match recorded {
+            Ok(()) => answer,
+            Err(_) => unrecorded(),
+        }
     }
 }
 
+/// In the words of RFC 6749, 4.1.2.1.
+fn unrecorded() -> Response<Bytes> {
+    tracing::warn!("a call of the OAuth endpoints is refused: the audit log takes no entries");
+    let mut response = Response::new(Bytes::from_static(
+        br#"{"error":"temporarily_unavailable"}"#,
+    ));
+    *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    for (name, value) in [
+        (http::header::CONTENT_TYPE, "application/json"),
+        (http::header::CACHE_CONTROL, "no-store"),
+        (http::header::RETRY_AFTER, "2"),
+    ] {
+        let value = http::HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 /// The OAuth endpoints, in every zone that shows Apis.
-pub(super) fn oauth(estate: &Estate, identity: &Arc<Identity>) -> Option<Api> {
+pub(super) fn oauth(
+    estate: &Estate,
+    identity: &Arc<Identity>,
+    recorder: &Arc<Recorder>,
+) -> Option<Api> {
     let zones: Vec<Zone> = zones(estate).into_iter().collect();
     if zones.is_empty() {
         return None;
     }
-    let handler: Arc<dyn Handler> = Arc::new(OAuth(Arc::clone(identity)));
+    let handler: Arc<dyn Handler> = Arc::new(OAuth {
+        identity: Arc::clone(identity),
+        recorder: Arc::clone(recorder),
+    });
     let post = |name, path| {
         let mut operation = operation(
             name,

@@ -13,13 +13,13 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use wardline_access::identity::Identity;
-use wardline_access::mask::{Fields, Pseudonyms};
+use wardline_access::mask::{Classes, Fields, Pseudonyms};
 use wardline_access::policy::{self, Action, Policies, Resource};
 use wardline_access::quota::{
     Ask, Bucket, Limiter, Limits, Period, Quota, Rate, Refusal, rate_limit, rate_limit_policy,
 };
 use wardline_access::{AccessEvent, Caller, Strength};
-use wardline_core::Zone;
+use wardline_core::{Sensitivity, Zone};
 use wardline_estate::model::{self, Estate};
 
 /// Callers whose pseudonyms are kept ready; beyond, they are made anew.
@@ -30,6 +30,9 @@ const PURPOSE: &str = "x-purpose-of-use";
 const API_KEY: &str = "x-api-key";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Classes whose values leave a mark where they are shown.
+const SENSITIVE: [Sensitivity; 3] = [Sensitivity::Financial, Sensitivity::Pii, Sensitivity::Phi];
 
 /// An operation as the keeper judges it.
 struct Place {
@@ -167,6 +170,24 @@ impl Keeper {
         });
     }
 
+    /// The sensitive classes of an entity that a caller may see.
+    fn shown(
+        &self,
+        caller: &Caller,
+        entity: Option<&Arc<str>>,
+        facts: &policy::Facts,
+    ) -> Classes {
+        let Some((entity, fields)) = entity.and_then(|name| Some((name, self.fields.get(name)?)))
+        else {
+            return Classes::NONE;
+        };
+        let revealed = self.policies.revealed(caller, entity, facts);
+        let sensitive = fields.classes().iter();
+        sensitive
+            .filter(|class| SENSITIVE.contains(class) && revealed.contains(*class))
+            .collect()
+    }
+
     /// What hides of an entity from a caller what it may not see; `None` where it may see all.
     fn mask(
         &self,
@@ -238,6 +259,7 @@ impl Keeper {
                 let permits = admission.into_permits();
                 Ok(Pass {
                     mask: None,
+                    reveals: Classes::NONE,
                     headers,
                     held: (!permits.is_empty()).then(|| Box::new(permits) as Box<dyn Send + Sync>),
                 })
@@ -317,6 +339,7 @@ impl Gatekeeper for Keeper {
         }
         let mut pass = self.charge(caller, place).await?;
         pass.mask = self.mask(caller, place.returns.as_ref(), &asked);
+        pass.reveals = self.shown(caller, place.returns.as_ref(), &asked);
         Ok(pass)
     }
 
@@ -337,6 +360,15 @@ impl Gatekeeper for Keeper {
             // Whoever nobody knows sees what anybody may see.
             None => Ok(self.mask(&nobody(), returns, &policy::Facts::at(Zone::Partner))),
         }
+    }
+
+    fn part_reveals(&self, api: &Api, operation: &Operation, caller: Option<&Caller>) -> Classes {
+        let returns = self
+            .place(api, operation)
+            .and_then(|place| place.returns.as_ref());
+        caller.map_or(Classes::NONE, |caller| {
+            self.shown(caller, returns, &policy::Facts::at(caller.zone))
+        })
     }
 }
 

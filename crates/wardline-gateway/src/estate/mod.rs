@@ -4,12 +4,15 @@
 //! wrong at its place in the files, so that `check` finds it. [`Front::plan`] joins it with what
 //! runs (keys, secrets, the journal) to a [`Plan`] that a [`Gateway`](crate::Gateway) serves.
 
+mod answers;
 mod clients;
 mod documents;
 mod doors;
 mod keeper;
+mod later;
 mod programs;
 mod promises;
+mod record;
 mod upstreams;
 mod work;
 mod world;
@@ -27,7 +30,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{WireError, Wiring};
+use wardline_engine::{Deferral, KeyBook, Recorder, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -84,6 +87,12 @@ pub struct Running<'a> {
     pub limiter: Arc<Limiter>,
     /// The secret that pseudonyms are made with.
     pub root: [u8; 32],
+    /// Where calls go that are carried out later.
+    pub deferral: Deferral,
+    /// Where idempotency keys and their answers are kept.
+    pub keys: Arc<KeyBook>,
+    /// Where what callers see and get is recorded.
+    pub recorder: Arc<Recorder>,
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
 }
@@ -182,15 +191,17 @@ impl Front {
         ));
         let mut apis: Vec<plan::Api> = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
-            apis.push(work::api(estate, api, &self.programs)?);
+            apis.push(work::api(estate, api, &self.programs, &running.deferral)?);
         }
-        apis.extend(doors::oauth(estate, &running.identity));
+        apis.extend(doors::oauth(estate, &running.identity, &running.recorder));
         apis.extend(doors::inlets(estate, running.inlets));
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
             upstreams: upstreams::all(estate, &wiring)?,
             gatekeeper: keeper,
+            observer: Arc::new(record::Records(Arc::clone(&running.recorder))),
+            answers: Some(Arc::new(answers::Kept(Arc::clone(&running.keys)))),
             ..Plan::default()
         })
     }

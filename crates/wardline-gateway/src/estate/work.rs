@@ -1,14 +1,16 @@
 //! Operations of Apis and what serves them.
 
 use super::programs::Programs;
-use super::{FrontError, documents, promises};
+use super::{FrontError, documents, later, promises};
 use crate::error::NOT_SERVED;
 use crate::plan::{
-    self, Binding, Call, Compose, FacilityFrom, Limits, Part, Serve, Share, Systems, Validate, When,
+    self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems, Validate,
+    When,
 };
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use wardline_contract::lifecycle::Lifecycle;
+use wardline_engine::Deferral;
 use wardline_estate::Diagnostic;
 use wardline_estate::model::{
     self, Api, ApiOperation, Estate, Idempotency, Method, OperationKind, ResponseValidation, Work,
@@ -46,10 +48,13 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
-        _ if operation.asynchronous => Some("asynchronous operations come with processes"),
         Work::Start { .. } => Some("processes come with a later release"),
-        Work::Tell { .. } => Some("events told through an Api come with processes"),
-        Work::Gather { .. } => None,
+        Work::Gather { .. } if operation.asynchronous => {
+            Some("answers that are gathered cannot be given later")
+        }
+        Work::Tell { .. } | Work::Bound if is_later(operation) => (!operation.query.is_empty())
+            .then_some("what is sent later has no query: put its parameters into the body"),
+        Work::Tell { .. } | Work::Gather { .. } => None,
         Work::Bound => {
             let all_http = api.bindings.iter().all(|binding| {
                 matches!(
@@ -62,16 +67,22 @@ fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'st
     }
 }
 
+/// Whether callers are answered before it is carried out.
+pub(super) const fn is_later(operation: &ApiOperation) -> bool {
+    operation.asynchronous || matches!(operation.work, Work::Tell { .. })
+}
+
 /// An Api as the gateway serves it.
 pub(super) fn api(
     estate: &Estate,
     api: &Api,
     programs: &Programs,
+    deferral: &Deferral,
 ) -> Result<plan::Api, FrontError> {
     let mut operations = Vec::new();
     for operation in api.operations.values() {
         if obstacle(estate, api, operation).is_none()
-            && let Some(serve) = serve(estate, api, operation, programs)
+            && let Some(serve) = serve(estate, api, operation, programs, deferral)
         {
             operations.push(one(api, operation, serve));
         }
@@ -143,7 +154,11 @@ fn serve(
     api: &Api,
     operation: &ApiOperation,
     programs: &Programs,
+    deferral: &Deferral,
 ) -> Option<Serve> {
+    if is_later(operation) {
+        return later::serve(api, operation, programs, deferral);
+    }
     if let Work::Gather { calls, map } = &operation.work {
         let calls: Option<Vec<Part>> = calls
             .iter()
@@ -205,7 +220,7 @@ fn serve(
     }))
 }
 
-fn when(binding: &model::Binding, programs: &Programs) -> Option<When> {
+pub(super) fn when(binding: &model::Binding, programs: &Programs) -> Option<When> {
     let share = match (binding.share, &binding.sticky) {
         (None, _) => None,
         (Some(share), sticky) => Some(Share {
@@ -249,6 +264,10 @@ fn call(estate: &Estate, reference: &str, programs: &Programs) -> Option<Call> {
         query: true,
         request: map(&operation.request)?,
         response: map(&operation.response)?,
+        keep: operation.cache.map(|cache| Keep {
+            fresh: cache.keep,
+            stale_if_error: cache.stale_if_error,
+        }),
     })
 }
 

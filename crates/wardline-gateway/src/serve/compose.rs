@@ -30,6 +30,17 @@ impl Visit {
         inbound
             .read_json(&endpoint.api, endpoint.operation())
             .await?;
+        let caller = self.trail.caller.clone();
+        for inner in parts {
+            let gatekeeper = &self.snapshot.plan.gatekeeper;
+            let (api, operation) = (&inner.api, inner.operation());
+            for class in gatekeeper
+                .part_reveals(api, operation, caller.as_deref())
+                .iter()
+            {
+                self.trail.reveals.insert(class);
+            }
+        }
         let view = compose
             .cache
             .filter(|_| self.method.is_safe() && !inbound.is_read_with_body());

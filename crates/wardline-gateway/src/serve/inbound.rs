@@ -151,6 +151,11 @@ impl Inbound {
         self.read.as_ref().is_some_and(|read| !read.is_empty())
     }
 
+    /// Whether a body came, or is still to come.
+    pub(super) fn has_body(&self) -> bool {
+        self.body.is_some() || self.is_read_with_body()
+    }
+
     /// What was read.
     pub(super) fn bytes(&self) -> Bytes {
         self.read.clone().unwrap_or_default()

@@ -4,10 +4,11 @@ pub(crate) mod cache;
 mod compose;
 mod headers;
 mod inbound;
+pub(crate) mod kept;
 mod system;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
@@ -16,6 +17,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::json;
 use smallvec::SmallVec;
+use wardline_access::mask::Classes;
 use wardline_access::{Caller, CallerKind};
 use wardline_core::Timestamp;
 
@@ -29,9 +31,10 @@ use crate::lanes::Place;
 use crate::plan::{FacilityFrom, Serve, Transform};
 use crate::problem::{Kind, Problem, Violation};
 use crate::route::{Found, Miss, Params, decoded, encoded};
-use crate::seam::{Accepted, Ended, Facts, Peer};
+use crate::seam::{Accepted, Ended, Facts, Once, Peer, Receipt};
 use crate::snapshot::{Endpoint, Snapshot, Target};
 use inbound::Inbound;
+pub(crate) use system::fits;
 
 /// A request, and what is found out about it on its way.
 pub(crate) struct Visit {
@@ -54,6 +57,7 @@ struct Trail {
     caller: Option<Arc<Caller>>,
     facility: Option<String>,
     broken: Vec<Violation>,
+    reveals: Classes,
     headers: SmallVec<[(HeaderName, HeaderValue); 2]>,
     place: Place,
     held: Option<Box<dyn Send + Sync>>,
@@ -219,8 +223,12 @@ impl Visit {
             .admit(api, operation, &facts)
             .await?;
         self.trail.headers = pass.headers;
+        self.trail.reveals = pass.reveals;
         self.trail.held = pass.held;
+        // Asking how far a request is brings neither a body nor a key.
+        let asks = matches!(endpoint.target, Target::Status);
         if operation.validate.request
+            && !asks
             && let Some(contract) = &api.contract
         {
             inbound.read(api, operation).await?;
@@ -230,10 +238,14 @@ impl Visit {
                 .map_err(|errors| Problem::new(Kind::Contract).errors(errors))?;
         }
         let key = match operation.idempotent {
-            Some(keep) => idempotency::key(&self.headers)?.map(|key| (key, keep)),
-            None => None,
+            Some(keep) if !asks => idempotency::key(&self.headers)?.map(|key| (key, keep)),
+            _ => None,
         };
         match key {
+            // The journal knows such keys by itself, in the commit that accepts the request.
+            Some((key, keep)) if matches!(operation.serve, Serve::Accept(_)) => {
+                Box::pin(self.accept(endpoint, found, &mut inbound, Some((&key, keep)))).await
+            }
             None => {
                 self.target(endpoint, found, &mut inbound, pass.mask, false)
                     .await
@@ -287,27 +299,20 @@ impl Visit {
         inbound: &mut Inbound,
         mask: Option<Transform>,
         key: idempotency::Key,
-        keep: std::time::Duration,
+        keep: Duration,
     ) -> Result<Response<Body>, Problem> {
         let answers: Arc<dyn Answers> = match &self.snapshot.plan.answers {
             Some(answers) => Arc::clone(answers),
             None => Arc::clone(&self.shared.answers),
         };
-        let content_type = self.headers.get(CONTENT_TYPE);
-        let (path, query) = (self.uri.path(), self.uri.query());
-        let digest = idempotency::digest(
-            self.method.as_str(),
-            path,
-            query,
-            content_type,
-            &inbound.bytes(),
-        );
+        let digest = self.digest(&inbound.bytes());
         match answers.begin(&key, digest, keep).await? {
             Begun::First => {}
             Begun::Different => return Err(Kind::KeyReused.into()),
+            Begun::Unknown => return Err(Kind::OutcomeUnknown.into()),
             Begun::InFlight => {
                 return Err(
-                    Problem::new(Kind::KeyInFlight).retry_after(std::time::Duration::from_secs(1))
+                    Problem::new(Kind::KeyInFlight).retry_after(Duration::from_secs(1))
                 );
             }
             Begun::Again(answer) => {
@@ -376,6 +381,17 @@ impl Visit {
         }
     }
 
+    /// What makes two requests with a key the same.
+    fn digest(&self, body: &[u8]) -> [u8; 32] {
+        idempotency::digest(
+            self.method.as_str(),
+            self.uri.path(),
+            self.uri.query(),
+            self.headers.get(CONTENT_TYPE),
+            body,
+        )
+    }
+
     async fn target(
         &mut self,
         endpoint: &Endpoint,
@@ -400,7 +416,7 @@ impl Visit {
                 Box::pin(self.compose(endpoint, found, compose, parts, inbound, mask)).await
             }
             (Target::Status, Serve::Accept(_)) => Box::pin(self.status(endpoint, found)).await,
-            (_, Serve::Accept(_)) => Box::pin(self.accept(endpoint, found, inbound)).await,
+            (_, Serve::Accept(_)) => Box::pin(self.accept(endpoint, found, inbound, None)).await,
             (_, Serve::Document { content_type, body }) => {
                 let mut response = Response::new(Body::full(body.clone()));
                 response
@@ -428,21 +444,30 @@ impl Visit {
         endpoint: &Endpoint,
         found: &Found,
         inbound: &mut Inbound,
+        key: Option<(&str, Duration)>,
     ) -> Result<Response<Body>, Problem> {
         let Serve::Accept(acceptor) = &endpoint.operation().serve else {
             return Err(Kind::Internal.into());
         };
-        inbound.read(&endpoint.api, endpoint.operation()).await?;
+        inbound
+            .read_json(&endpoint.api, endpoint.operation())
+            .await?;
+        let body = inbound.bytes();
+        let once = key.map(|(key, keep)| Once {
+            key,
+            digest: self.digest(&body),
+            keep,
+        });
         let accepted = Accepted {
             api: &endpoint.api.name,
             operation: &endpoint.operation().name,
-            caller: self.trail.caller.as_deref(),
+            facts: self.facts(endpoint, found, inbound),
             correlation: self.correlation.as_str(),
-            params: Params::new(&endpoint.params, &found.spans, self.uri.path()),
-            headers: &self.headers,
-            body: inbound.bytes(),
+            body,
+            once,
         };
-        let id = acceptor.accept(accepted).await?;
+        let Receipt { id, binding, again } = acceptor.accept(accepted).await?;
+        self.trail.binding = binding;
         let base = endpoint.api.base.trim_end_matches('/');
         let place = format!(
             "{base}/-/requests/{}/{}",
@@ -453,6 +478,11 @@ impl Visit {
         let body = json!({ "id": id, "state": "accepted", "status_url": place });
         let mut response = json_response(StatusCode::ACCEPTED, body.to_string().into());
         response.headers_mut().insert(LOCATION, location);
+        if again {
+            response
+                .headers_mut()
+                .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+        }
         Ok(response)
     }
 
@@ -510,6 +540,7 @@ impl Visit {
             method: &self.method,
             facility: trail.facility.as_deref(),
             status: response.status(),
+            reveals: trail.reveals,
             problem,
             correlation: self.correlation.as_str(),
             took: self.begun.elapsed(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::inbound::Inbound;
-use super::{Visit, headers, own_credentials};
+use super::kept::{Kept, Question};
+use super::{Visit, headers, kept, own_credentials};
 use crate::body::{Body, OutBody, Stopped};
 use crate::correlation;
 use crate::idempotency;
@@ -66,10 +67,23 @@ impl Visit {
         }
         let checked = api.contract.is_some()
             && sample(u32::from(operation.validate.response_permille), 1_000);
+        let keep = call
+            .keep
+            .filter(|_| self.method == Method::GET && !keyed && !inbound.has_body());
         let held =
-            mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some();
+            mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some() || keep.is_some();
         let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
         let target = target(bound, params, self.uri.query());
+        let question = keep.map(|keep| (self.question(endpoint, bound, &target), keep));
+        let kept = question
+            .as_ref()
+            .and_then(|(question, _)| self.shared.kept.get(question, &self.headers));
+        if let Some(kept) = &kept
+            && kept.fresh
+            && !kept::wants_new(&self.headers)
+        {
+            return again(kept, mask.as_ref(), bound);
+        }
         let shadowed = shadow
             .map(|(bound, room)| self.shadowed(bound, room, params, inbound, operation, declared));
         let (mut body, stopped) = inbound.outward(&operation.limits);
@@ -80,6 +94,7 @@ impl Visit {
         }
         let read = stopped.is_none();
         let mut outward = std::mem::take(&mut self.headers);
+        let asked = question.is_some().then(|| outward.clone());
         let outgoing = self.outgoing(
             bound,
             target,
@@ -88,7 +103,16 @@ impl Visit {
             operation,
             (read, held),
         );
-        let answer = bound.remote.call(outgoing).await.map_err(missed)?;
+        let answer = match bound.remote.call(outgoing).await {
+            Err(miss) => match &kept {
+                Some(kept) => return again(kept, mask.as_ref(), bound),
+                None => return Err(missed(miss)),
+            },
+            Ok(answer) => answer,
+        };
+        if let Some(kept) = kept.filter(|_| answer.status().is_server_error()) {
+            return again(&kept, mask.as_ref(), bound);
+        }
         if own_credentials(answer.status()) {
             return Err(Kind::BadAnswer.into());
         }
@@ -102,10 +126,26 @@ impl Visit {
             response,
             canonical,
         } = served;
+        if let (Some((question, keep)), Some(asked)) = (question, asked) {
+            let (status, headers) = (response.status(), response.headers());
+            let body = canonical.clone();
+            let kept = &self.shared.kept;
+            kept.put(question, &asked, keep, status, headers, body);
+        }
         if let Some(shadowed) = shadowed {
             shadowed.ask(self, endpoint, response.status(), canonical);
         }
         Ok(response)
+    }
+
+    fn question(&self, endpoint: &Endpoint, bound: &Bound, target: &str) -> Question {
+        Question {
+            plan: self.snapshot.generation,
+            endpoint: Arc::clone(&endpoint.id),
+            binding: Arc::clone(&bound.name),
+            facility: self.trail.facility.as_deref().map(Box::from),
+            target: target.into(),
+        }
     }
 
     /// The call as it goes out.
@@ -214,6 +254,18 @@ impl Visit {
             (Some(value), None) => value.to_string().into(),
         };
         let target = target(bound, facts.params, facts.query);
+        let keep = bound
+            .call
+            .keep
+            .filter(|_| operation.method == Method::GET && bytes.is_empty());
+        let question = keep.map(|keep| (self.question(endpoint, bound, &target), keep));
+        let none = HeaderMap::new();
+        let kept = question
+            .as_ref()
+            .and_then(|(question, _)| self.shared.kept.get(question, &none));
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.fresh) {
+            return shown(answered(&kept.body)?, mask, bound);
+        }
         let mut headers = HeaderMap::new();
         if !bytes.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -232,24 +284,31 @@ impl Visit {
             .clone()
             .unwrap_or_else(|| operation.method.clone());
         outgoing.repeatable = outgoing.method.is_idempotent();
-        let answer = bound.remote.call(outgoing).await.map_err(missed)?;
+        let answer = match (bound.remote.call(outgoing).await, kept) {
+            (Ok(answer), kept) if !answer.status().is_server_error() || kept.is_none() => answer,
+            (_, Some(kept)) => return shown(answered(&kept.body)?, mask, bound),
+            (Err(miss), None) => return Err(missed(miss)),
+            (Ok(answer), None) => answer,
+        };
         let status = answer.status();
         if own_credentials(status) || !status.is_success() {
             return Err(refused(status));
         }
-        let bytes = answer
-            .into_body()
-            .whole(operation.limits.answer)
-            .await
-            .map_err(missed)?;
+        let (parts, body) = answer.into_parts();
+        let bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
         let mut value = answered(&bytes)?;
-        for map in [bound.call.response.as_ref(), mask].into_iter().flatten() {
+        if let Some(map) = &bound.call.response {
             value = map(value).map_err(|error| map_failed(&bound.name, &error))?;
         }
-        Ok(value)
+        if let Some((question, keep)) = question {
+            let body = Bytes::from(value.to_string());
+            let all = &self.shared.kept;
+            all.put(question, &none, keep, status, &parts.headers, body);
+        }
+        shown(value, mask, bound)
     }
 
     fn sampled(&self, declared: &Systems) -> bool {
@@ -368,6 +427,29 @@ impl Shadowed {
     }
 }
 
+/// A canonical answer as a caller may see it.
+fn shown(value: Value, mask: Option<&Transform>, bound: &Bound) -> Result<Value, Problem> {
+    match mask {
+        Some(mask) => mask(value).map_err(|error| map_failed(&bound.name, &error)),
+        None => Ok(value),
+    }
+}
+
+/// An answer that is given again, as this caller may see it.
+fn again(kept: &Kept, mask: Option<&Transform>, bound: &Bound) -> Result<Response<Body>, Problem> {
+    let mut body = kept.body.clone();
+    if let Some(mask) = mask
+        && !body.is_empty()
+    {
+        body = mapped(mask, answered(&body)?, &bound.name)?;
+    }
+    let mut response = Response::new(Body::full(body));
+    *response.headers_mut() = kept.headers.clone();
+    let age = HeaderValue::from(kept.age.as_secs());
+    response.headers_mut().insert(AGE, age);
+    Ok(response)
+}
+
 fn json_or_null(bytes: &Bytes) -> Option<Value> {
     if bytes.is_empty() {
         Some(Value::Null)
@@ -384,7 +466,7 @@ fn choose(declared: &Systems, facts: &Facts<'_>) -> Option<usize> {
         .position(|binding| fits(&binding.name, &binding.when, facts))
 }
 
-fn fits(name: &str, when: &When, facts: &Facts<'_>) -> bool {
+pub(crate) fn fits(name: &str, when: &When, facts: &Facts<'_>) -> bool {
     let facility = || {
         facts
             .facility

@@ -162,6 +162,7 @@ impl World {
             hash: [hash; 16],
             digest,
             answer: Bytes::from_static(answer.as_bytes()),
+            since: None,
         }
     }
 

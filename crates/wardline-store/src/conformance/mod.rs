@@ -18,6 +18,7 @@ mod accepting;
 mod build;
 mod finding;
 mod keeping;
+mod keyed;
 mod knowing;
 pub mod model;
 mod settling;
@@ -87,6 +88,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(finding::cases());
     all.extend(tracing::cases());
     all.extend(keeping::cases());
+    all.extend(keyed::cases());
     all
 }
 

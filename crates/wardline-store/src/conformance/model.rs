@@ -6,9 +6,10 @@
 //! gauges, totals, groups of errors, states, and what the listener heard.
 
 use super::Home;
-use super::build::{Heard, World, key, note};
+use super::build::{Heard, World, key, note, sealed};
 use crate::change::{
-    Acceptance, Cause, Change, MessageRef, NewDelivery, Note, Operation, Outcome, SettlementResult,
+    Acceptance, Cause, Change, KeyBegin, KeyEnd, KeyStanding, MessageRef, NewDelivery, Note,
+    Operation, Outcome, SettlementResult,
 };
 use crate::query::{CounterKind, DeliveryFilter};
 use proptest::prelude::*;
@@ -53,6 +54,15 @@ pub enum Act {
         /// Which.
         pick: usize,
     },
+    /// Begin or end a request with an idempotency key.
+    Key {
+        /// Which.
+        key: u8,
+        /// With this body.
+        body: u8,
+        /// `None` begins it; `Some(true)` answers it, `Some(false)` forgets it.
+        end: Option<bool>,
+    },
     /// A call that is refused as a whole, although its first change was sound.
     Refused,
     /// Let time pass; backwards when negative.
@@ -95,6 +105,8 @@ pub fn histories(most: usize) -> impl Strategy<Value = Vec<Act>> {
         8 => settle,
         3 => operate,
         2 => any::<usize>().prop_map(|pick| Act::Replay { pick }),
+        3 => (0..3u8, 0..2u8, prop::option::of(any::<bool>()))
+            .prop_map(|(key, body, end)| Act::Key { key, body, end }),
         1 => Just(Act::Refused),
         3 => (-50_000..200_000i32).prop_map(Act::Pass),
         1 => Just(Act::Reopen),
@@ -133,6 +145,8 @@ struct Owed {
 struct Model {
     deliveries: BTreeMap<Id, Owed>,
     inbox: BTreeMap<u8, (bool, Id)>,
+    /// Body, until, and whether it was answered.
+    keys: BTreeMap<u8, (u8, Timestamp, bool)>,
     totals: BTreeMap<u8, u64>,
     heard: Vec<Id>,
     last: Id,
@@ -300,6 +314,7 @@ impl Run {
                 let first = self.world.accept(acceptance.clone()).await.first;
                 self.model.accept(first, &acceptance);
             }
+            Act::Key { key, body, end } => self.key(*key, *body, *end).await,
             Act::Refused => {
                 let sound = Change::Accept(Box::new(self.world.discharge(1)));
                 self.world
@@ -317,6 +332,46 @@ impl Run {
                 self.compare().await;
             }
         }
+    }
+
+    async fn key(&mut self, key: u8, body: u8, end: Option<bool>) {
+        let now = self.world.now();
+        let hash = [key; 16];
+        let Some(answered) = end else {
+            let until = now.after(std::time::Duration::from_secs(100));
+            let begin = KeyBegin {
+                hash,
+                digest: [body; 16],
+                until,
+            };
+            let known = self.model.keys.get(&key).filter(|known| known.1 > now);
+            let expected = match known {
+                None => KeyStanding::New,
+                Some(known) if known.0 != body => KeyStanding::Different,
+                Some(known) if known.2 => KeyStanding::Answered(sealed("done")),
+                Some(_) => KeyStanding::Unanswered,
+            };
+            if expected == KeyStanding::New {
+                self.model.keys.insert(key, (body, until, false));
+            }
+            let outcomes = self.world.commit(vec![Change::BeginKey(begin)]).await;
+            assert!(
+                matches!(&outcomes[..], [Outcome::Key(standing)] if *standing == expected),
+                "{outcomes:?}, not {expected:?}"
+            );
+            return;
+        };
+        let answer = answered.then(|| sealed("done"));
+        match (self.model.keys.get_mut(&key), answered) {
+            (Some(known), true) => known.2 = true,
+            (Some(known), false) if !known.2 => {
+                self.model.keys.remove(&key);
+            }
+            _ => {}
+        }
+        self.world
+            .commit(vec![Change::EndKey(KeyEnd { hash, answer })])
+            .await;
     }
 
     async fn settle(&mut self, pick: usize, right: bool, end: u8, follow: bool) {

@@ -1,7 +1,7 @@
 //! Taking messages: one block of ids, rows, terms and counts for each acceptance.
 
 use super::ids::MAX_BLOCK;
-use super::inbox::Inbox;
+use super::inbox::{Entry, Inbox};
 use super::tally::Place;
 use super::writer::{Halt, Writer};
 use crate::change::{
@@ -135,7 +135,9 @@ impl Writer<'_> {
                 Seen::New => {}
                 Seen::BeforeOtherwise => flagged = true,
                 Seen::Before(duplicate) => {
-                    self.tally.count(CounterKind::Duplicate, dedup.source, 1);
+                    if !duplicate.differs {
+                        self.tally.count(CounterKind::Duplicate, dedup.source, 1);
+                    }
                     return Ok(Accepted {
                         first: duplicate.original.0,
                         duplicate: Some(duplicate),
@@ -190,11 +192,18 @@ impl Writer<'_> {
     /// Looks a message up in the inbox and enters it there.
     fn recognise(&mut self, dedup: &Dedup, first: Id) -> rusqlite::Result<Seen> {
         let seen = self.inbox.find(self.conn, dedup)?;
-        if let Some(entry) = seen.filter(|entry| entry.digest == dedup.digest) {
+        let seen = seen.filter(|entry| {
+            dedup
+                .since
+                .is_none_or(|since| entry.message >= since.as_i64())
+        });
+        let known = |entry: &Entry| entry.digest == dedup.digest || dedup.since.is_some();
+        if let Some(entry) = seen.filter(known) {
             let answer = Inbox::answer(self.conn, entry)?;
             return Ok(Seen::Before(Duplicate {
                 original: MessageId(Id::from_i64(entry.message)),
                 answer,
+                differs: entry.digest != dedup.digest,
             }));
         }
         self.inbox.enter(self.conn, dedup, first)?;

@@ -305,6 +305,7 @@ mod tests {
             hash,
             digest: n as i64,
             answer: Bytes::from(n.to_string()),
+            since: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod filter;
 mod health;
 mod ids;
 mod inbox;
+mod keyed;
 mod names;
 mod operate;
 mod prune;
@@ -42,6 +43,7 @@ use crate::error::StoreError;
 use health::Health;
 use ids::IdSource;
 use inbox::Inbox;
+use keyed::Keyed;
 use names::Names;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
@@ -327,6 +329,7 @@ fn prepare(mut conn: Connection, path: &Path, options: &Options) -> Result<Opene
             ids: IdSource::after(options.node, Id::from_i64(last)),
             tally: Tally::load(&conn)?,
             inbox: Inbox::load(&conn)?,
+            keyed: Keyed::load(&conn)?,
             runs: RunSource::new(options.run),
             audit_next: audit_next as u64,
         };

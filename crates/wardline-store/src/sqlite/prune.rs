@@ -6,6 +6,7 @@
 //! every later pass; everything else is looked at once. So the cost follows what is removed,
 //! not the age of the store.
 
+use super::keyed::Keyed;
 use super::schema::{internal, set_internal};
 use super::writer::Writer;
 use crate::query::{CounterKind, PruneReport, PruneRequest};
@@ -66,6 +67,7 @@ impl Writer<'_> {
             let horizon = Id::from_parts(before.unix_ms(), 0, 0).as_i64();
             report.more |= self.inbox.forget(self.conn, horizon)?;
         }
+        report.more |= self.keyed.forget(self.conn, self.now, step)?;
         self.conn
             .prepare_cached("DELETE FROM counter WHERE minute < ?1")?
             .execute([self.forgettable_minute()?])?;
@@ -76,6 +78,11 @@ impl Writer<'_> {
             .prepare_cached("SELECT min(id) FROM content")?
             .query_row([], |row| row.get::<_, Option<i64>>(0))?
             .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
+        // Answers to keys are content as well: they outlive neither their day's key nor it them.
+        if let Some(begun) = Keyed::oldest(self.conn)? {
+            let oldest = report.oldest_content.map_or(begun, |at| at.min(begun));
+            report.oldest_content = Some(oldest);
+        }
         Ok(report)
     }
 

@@ -155,6 +155,8 @@ fn change_bytes(change: &Change) -> usize {
         Change::Operate(_) => 0,
         Change::Audit(record) => record.body.len(),
         Change::SetMeta { value, .. } => value.len(),
+        Change::BeginKey(_) => 0,
+        Change::EndKey(end) => end.answer.as_ref().map_or(0, wardline_core::Sealed::len),
     }
 }
 

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// Version of the schema this binary writes, kept in `PRAGMA user_version`.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Oldest SQLite without the WAL-reset corruption of 3.7.0–3.51.2 (sqlite.org/wal.html).
 const MIN_SQLITE: i32 = 3_051_003;
 /// Bytes a database page holds.
@@ -181,6 +181,16 @@ CREATE TABLE kept (block INTEGER NOT NULL, what INTEGER NOT NULL, PRIMARY KEY (w
 ALTER TABLE delivery ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
 DROP INDEX delivery_key;
 CREATE INDEX delivery_key ON delivery (destination, lane, run, key_index) WHERE state <= 2;
+", "
+CREATE TABLE keyed (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    digest BLOB NOT NULL,
+    begun INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    answer BLOB
+);
+CREATE INDEX keyed_until ON keyed (until);
 "];
 
 /// Refuses a library that can corrupt what it promises to keep.

@@ -9,6 +9,7 @@
 use super::Shared;
 use super::ids::IdSource;
 use super::inbox::Inbox;
+use super::keyed::Keyed;
 use super::prune::PruneCursor;
 use super::queue::{Answer, Request, Work};
 use super::runs::RunSource;
@@ -49,6 +50,7 @@ pub(super) struct Start {
     pub(super) ids: IdSource,
     pub(super) tally: Tally,
     pub(super) inbox: Inbox,
+    pub(super) keyed: Keyed,
     pub(super) runs: RunSource,
     pub(super) audit_next: u64,
 }
@@ -63,6 +65,7 @@ pub(super) struct Writer<'c> {
     pub(super) terms: TermBucket,
     pub(super) runs: RunSource,
     pub(super) inbox: Inbox,
+    pub(super) keyed: Keyed,
     pub(super) prune: PruneCursor,
     /// Deliveries that became owed in the transaction at hand.
     pub(super) ready: Vec<Ready>,
@@ -118,6 +121,7 @@ impl<'c> Writer<'c> {
             terms: TermBucket::default(),
             runs: start.runs,
             inbox: start.inbox,
+            keyed: start.keyed,
             prune: PruneCursor::default(),
             ready: Vec::new(),
             heard: false,
@@ -263,6 +267,7 @@ impl<'c> Writer<'c> {
                 self.terms.committed();
                 self.runs.committed();
                 self.inbox.committed();
+                self.keyed.committed();
                 self.audit_next = self.audit_staged;
                 if !self.new_names.is_empty() {
                     let mut names = self.shared.names.write();
@@ -291,6 +296,7 @@ impl<'c> Writer<'c> {
         self.terms.rolled_back();
         self.runs.rolled_back();
         self.inbox.rolled_back();
+        self.keyed.rolled_back();
         self.prune.rolled_back();
         self.new_names.clear();
         self.ready.clear();
@@ -329,7 +335,10 @@ impl<'c> Writer<'c> {
                     return Err(Halt::Refused(StoreError::AuditConflict { given, expected }));
                 }
                 Change::Audit(_) => expected += 1,
-                Change::Operate(_) | Change::SetMeta { .. } => {}
+                Change::Operate(_)
+                | Change::SetMeta { .. }
+                | Change::BeginKey(_)
+                | Change::EndKey(_) => {}
             }
         }
         let mut outcomes = Vec::with_capacity(changes.len());
@@ -344,6 +353,13 @@ impl<'c> Writer<'c> {
                 }
                 Change::SetMeta { name, value } => {
                     self.set_meta(name, value)?;
+                    Outcome::Done
+                }
+                Change::BeginKey(begin) => {
+                    Outcome::Key(self.keyed.begin(self.conn, begin, self.now)?)
+                }
+                Change::EndKey(end) => {
+                    self.keyed.end(self.conn, end)?;
                     Outcome::Done
                 }
             });

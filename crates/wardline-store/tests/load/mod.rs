@@ -299,6 +299,7 @@ fn acceptance(names: Names, sender: usize, place: usize) -> Change {
             hash,
             digest: 1,
             answer: Bytes::from_static(b"AA"),
+            since: None,
         }),
         messages: vec![raw, event],
         deliveries: deliveries.into(),

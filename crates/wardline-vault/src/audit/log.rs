@@ -45,6 +45,21 @@ impl Proposal {
     }
 }
 
+/// Records that follow one another, not part of the log until the store has them all.
+#[derive(Debug)]
+#[must_use = "give it to `AuditLog::accept_all` once the records are committed"]
+pub struct Proposals {
+    records: Vec<AuditRecord>,
+    tree: Tree,
+}
+
+impl Proposals {
+    /// What to commit, in order.
+    pub fn records(&self) -> &[AuditRecord] {
+        &self.records
+    }
+}
+
 impl AuditLog {
     /// An empty log, whose entries this vault seals and whose checkpoints it signs.
     pub fn new(vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
@@ -141,6 +156,50 @@ impl AuditLog {
             hash: tree.root(),
         };
         Ok(Proposal { record, tree })
+    }
+
+    /// The records that would come next, to be committed together.
+    ///
+    /// # Errors
+    /// As [`AuditLog::propose`].
+    pub fn propose_all(&self, entries: &[AuditEntry]) -> Result<Proposals, VaultError> {
+        let at = self.clock.now().max(self.last_at);
+        let mut tree = self.tree.clone();
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let body = body::seal(&self.vault, entry, at)?;
+            let sequence = tree.size();
+            tree.push(tree::leaf(&body));
+            records.push(AuditRecord {
+                sequence,
+                at,
+                body,
+                hash: tree.root(),
+            });
+        }
+        Ok(Proposals { records, tree })
+    }
+
+    /// Makes committed proposals part of the log.
+    ///
+    /// # Errors
+    /// As [`AuditLog::accept`].
+    pub fn accept_all(&mut self, proposals: Proposals) -> Result<(), Break> {
+        let Proposals { records, tree } = proposals;
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(());
+        };
+        if first.sequence != self.tree.size() {
+            return Err(Break {
+                at: first.sequence,
+                why: Broken::Sequence {
+                    expected: self.tree.size(),
+                },
+            });
+        }
+        self.last_at = last.at;
+        self.tree = tree;
+        Ok(())
     }
 
     /// Makes a committed proposal part of the log.

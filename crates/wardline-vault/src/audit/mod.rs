@@ -26,7 +26,7 @@ mod witness;
 pub use checkpoint::{AuditKey, AuditSigner, Checkpoint, CheckpointError};
 pub use entry::{AuditEntry, Detail};
 pub use fhir::{FhirSource, to_fhir};
-pub use log::{AuditLog, AuditRecord, Proposal};
+pub use log::{AuditLog, AuditRecord, Proposal, Proposals};
 pub use proof::{Proof, Prover, leaf_hash, verify_consistency, verify_inclusion};
 pub use verify::{Break, Broken, Verified, Verifier, verify};
 pub use witness::{Witness, WitnessKey};

@@ -5,19 +5,15 @@ use crate::place::Place;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wardline_access::AccessEvent;
 use wardline_access::identity::AccessSink;
 use wardline_access::quota::{Limiter, Quotas, Rates};
 use wardline_core::RealClock;
-use wardline_engine::{Desk, Engine};
+use tokio_util::sync::CancellationToken;
+use wardline_engine::{Engine, Recorder};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
 use wardline_gateway::estate::{Front, Running};
-
-/// Events that may wait for the audit log. Past it they are counted and named in one entry.
-const WAITING: usize = 4_096;
 
 /// The open doors of an estate.
 pub(crate) struct Doors {
@@ -26,6 +22,7 @@ pub(crate) struct Doors {
     limiter: Arc<Limiter>,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
+    stop_auditing: CancellationToken,
 }
 
 impl Doors {
@@ -40,13 +37,13 @@ impl Doors {
             return Ok(None);
         }
         let secrets = place.secrets();
-        let (tell, told) = mpsc::channel(WAITING);
+        let recorder = Recorder::new(engine.desk());
+        let told = Arc::clone(&recorder);
         let sink = AccessSink::new(move |event| {
-            // Full means that the journal does not take entries; then calls fail there too.
-            if tell.try_send(event).is_err() {
-                tracing::error!(
-                    "the audit log does not keep up; an entry on access is only in this log"
-                );
+            if event.is_refusal() {
+                told.tell(event.to_audit());
+            } else {
+                told.insist(event.to_audit());
             }
         });
         let identity = front
@@ -69,6 +66,9 @@ impl Doors {
                 identity: Arc::clone(&identity),
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
+                deferral: engine.deferral(),
+                keys: engine.key_book(),
+                recorder: Arc::clone(&recorder),
                 inlets: engine.inlets(),
             })
             .context("the Apis cannot be opened")?;
@@ -95,13 +95,15 @@ impl Doors {
         let keeping = tokio::spawn(async move {
             tokio::join!(identity.keep(), flush(flushed));
         });
-        let auditing = tokio::spawn(audit(engine.desk(), told));
+        let stop_auditing = CancellationToken::new();
+        let auditing = tokio::spawn(recorder.run(stop_auditing.clone()));
         Ok(Some(Self {
             gateway,
             places,
             limiter,
             keeping,
             auditing,
+            stop_auditing,
         }))
     }
 
@@ -116,9 +118,10 @@ impl Doors {
         if let Err(error) = self.limiter.quotas().flush().await {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
-        // The last holder of the way to the audit log goes with it.
         self.keeping.abort();
         drop(self.keeping.await);
+        // Nobody comes any more; what they did is written to the end.
+        self.stop_auditing.cancel();
         if let Err(error) = self.auditing.await {
             tracing::error!(%error, "writing the audit log ended abnormally");
         }
@@ -132,14 +135,6 @@ async fn flush(limiter: Arc<Limiter>) {
         if limiter.quotas().flush().await.is_err() {
             // What went wrong is in the log; the counts stay in memory and are tried again.
             tracing::debug!("counts of quotas wait to be kept");
-        }
-    }
-}
-
-async fn audit(desk: Arc<Desk>, mut told: mpsc::Receiver<AccessEvent>) {
-    while let Some(event) = told.recv().await {
-        if let Err(error) = desk.record(&event.to_audit()).await {
-            tracing::error!(%error, "an entry on access could not be written to the audit log");
         }
     }
 }
