@@ -13,7 +13,7 @@ mod system;
 mod test;
 
 pub use api::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Layer, Lifecycle, QueryType,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, BodyContent, ByHeader, Idempotency, Layer, Lifecycle, QueryType,
     Quota, ResponseValidation, Shadow, Share, Validation, Version, Work,
 };
 pub use client::{
@@ -22,7 +22,7 @@ pub use client::{
 };
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
+    Direction, Duplicate, HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
     MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
