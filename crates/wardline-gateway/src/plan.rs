@@ -17,7 +17,7 @@ use wardline_core::{Lane, Timestamp, Zone};
 
 use crate::idempotency::Answers;
 use crate::seam::{Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer};
-use crate::shadow::Difference;
+use crate::shadow::{Difference, Rules};
 
 /// A content type that stands for all of them, a missing one included.
 pub const ANY_TYPE: &str = "*/*";
@@ -154,6 +154,8 @@ pub struct Api {
     pub version: Arc<str>,
     /// Path prefix, such as `/supplier-master/v1`.
     pub base: String,
+    /// How this version is told from others at the same path; by its path where absent.
+    pub by_header: Option<ByHeader>,
     /// Where it is visible.
     pub zones: Vec<Zone>,
     /// What every answer bears, such as `Deprecation` and `Sunset`.
@@ -164,6 +166,16 @@ pub struct Api {
     pub contract: Option<Arc<dyn Contract>>,
     /// Its operations.
     pub operations: Vec<Operation>,
+}
+
+/// A header tells versions apart that share one path. Its value is a major version (`2`, `v2`) or
+/// the whole version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHeader {
+    /// The header.
+    pub header: HeaderName,
+    /// Whether requests without it mean this version.
+    pub default: bool,
 }
 
 /// Where a request says which facility it is about.
@@ -281,6 +293,8 @@ pub type Predicate = Arc<dyn Fn(&Facts<'_>) -> Result<bool, String> + Send + Syn
 pub type KeyOf = Arc<dyn Fn(&Facts<'_>) -> Option<String> + Send + Sync>;
 /// Turns one document into another: a compiled map, a mask. The text of an error goes to the log.
 pub type Transform = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
+/// Decides by what is known before a call of a composition. The text of an error goes to the log.
+pub type Condition = Arc<dyn Fn(&Value) -> Result<bool, String> + Send + Sync>;
 
 /// One way to serve an operation.
 #[derive(Clone)]
@@ -359,8 +373,8 @@ pub struct Shadow {
     pub call: Call,
     /// Of ten thousand requests so many.
     pub per_myriad: u16,
-    /// JSON pointers that are compared; all where empty.
-    pub compare: Vec<Arc<str>>,
+    /// What of the answers is compared.
+    pub rules: Rules,
     /// Requests in the shadow at the same time; more are skipped and counted.
     pub concurrent: usize,
     /// Also ask for requests that are not safe (RFC 9110, 9.2.1). Off unless the second system may be written to.
@@ -374,7 +388,7 @@ pub struct Shadow {
 pub struct Compose {
     /// In order; each sees the answers of those before.
     pub calls: Vec<Part>,
-    /// From `{params, query, body, answers: {name: …}}` to the answer; where absent, the answers as they are.
+    /// From `{params, query, body, client, answers: {name: …}}` to the answer; where absent, the answers as they are.
     pub map: Option<Transform>,
     /// Kept for this long for the same caller, path and query; `None`: not kept.
     pub cache: Option<Duration>,
@@ -387,9 +401,14 @@ pub struct Part {
     pub name: Arc<str>,
     /// The Api that is called.
     pub api: Arc<str>,
+    /// The version of the Api, as declared; whichever the plan names last where absent.
+    pub version: Option<Arc<str>>,
     /// Its operation.
     pub operation: Arc<str>,
-    /// From `{params, query, body, answers}` to `{params, query, body}` of the call; where absent, the same parameters.
+    /// Whether it is called at all, by `{params, query, body, client, answers}`; its answer is
+    /// `null` where it is not.
+    pub when: Option<Condition>,
+    /// From `{params, query, body, client, answers}` to `{params, query, body}` of the call; where absent, the same parameters.
     pub with: Option<Transform>,
     /// Whether a missing answer (404, or a system that cannot be reached) is `null` instead of a problem.
     pub optional: bool,
@@ -423,6 +442,9 @@ pub struct Upstream {
     pub health: Health,
     /// Retries within one call; they also need the budget (a fifth of the calls, ten to begin with).
     pub retries: u8,
+    /// A safe call that is not answered after so long is sent once more, to the next address where
+    /// there is one; the first answer counts. Of a hundred calls at most five. Never where absent.
+    pub hedge: Option<Duration>,
 }
 
 impl Upstream {
@@ -440,6 +462,7 @@ impl Upstream {
             breaker: Breaker::default(),
             health: Health::default(),
             retries: 1,
+            hedge: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod clients;
 mod documents;
 mod doors;
+mod given;
 mod keeper;
 mod programs;
 mod promises;
@@ -16,6 +17,7 @@ mod world;
 
 use crate::Plan;
 use crate::plan;
+use crate::shadow::ledger::Ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_access::AccessError;
@@ -32,7 +34,7 @@ use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
 
-pub use documents::description;
+pub use documents::{contract, description, document};
 pub use keeper::Keeper;
 use programs::Programs;
 
@@ -86,6 +88,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// Where differences of systems in the shadow are added up.
+    pub shadows: &'a Arc<Ledger>,
 }
 
 impl Front {
@@ -99,6 +103,7 @@ impl Front {
             let file = files.find(|file| file.path.to_str() == Some(&*problem.file))?;
             Some(problem.diagnostic(file.file))
         }));
+        found.extend(given::problems(estate));
         found.extend(work::not_served_yet(estate));
         let failed = found
             .iter()
@@ -182,7 +187,7 @@ impl Front {
         ));
         let mut apis: Vec<plan::Api> = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
-            apis.push(work::api(estate, api, &self.programs)?);
+            apis.push(work::api(estate, api, &self.programs, running.shadows)?);
         }
         apis.extend(doors::oauth(estate, &running.identity));
         apis.extend(doors::inlets(estate, running.inlets));

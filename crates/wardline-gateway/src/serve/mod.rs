@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LINK, LOCATION, VARY};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -32,6 +32,9 @@ use crate::route::{Found, Miss, Params, decoded, encoded};
 use crate::seam::{Accepted, Ended, Facts, Peer};
 use crate::snapshot::{Endpoint, Snapshot, Target};
 use inbound::Inbound;
+
+/// The rule of a body that is not XML that is taken.
+pub(crate) const XML: &str = "xml";
 
 /// A request, and what is found out about it on its way.
 pub(crate) struct Visit {
@@ -134,11 +137,14 @@ impl Visit {
     fn find(&self) -> Result<(Arc<Endpoint>, Found), Problem> {
         match self
             .snapshot
-            .find(self.peer.zone, &self.method, self.uri.path())
+            .find(self.peer.zone, &self.method, self.uri.path(), &self.headers)
         {
             Ok((endpoint, found)) => Ok((Arc::clone(endpoint), found)),
             Err(Miss::BadPath) => Err(Kind::BadPath.into()),
             Err(Miss::NotFound) => Err(Kind::NotFound.into()),
+            Err(Miss::Version { header, known }) => Err(Problem::new(Kind::UnknownVersion)
+                .detail(format!("`{header}` names one of: {}", known.join(", ")))
+                .header(VARY, header.into())),
             Err(Miss::Method(methods)) => {
                 let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
                 let problem = Problem::new(Kind::MethodNotAllowed);
@@ -227,7 +233,7 @@ impl Visit {
             let body = inbound.bytes();
             contract
                 .request(operation, &self.facts(endpoint, found, &inbound), &body)
-                .map_err(|errors| Problem::new(Kind::Contract).errors(errors))?;
+                .map_err(broken)?;
         }
         let key = match operation.idempotent {
             Some(keep) => idempotency::key(&self.headers)?.map(|key| (key, keep)),
@@ -528,13 +534,26 @@ impl Visit {
         headers.insert(correlation::HEADER, self.correlation.header());
         if let Some(api) = api {
             for (name, value) in &api.headers {
-                headers.insert(name.clone(), value.clone());
+                // Of these there may be several, some of them the system's.
+                if [LINK, VARY].contains(name) {
+                    headers.append(name.clone(), value.clone());
+                } else {
+                    headers.insert(name.clone(), value.clone());
+                }
             }
         }
         for (name, value) in self.trail.headers.drain(..) {
             headers.insert(name, value);
         }
         (response, (self.trail.place, self.trail.held))
+    }
+}
+
+/// A request that breaks its contract, or is not even in its language.
+fn broken(errors: Vec<Violation>) -> Problem {
+    match errors.as_slice() {
+        [only] if only.rule == XML => Problem::new(Kind::NotXml).detail(&only.detail),
+        _ => Problem::new(Kind::Contract).errors(errors),
     }
 }
 
