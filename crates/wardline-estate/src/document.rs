@@ -10,6 +10,7 @@ use crate::model::{Estate, FileRef};
 use crate::source::{FileId, SourceMap, Span};
 use crate::yaml::{self, Data, Node};
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A JSON or YAML document and the places of its parts.
@@ -32,6 +33,20 @@ impl Document {
             Some(file) => Self::of(&estate.sources, file),
             None => Err(Vec::new()),
         }
+    }
+
+    /// Reads a document that lies outside of any estate.
+    ///
+    /// # Errors
+    /// What keeps it from being read, as it is shown to people.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, String> {
+        let mut sources = SourceMap::new();
+        let file = sources.add(path, text.strip_prefix('\u{feff}').unwrap_or(text));
+        Self::of(&sources, file).map_err(|problems| {
+            let mut all = Diagnostics::new();
+            all.extend(problems);
+            all.render(&sources, false)
+        })
     }
 
     fn of(sources: &SourceMap, file: FileId) -> Result<Self, Vec<Diagnostic>> {

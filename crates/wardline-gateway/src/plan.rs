@@ -16,7 +16,7 @@ use wardline_connect::Network;
 use wardline_core::{Lane, Timestamp, Zone};
 
 use crate::idempotency::Answers;
-use crate::seam::{Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer};
+use crate::seam::{Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer, Processes};
 use crate::shadow::{Difference, Rules};
 
 /// A content type that stands for all of them, a missing one included.
@@ -267,6 +267,8 @@ pub enum Serve {
     Accept(Arc<dyn Acceptor>),
     /// Other Apis, gathered.
     Compose(Compose),
+    /// A process: what takes time and goes on after the answer.
+    Process(Process),
     /// A document, such as a contract.
     Document {
         /// Its content type.
@@ -381,6 +383,31 @@ pub struct Shadow {
     pub writes: bool,
     /// Where differences go.
     pub sink: Arc<dyn Fn(Difference) + Send + Sync>,
+}
+
+/// What is done with a process.
+#[derive(Clone)]
+pub struct Process {
+    /// Who runs processes.
+    pub engine: Arc<dyn Processes>,
+    /// The process.
+    pub name: Arc<str>,
+    /// What is done.
+    pub act: ProcessAct,
+    /// Path template below the Api's base, with `{id}`, at which the state of an instance is told.
+    pub status: Option<String>,
+}
+
+/// What is done with a process. All but [`ProcessAct::Start`] concern the instance that the
+/// parameter `id` of the path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessAct {
+    /// An instance starts with the body.
+    Start,
+    /// An instance is told the operation's name, with the body.
+    Signal,
+    /// It is told how far an instance is.
+    Status,
 }
 
 /// Calls whose answers are gathered in order and made one.

@@ -206,7 +206,10 @@ impl Building<'_> {
                 }
                 Target::Compose(parts)
             }
-            Serve::Accept(_) | Serve::Document { .. } | Serve::Handler(_) => Target::Plain,
+            Serve::Accept(_)
+            | Serve::Process(_)
+            | Serve::Document { .. }
+            | Serve::Handler(_) => Target::Plain,
         };
         let accepts = matches!(operation.serve, Serve::Accept(_));
         let id = format!("{}/{}/{}", api.name, api.version, operation.name);
@@ -336,7 +339,7 @@ impl Building<'_> {
     }
 }
 
-fn joined(base: &str, path: &str) -> String {
+pub(crate) fn joined(base: &str, path: &str) -> String {
     let base = base.trim_end_matches('/');
     match (base, path) {
         ("", path) => path.to_owned(),

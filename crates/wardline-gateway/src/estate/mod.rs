@@ -9,6 +9,7 @@ mod documents;
 mod doors;
 mod given;
 mod keeper;
+mod locks;
 mod programs;
 mod promises;
 mod upstreams;
@@ -36,6 +37,7 @@ use wardline_vault::{KeyProvider, Secrets};
 
 pub use documents::{contract, description, document};
 pub use keeper::Keeper;
+pub use locks::{Lock, broken, entity_diff, locks};
 use programs::Programs;
 
 /// Why an estate's Apis cannot be served.

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod compose;
 mod headers;
 mod inbound;
+mod process;
 mod system;
 
 use std::sync::Arc;
@@ -407,6 +408,7 @@ impl Visit {
             }
             (Target::Status, Serve::Accept(_)) => Box::pin(self.status(endpoint, found)).await,
             (_, Serve::Accept(_)) => Box::pin(self.accept(endpoint, found, inbound)).await,
+            (_, Serve::Process(_)) => Box::pin(self.process(endpoint, found, inbound)).await,
             (_, Serve::Document { content_type, body }) => {
                 let mut response = Response::new(Body::full(body.clone()));
                 response
