@@ -122,7 +122,8 @@ pub fn diff_schemas(entity: &str, old: &Value, new: &Value) -> Vec<Change> {
     }
     // The worse judgement of the two ways counts.
     let worse: Vec<Change> = changes.iter().filter(|it| it.breaking).cloned().collect();
-    let same = |a: &Change, b: &Change| (&a.kind, &a.place, &a.text) == (&b.kind, &b.place, &b.text);
+    let same =
+        |a: &Change, b: &Change| (&a.kind, &a.place, &a.text) == (&b.kind, &b.place, &b.text);
     changes.retain(|change| change.breaking || !worse.iter().any(|other| same(other, change)));
     changes.sort_by_key(|change| !change.breaking);
     let mut unique: Vec<Change> = Vec::new();

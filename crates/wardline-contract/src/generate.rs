@@ -321,7 +321,9 @@ pub(crate) fn reference(entity: &str) -> Value {
 fn content(operation: &Operation, schema: &Value) -> Value {
     if operation.xml {
         let media = crate::xml::MEDIA.iter();
-        return media.map(|media| ((*media).to_owned(), json!({}))).collect();
+        return media
+            .map(|media| ((*media).to_owned(), json!({})))
+            .collect();
     }
     json!({ "application/json": { "schema": schema } })
 }

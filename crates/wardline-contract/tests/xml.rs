@@ -34,7 +34,13 @@ fn utf16(text: &str, mark: bool, big: bool) -> Vec<u8> {
     let mark = mark.then_some(0xfeff);
     let units = mark.into_iter().chain(text.encode_utf16());
     units
-        .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+        .flat_map(|unit| {
+            if big {
+                unit.to_be_bytes()
+            } else {
+                unit.to_le_bytes()
+            }
+        })
         .collect()
 }
 
@@ -66,10 +72,19 @@ fn what_parsers_are_broken_with_is_refused() {
     let attributes: String = (0..60).map(|at| format!(" a{at}=''")).collect();
     let cases: Vec<(Vec<u8>, Refusal)> = [
         (laughs.to_owned(), DocumentType),
-        ("<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>".to_owned(), DocumentType),
-        ("<!DOCTYPE a [<!ENTITY % p SYSTEM 'http://x/'> %p;]><a/>".to_owned(), DocumentType),
+        (
+            "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>".to_owned(),
+            DocumentType,
+        ),
+        (
+            "<!DOCTYPE a [<!ENTITY % p SYSTEM 'http://x/'> %p;]><a/>".to_owned(),
+            DocumentType,
+        ),
         ("<!doctype a><a/>".to_owned(), DocumentType),
-        ("<?xml version='1.0'?><!-- x --><!DOCTYPE a><a/>".to_owned(), DocumentType),
+        (
+            "<?xml version='1.0'?><!-- x --><!DOCTYPE a><a/>".to_owned(),
+            DocumentType,
+        ),
         ("<a><!ENTITY x 'y'></a>".to_owned(), DocumentType),
         ("<a><![INCLUDE[x]]></a>".to_owned(), DocumentType),
         ("<a>&x;</a>".to_owned(), Entity),
@@ -78,12 +93,28 @@ fn what_parsers_are_broken_with_is_refused() {
         ("<a>&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(), Entity),
         ("<a>& b</a>".to_owned(), Malformed),
         ("<a>&#0;</a>".to_owned(), Malformed),
-        ("<?xml version='1.0' encoding='UTF-16'?><a/>".to_owned(), Encoding),
-        ("<?xml version='1.0' encoding='utf-7'?><a/>".to_owned(), Encoding),
-        ("<?xml version='1.0' encoding='IBM037'?><a/>".to_owned(), Encoding),
+        (
+            "<?xml version='1.0' encoding='UTF-16'?><a/>".to_owned(),
+            Encoding,
+        ),
+        (
+            "<?xml version='1.0' encoding='utf-7'?><a/>".to_owned(),
+            Encoding,
+        ),
+        (
+            "<?xml version='1.0' encoding='IBM037'?><a/>".to_owned(),
+            Encoding,
+        ),
         ("+ADw-a/+AD4-".to_owned(), Malformed),
-        ("<a xmlns:x='http://www.w3.org/2001/XInclude'><x:include href='/etc/passwd'/></a>".to_owned(), Include),
-        ("<a x='http://www.w3.org/2001/XInclud&#101;'/>".to_owned(), Include),
+        (
+            "<a xmlns:x='http://www.w3.org/2001/XInclude'><x:include href='/etc/passwd'/></a>"
+                .to_owned(),
+            Include,
+        ),
+        (
+            "<a x='http://www.w3.org/2001/XInclud&#101;'/>".to_owned(),
+            Include,
+        ),
         (deep, Depth(4)),
         (wide, Nodes(50)),
         (format!("<a{attributes}/>"), Nodes(50)),
@@ -91,7 +122,10 @@ fn what_parsers_are_broken_with_is_refused() {
         (format!("<a b='{}'/>", "x".repeat(401)), Long(400)),
         (format!("<!--{}--><a/>", "x".repeat(401)), Long(400)),
         (format!("<{}/>", "x".repeat(401)), Long(400)),
-        ("<a>x</a>".to_owned() + &" <!-- -->".repeat(1_000), Bytes(4_000)),
+        (
+            "<a>x</a>".to_owned() + &" <!-- -->".repeat(1_000),
+            Bytes(4_000),
+        ),
         (String::new(), Malformed),
         ("<a>".to_owned(), Malformed),
         ("</a>".to_owned(), Malformed),
@@ -126,7 +160,10 @@ fn what_parsers_are_broken_with_is_refused() {
         // A NUL that comes first is found before what is no `<`.
         let either = refusal == Malformed && found == Err(Encoding) && body.contains(&0);
         if found != Err(refusal) && !either {
-            wrong.push(format!("{}: {found:?}, not {refusal:?}", String::from_utf8_lossy(&body)));
+            wrong.push(format!(
+                "{}: {found:?}, not {refusal:?}",
+                String::from_utf8_lossy(&body)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -134,10 +171,19 @@ fn what_parsers_are_broken_with_is_refused() {
 
 #[test]
 fn a_charset_that_makes_it_something_else_is_seen() {
-    for good in ["text/xml", "text/xml; charset=UTF-8", "application/xml;charset=\"utf-8\"; x=y"] {
+    for good in [
+        "text/xml",
+        "text/xml; charset=UTF-8",
+        "application/xml;charset=\"utf-8\"; x=y",
+    ] {
         assert!(is_utf8(good), "{good}");
     }
-    for bad in ["text/xml; charset=utf-16", "text/xml;CHARSET=utf-7", "text/xml; charset=utf-8; charset=utf-16", "text/xml; charset"] {
+    for bad in [
+        "text/xml; charset=utf-16",
+        "text/xml;CHARSET=utf-7",
+        "text/xml; charset=utf-8; charset=utf-16",
+        "text/xml; charset",
+    ] {
         assert!(!is_utf8(bad), "{bad}");
     }
 }

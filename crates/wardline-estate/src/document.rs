@@ -53,7 +53,10 @@ impl Document {
         let text: Arc<str> = sources.text(file).into();
         let mut problems = Diagnostics::new();
         let nodes = yaml::parse(&text, file, &mut problems);
-        let json = sources.path(file).extension().is_some_and(|it| it == "json");
+        let json = sources
+            .path(file)
+            .extension()
+            .is_some_and(|it| it == "json");
         if json {
             let value = serde_json::from_str(&text).map_err(|error| {
                 let at = line_start(&text, file, error.line());

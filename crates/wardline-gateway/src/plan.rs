@@ -16,7 +16,9 @@ use wardline_connect::Network;
 use wardline_core::{Lane, Timestamp, Zone};
 
 use crate::idempotency::Answers;
-use crate::seam::{Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer, Processes};
+use crate::seam::{
+    Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer, Processes,
+};
 use crate::shadow::{Difference, Rules};
 
 /// A content type that stands for all of them, a missing one included.

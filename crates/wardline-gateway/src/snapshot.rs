@@ -206,10 +206,9 @@ impl Building<'_> {
                 }
                 Target::Compose(parts)
             }
-            Serve::Accept(_)
-            | Serve::Process(_)
-            | Serve::Document { .. }
-            | Serve::Handler(_) => Target::Plain,
+            Serve::Accept(_) | Serve::Process(_) | Serve::Document { .. } | Serve::Handler(_) => {
+                Target::Plain
+            }
         };
         let accepts = matches!(operation.serve, Serve::Accept(_));
         let id = format!("{}/{}/{}", api.name, api.version, operation.name);

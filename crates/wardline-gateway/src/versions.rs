@@ -79,7 +79,10 @@ impl Versions {
             .chain([path.len()])
             .find_map(|end| self.0.get(path.get(..end)?))?;
         let Some(member) = group.chosen(headers) else {
-            let known = group.members.iter().map(|member| Arc::clone(&member.version));
+            let known = group
+                .members
+                .iter()
+                .map(|member| Arc::clone(&member.version));
             return Some(Err(Miss::Version {
                 header: group.header.clone(),
                 known: known.collect(),

@@ -25,7 +25,10 @@ fn version(number: &str, system: &str, default: bool) -> Api {
         headers: vec![
             (header.clone(), number.parse().unwrap()),
             (http::header::VARY, header.clone().into()),
-            (http::header::LINK, "</next>; rel=\"successor-version\"".parse().unwrap()),
+            (
+                http::header::LINK,
+                "</next>; rel=\"successor-version\"".parse().unwrap(),
+            ),
         ],
         by_header: Some(ByHeader { header, default }),
         ..api(
@@ -43,13 +46,12 @@ async fn a_header_chooses_the_version() {
         .operations
         .push(operation("find", Method::GET, "/search", bound("two")));
     // Versions by path live beside them.
-    let by_path = api("suppliers", vec![operation("get", Method::GET, "/{id}", bound("one"))]);
+    let by_path = api(
+        "suppliers",
+        vec![operation("get", Method::GET, "/{id}", bound("one"))],
+    );
     let apis = vec![version("1.3.0", "one", true), newer.clone(), by_path];
-    let site = Site::start(plan(
-        apis,
-        vec![one.upstream("one"), two.upstream("two")],
-    ))
-    .await;
+    let site = Site::start(plan(apis, vec![one.upstream("one"), two.upstream("two")])).await;
     for (path, asked, system, answered) in [
         ("/suppliers/7", None, "one", "1.3.0"),
         ("/suppliers/7", Some("1"), "one", "1.3.0"),
@@ -73,9 +75,15 @@ async fn a_header_chooses_the_version() {
     let unknown = site
         .send("GET", "/suppliers/7", &[("x-api-version", "3")], "")
         .await;
-    assert_eq!((unknown.status, unknown.problem().as_str()), (400, "unknown-version"));
+    assert_eq!(
+        (unknown.status, unknown.problem().as_str()),
+        (400, "unknown-version")
+    );
     let detail = unknown.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("1.3.0, 2.0.0") && detail.contains("x-api-version"), "{detail}");
+    assert!(
+        detail.contains("1.3.0, 2.0.0") && detail.contains("x-api-version"),
+        "{detail}"
+    );
     let two_values = [("x-api-version", "1"), ("x-api-version", "2")];
     let either = site.send("GET", "/suppliers/7", &two_values, "").await;
     assert_eq!(either.problem(), "unknown-version");
@@ -133,7 +141,10 @@ async fn a_slow_read_is_sent_once_more_while_the_budget_lasts() {
     assert_eq!((rescued.status, &rescued.json()["at"]), (200, &json!(21)));
     assert_eq!(count.load(Ordering::Relaxed), 22);
     // The budget is spent: the next one that hangs is too late, and nobody is asked twice.
-    assert_eq!(site.get("/suppliers/v1/suppliers").await.problem(), "too-late");
+    assert_eq!(
+        site.get("/suppliers/v1/suppliers").await.problem(),
+        "too-late"
+    );
     let after = count.load(Ordering::Relaxed);
     // 23: a read may be repeated after it was lost, but not hedged.
     assert!((23..=24).contains(&after), "{after}");
@@ -150,7 +161,9 @@ async fn nothing_but_reads_is_sent_twice_and_nothing_by_default() {
     for _ in 0..30 {
         assert_eq!(site.get("/suppliers/v1/suppliers").await.status, 200);
     }
-    let write = site.send("POST", "/suppliers/v1/suppliers", &[], "{}").await;
+    let write = site
+        .send("POST", "/suppliers/v1/suppliers", &[], "{}")
+        .await;
     assert_eq!(write.problem(), "too-late");
     assert_eq!(count.load(Ordering::Relaxed), 31);
     site.gateway
@@ -163,7 +176,10 @@ async fn nothing_but_reads_is_sent_twice_and_nothing_by_default() {
         ))
         .await
         .unwrap();
-    assert_eq!(site.get("/suppliers/v1/suppliers").await.problem(), "too-late");
+    assert_eq!(
+        site.get("/suppliers/v1/suppliers").await.problem(),
+        "too-late"
+    );
     assert!(count.load(Ordering::Relaxed) <= 33);
 }
 
@@ -180,7 +196,10 @@ async fn the_second_try_goes_to_the_other_address() {
         assert_eq!(site.get("/suppliers/v1/suppliers").await.status, 200);
     }
     let reply = site.get("/suppliers/v1/suppliers").await;
-    assert_eq!((reply.status, &reply.json()["system"]), (200, &json!("second")));
+    assert_eq!(
+        (reply.status, &reply.json()["system"]),
+        (200, &json!("second"))
+    );
 }
 
 #[tokio::test]
@@ -245,13 +264,22 @@ async fn a_composition_knows_its_caller_and_leaves_calls_out() {
         optional: false,
     };
     let compose = Compose {
-        calls: vec![part("always", None), part("yes", Some(true)), part("no", Some(false))],
+        calls: vec![
+            part("always", None),
+            part("yes", Some(true)),
+            part("no", Some(false)),
+        ],
         map: None,
         cache: None,
     };
     let portal = api(
         "portal",
-        vec![operation("show", Method::GET, "/show", Serve::Compose(compose))],
+        vec![operation(
+            "show",
+            Method::GET,
+            "/show",
+            Serve::Compose(compose),
+        )],
     );
     // An older version of the same name does not take the place of the one that is meant.
     let mut other = suppliers(&Serve::Systems(Systems {
@@ -282,7 +310,10 @@ impl Orders {
     fn instance(&self, what: &str, id: &str, call: &ProcessCall<'_>) -> Option<Instance> {
         let caller = call.caller.map_or("", |caller| &caller.name);
         let body = String::from_utf8_lossy(&call.body);
-        let line = format!("{what} {} {} {id} {caller} {body}", call.process, call.operation);
+        let line = format!(
+            "{what} {} {} {id} {caller} {body}",
+            call.process, call.operation
+        );
         self.0.lock().push(line.trim().to_owned());
         (id == "o-1" && caller == "portal").then(|| Instance {
             id: id.into(),
@@ -325,14 +356,26 @@ async fn a_process_is_started_told_and_asked() {
         "orders",
         vec![
             start,
-            operation("cancel", Method::POST, "/orders/{id}/cancel", serve(ProcessAct::Signal)),
-            operation("status", Method::GET, "/orders/{id}", serve(ProcessAct::Status)),
+            operation(
+                "cancel",
+                Method::POST,
+                "/orders/{id}/cancel",
+                serve(ProcessAct::Signal),
+            ),
+            operation(
+                "status",
+                Method::GET,
+                "/orders/{id}",
+                serve(ProcessAct::Status),
+            ),
         ],
     );
     let site = Site::start(plan(vec![orders], Vec::new())).await;
     let key = [("idempotency-key", "k1")];
     for _ in 0..2 {
-        let started = site.send("POST", "/orders/v1/orders", &key, r#"{"a":1}"#).await;
+        let started = site
+            .send("POST", "/orders/v1/orders", &key, r#"{"a":1}"#)
+            .await;
         assert_eq!(started.status, 202, "{started:?}");
         assert_eq!(started.header("location"), "/orders/v1/orders/o-1");
         assert_eq!(started.header("retry-after"), "5");
@@ -340,10 +383,21 @@ async fn a_process_is_started_told_and_asked() {
         assert_eq!(started.json(), wanted);
     }
     let status = site.get("/orders/v1/orders/o-1").await;
-    assert_eq!((status.status, &status.json()["result"]), (200, &json!({ "number": 7 })));
-    assert_eq!((status.header("retry-after"), status.header("cache-control")), ("", "no-store"));
-    assert_eq!(site.get("/orders/v1/orders/other").await.problem(), "not-found");
-    let told = site.send("POST", "/orders/v1/orders/x/cancel", &[], "{}").await;
+    assert_eq!(
+        (status.status, &status.json()["result"]),
+        (200, &json!({ "number": 7 }))
+    );
+    assert_eq!(
+        (status.header("retry-after"), status.header("cache-control")),
+        ("", "no-store")
+    );
+    assert_eq!(
+        site.get("/orders/v1/orders/other").await.problem(),
+        "not-found"
+    );
+    let told = site
+        .send("POST", "/orders/v1/orders/x/cancel", &[], "{}")
+        .await;
     assert_eq!(told.problem(), "not-found");
     // Somebody else's is not there.
     let other = [("x-caller", "other")];

@@ -105,9 +105,8 @@ impl<'a> References<'a> {
             );
         }
         for operation in api.operations.values() {
-            if let Work::Start { process }
-            | Work::Signal { process }
-            | Work::Status { process } = &operation.work
+            if let Work::Start { process } | Work::Signal { process } | Work::Status { process } =
+                &operation.work
             {
                 self.process(process);
             }

@@ -182,10 +182,11 @@ impl<'a> References<'a> {
 
     /// An attribute that no answer has would compare as equal for ever.
     fn compared(&mut self, api: &Api, shadow: &Shadow, system: &System) {
-        let shadowed = api
-            .operations
-            .values()
-            .filter(|operation| system.operations.contains_key(shadow.operation(&operation.name)));
+        let shadowed = api.operations.values().filter(|operation| {
+            system
+                .operations
+                .contains_key(shadow.operation(&operation.name))
+        });
         let names = shadowed.filter_map(|operation| operation.returns.as_ref());
         let entities: Option<Vec<_>> = names
             .map(|name| self.whole.estate.entities.get(&name.value))

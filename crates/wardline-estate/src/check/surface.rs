@@ -107,7 +107,11 @@ impl References<'_> {
                     .and_then(|base| homes.get(base))
                     .is_some_and(|owners| owners.iter().any(|owner| meet(owner, api)));
                 if taken && operation.method == crate::model::Method::Get {
-                    self.reserved("/openapi.json", operation.path.at, "a contract is shown here");
+                    self.reserved(
+                        "/openapi.json",
+                        operation.path.at,
+                        "a contract is shown here",
+                    );
                 }
             }
         }
@@ -143,7 +147,9 @@ impl References<'_> {
                 }
                 if api.base.value != first.base.value {
                     self.disagree(
-                        format!("versions of `{name}` that a header tells apart have different paths"),
+                        format!(
+                            "versions of `{name}` that a header tells apart have different paths"
+                        ),
                         api.base.at,
                         first.base.at,
                     );
@@ -190,7 +196,12 @@ impl References<'_> {
             return;
         }
         let sensitive = operation.returns.as_ref().and_then(|name| {
-            let class = self.whole.estate.entities.get(&name.value)?.highest_class()?;
+            let class = self
+                .whole
+                .estate
+                .entities
+                .get(&name.value)?
+                .highest_class()?;
             (!class.may_be_shown()).then_some(name)
         });
         if let Some(name) = sensitive {

@@ -4,12 +4,12 @@ use super::top::bind;
 use super::{Decoder, View};
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen,
-    SecretRef, VendorHmac, WebhookSigning,
+    HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect,
+    MllpListen, SecretRef, VendorHmac, WebhookSigning,
 };
 use crate::shape::connection::{
-    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HTTP_ACK, HTTP_IN,
-    HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HTTP_ACK,
+    HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
 };
 use crate::source::{Span, Spanned};
 use crate::value;

@@ -53,9 +53,9 @@ fn read(estate: &Estate, api: &Api) -> (Option<Given>, Vec<Diagnostic>) {
     if let Some(promised) = &promised {
         match check(promised, &description) {
             Ok(more) => findings.extend(more.into_iter().filter(|one| !filled(promised, one))),
-            Err(error) => problems.push(
-                Diagnostic::error(error.code(), error.to_string()).at(reference.at),
-            ),
+            Err(error) => {
+                problems.push(Diagnostic::error(error.code(), error.to_string()).at(reference.at))
+            }
         }
         let compiled = contract::Compiled::new(promised, contract::Options::default());
         findings.extend(compiled.err().into_iter().flatten());
@@ -124,7 +124,8 @@ fn joined(mut promised: Contract, mut document: Value, api: &Api) -> Given {
             .into_iter()
             .map(|scope| (scope.to_owned(), json!("")))
             .collect();
-        let schemes = below(&mut document, "components").and_then(|it| below(it, "securitySchemes"));
+        let schemes =
+            below(&mut document, "components").and_then(|it| below(it, "securitySchemes"));
         if let Some(Value::Object(schemes)) = schemes {
             schemes.entry(SCHEME).or_insert_with(|| {
                 json!({
@@ -145,14 +146,18 @@ fn joined(mut promised: Contract, mut document: Value, api: &Api) -> Given {
 
 /// What an object has under a key, made where it is absent; `None` where there is no object.
 fn below<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
-    let found = value.as_object_mut()?.entry(key).or_insert_with(|| json!({}));
+    let found = value
+        .as_object_mut()?
+        .entry(key)
+        .or_insert_with(|| json!({}));
     found.is_object().then_some(found)
 }
 
 /// A path without the names of its parameters.
 fn shape(path: &str) -> String {
-    let parts = path.trim_end_matches('/').split('/').map(|part| {
-        if part.starts_with('{') { "{}" } else { part }
-    });
+    let parts = path
+        .trim_end_matches('/')
+        .split('/')
+        .map(|part| if part.starts_with('{') { "{}" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use wardline_contract::{
     Change, Contract, Severity, codes, diff_schemas, needs_major, unannounced,
 };
-use wardline_estate::model::{Api, Entity, Estate, Lifecycle};
 use wardline_estate::Diagnostic;
+use wardline_estate::model::{Api, Entity, Estate, Lifecycle};
 
 /// The directory of lock files, below the estate.
 const DIRECTORY: &str = "contracts";
@@ -59,12 +59,18 @@ fn read(path: &Path) -> io::Result<Option<Value>> {
         Err(error) => return Err(error),
     };
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
     }
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 16 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "larger than 16 MiB",
+        ));
     }
     Ok(Some(serde_json::from_slice(&bytes)?))
 }
@@ -271,7 +277,11 @@ pub fn locks(estate: &Estate, only: Option<&str>) -> Result<Vec<Lock>, String> {
         let now = serde_json::to_value(&all).map_err(|error| error.to_string())?;
         locks.push(lock(path, &now, before.as_ref(), breaking)?);
     }
-    debug_assert!(locks.iter().all(|lock| !needs_major(&lock.breaking) || lock.differs));
+    debug_assert!(
+        locks
+            .iter()
+            .all(|lock| !needs_major(&lock.breaking) || lock.differs)
+    );
     Ok(locks)
 }
 

@@ -15,7 +15,8 @@ use wardline_contract::xml;
 use wardline_core::Timestamp;
 use wardline_estate::Diagnostic;
 use wardline_estate::model::{
-    self, Api, ApiOperation, BodyContent, Estate, Idempotency, Method, OperationKind, ResponseValidation, Work,
+    self, Api, ApiOperation, BodyContent, Estate, Idempotency, Method, OperationKind,
+    ResponseValidation, Work,
 };
 
 /// Of a thousand answers so many are held against the contract where a sample is.
@@ -50,9 +51,7 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
-        Work::Signal { .. } | Work::Status { .. } => {
-            Some("processes come with a later release")
-        }
+        Work::Signal { .. } | Work::Status { .. } => Some("processes come with a later release"),
         _ if operation.asynchronous => Some("asynchronous operations come with processes"),
         Work::Start { .. } => Some("processes come with a later release"),
         Work::Tell { .. } => Some("events told through an Api come with processes"),
@@ -323,7 +322,9 @@ fn lifecycle(estate: &Estate, api: &Api) -> Vec<(HeaderName, HeaderValue)> {
     }
     .headers();
     if let Some(by) = by_header(api) {
-        headers.extend(HeaderValue::try_from(api.version.to_string()).map(|it| (by.header.clone(), it)));
+        headers.extend(
+            HeaderValue::try_from(api.version.to_string()).map(|it| (by.header.clone(), it)),
+        );
         headers.push((http::header::VARY, by.header.into()));
     }
     headers

@@ -368,8 +368,7 @@ impl Shadowed {
                     (value, _) => value,
                 };
                 if let (Some(value), Some(serving)) = (value, json_or_null(&serving.canonical)) {
-                    (difference.places, difference.more) =
-                        compare(&serving, &value, &shadow.rules);
+                    (difference.places, difference.more) = compare(&serving, &value, &shadow.rules);
                     let same =
                         difference.places.is_empty() && difference.status.0 == difference.status.1;
                     difference.outcome = if same {

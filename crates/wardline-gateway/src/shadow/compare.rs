@@ -343,12 +343,17 @@ mod tests {
 
     #[test]
     fn only_what_is_declared_is_compared() {
-        let a = json!([{"id": 1, "bank": {"iban": "DE1", "name": "x"}, "tags": [1, 2, 3], "at": 1}]);
-        let b = json!([{"id": 2, "bank": {"iban": "DE2", "name": "y"}, "tags": [3, 1, 4], "at": 2}]);
+        let a =
+            json!([{"id": 1, "bank": {"iban": "DE1", "name": "x"}, "tags": [1, 2, 3], "at": 1}]);
+        let b =
+            json!([{"id": 2, "bank": {"iban": "DE2", "name": "y"}, "tags": [3, 1, 4], "at": 2}]);
         let rules = Rules::everything;
         // Items of a list have no name of their own, so one rule serves a list and its items.
         assert_eq!(pointers(&a, &b, &rules().only(["id"])), ["/0/id"]);
-        assert_eq!(pointers(&a, &b, &rules().only(["bank.iban"])), ["/0/bank/iban"]);
+        assert_eq!(
+            pointers(&a, &b, &rules().only(["bank.iban"])),
+            ["/0/bank/iban"]
+        );
         let ignoring = rules().ignoring(["at", "bank", "tags"]);
         assert_eq!(pointers(&a, &b, &ignoring), ["/0/id"]);
         let unordered = rules().only(["tags"]).unordered(["tags"]);
@@ -356,7 +361,10 @@ mod tests {
         let same = json!([{"tags": [2, 3, 1]}]);
         assert_eq!(pointers(&a, &same, &unordered), Vec::<String>::new());
         let masked = rules().only(["bank"]).sensitive(["bank.iban"]);
-        let shapes: Vec<String> = told(&a, &b, &masked).into_iter().map(|(.., it)| it).collect();
+        let shapes: Vec<String> = told(&a, &b, &masked)
+            .into_iter()
+            .map(|(.., it)| it)
+            .collect();
         assert_eq!(shapes, ["string", "a"]);
     }
 
@@ -366,7 +374,10 @@ mod tests {
         let b = json!({"more": 1});
         let rules = Rules::everything;
         assert_eq!(pointers(&a, &b, &rules().tolerant(true)), ["/bank"]);
-        assert_eq!(pointers(&a, &b, &rules().only(["bank.iban", "more"])), ["/bank/iban", "/more"]);
+        assert_eq!(
+            pointers(&a, &b, &rules().only(["bank.iban", "more"])),
+            ["/bank/iban", "/more"]
+        );
     }
 
     #[test]

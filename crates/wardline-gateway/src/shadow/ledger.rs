@@ -347,7 +347,10 @@ mod tests {
         // One request counts once, however many items of a list differ.
         let twice = difference("get", Outcome::Differs, &["name", "name", "terms"], 2);
         ledger.note(&twice, at(20_000));
-        ledger.note(&difference("get", Outcome::Differs, &["name"], 3), at(20_001));
+        ledger.note(
+            &difference("get", Outcome::Differs, &["name"], 3),
+            at(20_001),
+        );
         ledger.note(&difference("get", Outcome::Failed, &[], 4), at(20_001));
         ledger.note(&difference("list", Outcome::Skipped, &[], 5), at(20_001));
         let kept = ledger.kept().unwrap().unwrap();

@@ -56,7 +56,12 @@ impl Remote {
             .filter(|_| call.method.is_safe() && in_memory)
     }
 
-    pub(super) async fn hedged(&self, call: Outgoing, after: Duration, deadline: Instant) -> Answer {
+    pub(super) async fn hedged(
+        &self,
+        call: Outgoing,
+        after: Duration,
+        deadline: Instant,
+    ) -> Answer {
         self.hedges.earn();
         let mut again = call.copy();
         // One extra call is one, however it ends.

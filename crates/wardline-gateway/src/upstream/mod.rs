@@ -203,7 +203,8 @@ impl Remote {
                     at = self.first_well((at + 1) % self.addresses.len());
                     if at == failed {
                         // What the budget paid for is spent, also while it waits.
-                        let pause = back_off(tries).min(deadline.saturating_duration_since(Instant::now()));
+                        let pause =
+                            back_off(tries).min(deadline.saturating_duration_since(Instant::now()));
                         tokio::time::sleep(pause).await;
                     }
                     tries += 1;

@@ -93,7 +93,13 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
         None => (word, None),
     };
     let wanted = format!("{commit}^{{commit}}");
-    let verify = ["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted];
+    let verify = [
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &wanted,
+    ];
     let found = git(near, &verify).ok().filter(|_| !commit.is_empty());
     let Some(found) = found else {
         bail!(
@@ -106,7 +112,10 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
         Some(inside) => inside.trim_matches('/').to_owned(),
         None => {
             let prefix = git(near, &["rev-parse", "--show-prefix"])?;
-            String::from_utf8(prefix)?.trim().trim_end_matches('/').to_owned()
+            String::from_utf8(prefix)?
+                .trim()
+                .trim_end_matches('/')
+                .to_owned()
         }
     };
     let mut list = vec!["ls-tree", "-r", "-z", "--full-tree", commit.as_str()];
@@ -118,7 +127,9 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
     let entries = listed.split(|byte| *byte == 0).filter(|it| !it.is_empty());
     for (count, entry) in entries.enumerate() {
         if count >= FILES {
-            bail!("`{word}` has more than {FILES} files: name the estate, as in `main:estates/one`");
+            bail!(
+                "`{word}` has more than {FILES} files: name the estate, as in `main:estates/one`"
+            );
         }
         let entry = std::str::from_utf8(entry).context("a path that is not UTF-8")?;
         let Some((about, path)) = entry.split_once('\t') else {
@@ -132,7 +143,10 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
             continue;
         };
         let path = Path::new(path);
-        if !path.components().all(|it| matches!(it, Component::Normal(_))) {
+        if !path
+            .components()
+            .all(|it| matches!(it, Component::Normal(_)))
+        {
             continue;
         }
         let to = folder.path().join(path);
@@ -205,13 +219,15 @@ fn pairs(old: &Side, new: &Side) -> anyhow::Result<Pairs> {
 /// The Api that a document describes: that at its path, of its major version.
 fn described(document: &Contract, estate: &Estate) -> anyhow::Result<(String, Contract)> {
     let major = document.version.split('.').next().unwrap_or_default();
-    let api = estate.apis.values().find(|api| {
-        api.base.value == document.base && api.version.major.to_string() == major
-    });
+    let api = estate
+        .apis
+        .values()
+        .find(|api| api.base.value == document.base && api.version.major.to_string() == major);
     let api = api.or_else(|| {
-        let mut titled = estate.apis.values().filter(|api| {
-            api.title.as_deref().unwrap_or(&api.name) == document.title
-        });
+        let mut titled = estate
+            .apis
+            .values()
+            .filter(|api| api.title.as_deref().unwrap_or(&api.name) == document.title);
         titled.next().filter(|_| titled.next().is_none())
     });
     let Some(api) = api else {
@@ -303,8 +319,10 @@ fn show(rows: &[Value], breaking: bool, announced: bool) {
         "{}",
         match (rows.is_empty(), breaking, announced) {
             (true, ..) => "no changes".to_owned(),
-            (_, true, true) => paint::bad("callers of the old contract can fail, as its major version says"),
-            (_, true, false) => paint::bad("callers of the old contract can fail: a major version is due"),
+            (_, true, true) =>
+                paint::bad("callers of the old contract can fail, as its major version says"),
+            (_, true, false) =>
+                paint::bad("callers of the old contract can fail: a major version is due"),
             (_, false, _) => paint::good("callers of the old contract are served as before"),
         }
     );
@@ -355,12 +373,19 @@ pub(crate) fn record(
             anstream::println!("{:<12} {}", text("what"), text("file"));
         }
         for change in breaking.iter().filter(|_| refused) {
-            anstream::println!("{}  {}: {}", paint::bad("breaking"), change.place, change.text);
+            anstream::println!(
+                "{}  {}: {}",
+                paint::bad("breaking"),
+                change.place,
+                change.text
+            );
         }
         if refused {
             anstream::println!(
                 "{}",
-                paint::bad("nothing was written: callers of what is recorded can fail. Raise the major version, or say --replace where nobody relies on it")
+                paint::bad(
+                    "nothing was written: callers of what is recorded can fail. Raise the major version, or say --replace where nobody relies on it"
+                )
             );
         }
     }

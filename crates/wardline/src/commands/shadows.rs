@@ -135,7 +135,11 @@ fn show(report: &Report) {
         0 => "-".to_owned(),
         all => format!("{:.1} %", count as f64 * 100.0 / all as f64),
     };
-    let agree = format!("{} the same ({})", table::number(totals.same), share(totals.same));
+    let agree = format!(
+        "{} the same ({})",
+        table::number(totals.same),
+        share(totals.same)
+    );
     anstream::println!(
         "  {} compared: {}, {}; {} failed, {} skipped",
         table::number(totals.compared),
@@ -173,7 +177,14 @@ fn show(report: &Report) {
                 let shapes = field.shapes.iter().take(2);
                 let shapes: Vec<String> = shapes.map(|(shape, _)| shape.clone()).collect();
                 vec![
-                    format!("  {}", if field.field.is_empty() { "(all)" } else { &field.field }),
+                    format!(
+                        "  {}",
+                        if field.field.is_empty() {
+                            "(all)"
+                        } else {
+                            &field.field
+                        }
+                    ),
                     field.how.clone(),
                     table::number(field.count),
                     shapes.join(", "),
@@ -182,7 +193,14 @@ fn show(report: &Report) {
                 ]
             })
             .collect();
-        let head = ["  attribute", "how", "times", "shapes", "last", "correlation id"];
+        let head = [
+            "  attribute",
+            "how",
+            "times",
+            "shapes",
+            "last",
+            "correlation id",
+        ];
         anstream::print!("{}", table::render(&head, &rows, &[2]));
     }
     if totals.more > 0 {
