@@ -167,6 +167,13 @@ fn json<'a>(
         })
 }
 
+/// Whether XML is among the content types.
+fn xml(content: &[(String, Option<Value>)]) -> bool {
+    content
+        .iter()
+        .any(|(media, _)| crate::xml::MEDIA.contains(&media.as_str()))
+}
+
 fn body(
     contract: &Contract,
     promise: &Promise,
@@ -196,6 +203,13 @@ fn body(
         let text = format!("the operation needs a `{entity}`, the contract says it may be absent");
         findings
             .push(Finding::error(codes::REQUEST, &body.pointer, text).help("say `required: true`"));
+    }
+    if operation.xml {
+        if !xml(&body.content) {
+            let text = format!("the operation accepts `{entity}` as XML, the contract takes none");
+            findings.push(Finding::error(codes::REQUEST, &body.pointer, text));
+        }
+        return;
     }
     let Some((schema, at)) = json(&body.content, &body.pointer) else {
         let text = format!("the operation accepts `{entity}` as JSON, the contract takes none");
@@ -241,6 +255,14 @@ fn answers(
         schema = serde_json::json!({ "type": "array", "items": schema });
     }
     let success = |status: Status| matches!(status, Status::Exactly(200..=203 | 206..=299) | Status::Class(2));
+    if operation.xml {
+        let mut successes = promise.answers.iter().filter(|a| success(a.status));
+        if !successes.any(|answer| xml(&answer.content)) {
+            let text = format!("the operation returns `{entity}`, the contract has no XML answer");
+            findings.push(Finding::error(codes::ANSWER, &promise.pointer, text));
+        }
+        return;
+    }
     let mut any = false;
     for answer in promise.answers.iter().filter(|a| success(a.status)) {
         let Some((promised, at)) = json(&answer.content, &answer.pointer) else {

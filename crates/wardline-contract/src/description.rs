@@ -154,6 +154,8 @@ pub struct Operation {
     pub returns: Option<String>,
     /// The answer is a list of the entity.
     pub list: bool,
+    /// Bodies are XML ([`crate::xml::MEDIA`]) and not held against the entities.
+    pub xml: bool,
     /// Scope that a caller needs; `None` where anybody may call.
     pub scope: Option<String>,
     /// Answered 202 once durable, with the address of a status.

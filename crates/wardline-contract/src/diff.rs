@@ -98,6 +98,43 @@ pub fn diff(old: &Contract, new: &Contract) -> Vec<Change> {
     changes
 }
 
+/// Everything that changed from one schema of an entity to the next. Some send the entity and some
+/// get it (events, webhooks, answers), so a change breaks where it breaks either of them: only what
+/// may be absent can be added.
+///
+/// ```
+/// use serde_json::json;
+/// use wardline_contract::{diff_schemas, needs_major};
+/// let old = json!({ "type": "object", "properties": { "status": { "enum": ["open"] } } });
+/// let new = json!({ "type": "object", "properties": { "status": { "enum": ["open", "held"] } } });
+/// assert!(needs_major(&diff_schemas("order", &old, &new)));
+/// ```
+pub fn diff_schemas(entity: &str, old: &Value, new: &Value) -> Vec<Change> {
+    let mut changes = Changes(Vec::new());
+    for way in [Way::Request, Way::Answer] {
+        changes.schemas(way, entity, ((old, old), (new, new)));
+    }
+    let mut changes = changes.0;
+    for change in &mut changes {
+        // Which way it goes says nothing of an entity.
+        let rule = change.kind.split_once('-').map(|(_, rule)| rule.to_owned());
+        change.kind = rule.unwrap_or_default();
+    }
+    // The worse judgement of the two ways counts.
+    let worse: Vec<Change> = changes.iter().filter(|it| it.breaking).cloned().collect();
+    let same =
+        |a: &Change, b: &Change| (&a.kind, &a.place, &a.text) == (&b.kind, &b.place, &b.text);
+    changes.retain(|change| change.breaking || !worse.iter().any(|other| same(other, change)));
+    changes.sort_by_key(|change| !change.breaking);
+    let mut unique: Vec<Change> = Vec::new();
+    for change in changes {
+        if !unique.contains(&change) {
+            unique.push(change);
+        }
+    }
+    unique
+}
+
 /// Whether the changes need a new major version.
 pub fn needs_major(changes: &[Change]) -> bool {
     changes.iter().any(|change| change.breaking)

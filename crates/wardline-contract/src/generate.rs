@@ -178,7 +178,7 @@ impl Writer<'_> {
                 "requestBody".to_owned(),
                 json!({
                     "required": true,
-                    "content": { "application/json": { "schema": reference(entity) } },
+                    "content": content(operation, &reference(entity)),
                 }),
             );
         }
@@ -315,6 +315,17 @@ impl Writer<'_> {
 
 pub(crate) fn reference(entity: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{entity}") })
+}
+
+/// What a body is written in. XML is promised without a schema: it is not held against one.
+fn content(operation: &Operation, schema: &Value) -> Value {
+    if operation.xml {
+        let media = crate::xml::MEDIA.iter();
+        return media
+            .map(|media| ((*media).to_owned(), json!({})))
+            .collect();
+    }
+    json!({ "application/json": { "schema": schema } })
 }
 
 fn parameters(operation: &Operation) -> Vec<Value> {

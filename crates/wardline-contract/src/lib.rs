@@ -12,12 +12,13 @@ pub mod json;
 pub mod lifecycle;
 mod read;
 mod schema;
+pub mod xml;
 
 pub use check::check;
 pub use description::{
     ApiDescription, Entity, Method, Operation, Parameter, Place, UnknownMethod, template_names,
 };
-pub use diff::{Change, diff, needs_major, unannounced};
+pub use diff::{Change, diff, diff_schemas, needs_major, unannounced};
 pub use generate::{GenerateError, OPENAPI, generate};
 pub use hold::{
     Compiled, Found, OperationId, Options, Payload, UnknownQuery, VIOLATIONS, Violation, Wrong,

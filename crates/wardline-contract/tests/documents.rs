@@ -264,3 +264,80 @@ fn documents_that_cannot_be_used_are_refused() {
         );
     }
 }
+
+/// An operation of XML is promised without a schema, and a given contract has to take XML.
+#[test]
+fn xml_is_promised_as_xml() {
+    let mut api = api();
+    for operation in &mut api.operations {
+        operation.xml = operation.name == "create";
+    }
+    let document = generate(&api).unwrap();
+    let create = &document["paths"]["/suppliers"]["post"];
+    assert_eq!(create["requestBody"]["content"]["text/xml"], json!({}));
+    assert!(create["responses"]["200"]["content"]["application/xml"].is_object());
+    assert!(create["requestBody"]["content"]["application/json"].is_null());
+    let (contract, findings) = Contract::read(&document);
+    assert_eq!(findings, []);
+    assert_eq!(check(&contract.unwrap(), &api).unwrap(), []);
+    let mut plain = api.clone();
+    for operation in &mut plain.operations {
+        operation.xml = false;
+    }
+    let (contract, _) = Contract::read(&generate(&plain).unwrap());
+    let found = check(&contract.unwrap(), &api).unwrap();
+    let codes: Vec<_> = found.iter().map(|finding| finding.code.0).collect();
+    assert_eq!(codes, ["W1507", "W1508"], "{found:?}");
+}
+
+/// Some send an entity and some get it: what only one of them bears breaks it.
+#[test]
+fn entities_change_for_both_sides() {
+    let old = json!({
+        "type": "object", "required": ["id"],
+        "properties": {
+            "id": { "type": "string", "maxLength": 10 },
+            "status": { "enum": ["open", "closed"] },
+            "lines": { "type": "array", "items": { "$ref": "#/$defs/line" } },
+        },
+        "$defs": { "line": { "type": "object", "properties": { "n": { "type": "integer" } } } },
+    });
+    let breaks = |change: &dyn Fn(&mut Value)| {
+        let mut new = old.clone();
+        change(&mut new);
+        let changes = wardline_contract::diff_schemas("order", &old, &new);
+        let told = changes.iter();
+        told.map(|change| format!("{} {} {}", change.breaking, change.place, change.kind))
+            .collect::<Vec<_>>()
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(breaks(&|_| {}), nothing);
+    assert_eq!(
+        breaks(&|new| new["properties"]["note"] = json!({ "type": "string" })),
+        ["false order /note type"]
+    );
+    for (change, told) in [
+        (
+            json!({ "maxLength": 5, "type": "string" }),
+            "true order /id maxLength",
+        ),
+        (
+            json!({ "maxLength": 20, "type": "string" }),
+            "true order /id maxLength",
+        ),
+        (json!({ "type": "integer" }), "true order /id type"),
+    ] {
+        let found = breaks(&|new| new["properties"]["id"] = change.clone());
+        assert!(found.contains(&told.to_owned()), "{found:?}");
+    }
+    assert_eq!(
+        breaks(&|new| new["properties"]["status"]["enum"] = json!(["open", "closed", "held"])),
+        ["true order /status enum"]
+    );
+    assert_eq!(
+        breaks(&|new| new["required"] = json!([])),
+        ["true order /id required"]
+    );
+    let deep = breaks(&|new| new["$defs"]["line"]["required"] = json!(["n"]));
+    assert_eq!(deep, ["true order /lines/*/n required"]);
+}

@@ -9,10 +9,12 @@
 //! [`shape`]: the loader's checks, the JSON Schemas for editors ([`shape::schema`]) and the reference
 //! manual ([`shape::reference()`]) are all made from that table.
 
+mod attribute;
 mod check;
 pub mod codes;
 mod decode;
 mod diagnostic;
+mod document;
 mod files;
 mod load;
 pub mod model;
@@ -25,6 +27,7 @@ mod value;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Related, Severity};
+pub use document::Document;
 pub use load::{LoadOptions, Loaded, load};
 pub use model::*;
 pub use origin::{Origin, Origins, Setting};

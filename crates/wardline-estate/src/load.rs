@@ -95,7 +95,8 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     };
     let mut files = Files::new(root);
     let documents = read(&mut files);
-    let (mut estate, learned) = decode::decode(&documents, &mut files);
+    let (mut estate, mut learned) = decode::decode(&documents, &mut files);
+    learned.processes = processes(&mut files);
     later(&mut files);
     for path in files.list("maps", &[".vrl"], &[".md"]) {
         files.text(&path, TEXT_LIMIT);
@@ -229,6 +230,22 @@ fn parse(files: &mut Files, path: &Path, kind: Kind, documents: &mut Documents) 
         }
     }
     nodes
+}
+
+/// The names of processes. What else their files say belongs to a later release.
+fn processes(files: &mut Files) -> std::collections::BTreeSet<String> {
+    let mut names = std::collections::BTreeSet::new();
+    for path in files.list("processes", &[".yaml"], &[""]) {
+        let Some(file) = files.text(&path, TEXT_LIMIT) else {
+            continue;
+        };
+        let text: std::sync::Arc<str> = files.sources.text(file).into();
+        // What is wrong with it is for the release that runs it to say.
+        let nodes = yaml::parse(&text, file, &mut Diagnostics::new()).unwrap_or_default();
+        let said = nodes.iter().filter_map(|node| node.get("process")?.text());
+        names.extend(said.map(|name| name.value));
+    }
+    names
 }
 
 /// Notes directories that this release does not read.

@@ -35,6 +35,7 @@ mod serve;
 pub mod shadow;
 mod snapshot;
 mod upstream;
+mod versions;
 
 pub use correlation::HEADER as CORRELATION;
 pub use error::{

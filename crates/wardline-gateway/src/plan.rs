@@ -16,8 +16,10 @@ use wardline_connect::Network;
 use wardline_core::{Lane, Timestamp, Zone};
 
 use crate::idempotency::Answers;
-use crate::seam::{Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer};
-use crate::shadow::Difference;
+use crate::seam::{
+    Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer, Processes,
+};
+use crate::shadow::{Difference, Rules};
 
 /// A content type that stands for all of them, a missing one included.
 pub const ANY_TYPE: &str = "*/*";
@@ -154,6 +156,8 @@ pub struct Api {
     pub version: Arc<str>,
     /// Path prefix, such as `/supplier-master/v1`.
     pub base: String,
+    /// How this version is told from others at the same path; by its path where absent.
+    pub by_header: Option<ByHeader>,
     /// Where it is visible.
     pub zones: Vec<Zone>,
     /// What every answer bears, such as `Deprecation` and `Sunset`.
@@ -164,6 +168,16 @@ pub struct Api {
     pub contract: Option<Arc<dyn Contract>>,
     /// Its operations.
     pub operations: Vec<Operation>,
+}
+
+/// A header tells versions apart that share one path. Its value is a major version (`2`, `v2`) or
+/// the whole version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHeader {
+    /// The header.
+    pub header: HeaderName,
+    /// Whether requests without it mean this version.
+    pub default: bool,
 }
 
 /// Where a request says which facility it is about.
@@ -255,6 +269,8 @@ pub enum Serve {
     Accept(Arc<dyn Acceptor>),
     /// Other Apis, gathered.
     Compose(Compose),
+    /// A process: what takes time and goes on after the answer.
+    Process(Process),
     /// A document, such as a contract.
     Document {
         /// Its content type.
@@ -281,6 +297,8 @@ pub type Predicate = Arc<dyn Fn(&Facts<'_>) -> Result<bool, String> + Send + Syn
 pub type KeyOf = Arc<dyn Fn(&Facts<'_>) -> Option<String> + Send + Sync>;
 /// Turns one document into another: a compiled map, a mask. The text of an error goes to the log.
 pub type Transform = Arc<dyn Fn(Value) -> Result<Value, String> + Send + Sync>;
+/// Decides by what is known before a call of a composition. The text of an error goes to the log.
+pub type Condition = Arc<dyn Fn(&Value) -> Result<bool, String> + Send + Sync>;
 
 /// One way to serve an operation.
 #[derive(Clone)]
@@ -371,8 +389,8 @@ pub struct Shadow {
     pub call: Call,
     /// Of ten thousand requests so many.
     pub per_myriad: u16,
-    /// JSON pointers that are compared; all where empty.
-    pub compare: Vec<Arc<str>>,
+    /// What of the answers is compared.
+    pub rules: Rules,
     /// Requests in the shadow at the same time; more are skipped and counted.
     pub concurrent: usize,
     /// Also ask for requests that are not safe (RFC 9110, 9.2.1). Off unless the second system may be written to.
@@ -381,12 +399,37 @@ pub struct Shadow {
     pub sink: Arc<dyn Fn(Difference) + Send + Sync>,
 }
 
+/// What is done with a process.
+#[derive(Clone)]
+pub struct Process {
+    /// Who runs processes.
+    pub engine: Arc<dyn Processes>,
+    /// The process.
+    pub name: Arc<str>,
+    /// What is done.
+    pub act: ProcessAct,
+    /// Path template below the Api's base, with `{id}`, at which the state of an instance is told.
+    pub status: Option<String>,
+}
+
+/// What is done with a process. All but [`ProcessAct::Start`] concern the instance that the
+/// parameter `id` of the path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessAct {
+    /// An instance starts with the body.
+    Start,
+    /// An instance is told the operation's name, with the body.
+    Signal,
+    /// It is told how far an instance is.
+    Status,
+}
+
 /// Calls whose answers are gathered in order and made one.
 #[derive(Clone)]
 pub struct Compose {
     /// In order; each sees the answers of those before.
     pub calls: Vec<Part>,
-    /// From `{params, query, body, answers: {name: …}}` to the answer; where absent, the answers as they are.
+    /// From `{params, query, body, client, answers: {name: …}}` to the answer; where absent, the answers as they are.
     pub map: Option<Transform>,
     /// Kept for this long for the same caller, path and query; `None`: not kept.
     pub cache: Option<Duration>,
@@ -399,9 +442,14 @@ pub struct Part {
     pub name: Arc<str>,
     /// The Api that is called.
     pub api: Arc<str>,
+    /// The version of the Api, as declared; whichever the plan names last where absent.
+    pub version: Option<Arc<str>>,
     /// Its operation.
     pub operation: Arc<str>,
-    /// From `{params, query, body, answers}` to `{params, query, body}` of the call; where absent, the same parameters.
+    /// Whether it is called at all, by `{params, query, body, client, answers}`; its answer is
+    /// `null` where it is not.
+    pub when: Option<Condition>,
+    /// From `{params, query, body, client, answers}` to `{params, query, body}` of the call; where absent, the same parameters.
     pub with: Option<Transform>,
     /// Whether a missing answer (404, or a system that cannot be reached) is `null` instead of a problem.
     pub optional: bool,
@@ -435,6 +483,9 @@ pub struct Upstream {
     pub health: Health,
     /// Retries within one call; they also need the budget (a fifth of the calls, ten to begin with).
     pub retries: u8,
+    /// A safe call that is not answered after so long is sent once more, to the next address where
+    /// there is one; the first answer counts. Of a hundred calls at most five. Never where absent.
+    pub hedge: Option<Duration>,
 }
 
 impl Upstream {
@@ -452,6 +503,7 @@ impl Upstream {
             breaker: Breaker::default(),
             health: Health::default(),
             retries: 1,
+            hedge: None,
         }
     }
 }

@@ -44,6 +44,8 @@ kinds! {
     BadPath = "bad-path", BAD_REQUEST, "the path is not acceptable", "Remove dot segments, empty segments, encoded slashes and control characters from the path.";
     /// Nothing is served at this path on this listener.
     NotFound = "not-found", NOT_FOUND, "nothing is served at this path", "Compare the path with the Api's /openapi.json. An Api that is not visible in a zone does not exist there.";
+    /// Versions of the Api are served at this path, and none of them is meant.
+    UnknownVersion = "unknown-version", BAD_REQUEST, "there is no such version", "Name one of the versions that there are in the header that tells them apart: its major number, or the whole version.";
     /// The path exists, the method does not.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "this path takes other methods", "Use one of the methods in `Allow`.";
     /// Nobody proved who they are.
@@ -62,6 +64,8 @@ kinds! {
     MediaType = "media-type", UNSUPPORTED_MEDIA_TYPE, "this content type is not taken here", "Use the content type of the Api's contract, and no content coding but those allowed.";
     /// The request is not JSON.
     NotJson = "not-json", BAD_REQUEST, "the body is not valid JSON", "Send JSON as in RFC 8259, in UTF-8, without duplicate keys.";
+    /// The request is not XML that is taken.
+    NotXml = "not-xml", BAD_REQUEST, "the body is not XML that is taken", "Send one well-formed document in UTF-8, without a document type, entities of its own or XInclude, and within the limits of the Api.";
     /// The request breaks the contract.
     Contract = "contract", UNPROCESSABLE_ENTITY, "the request breaks the contract", "`errors` names each place by JSON pointer and the rule that it breaks.";
     /// The idempotency key is not usable.

@@ -148,6 +148,13 @@ pub enum Miss {
     NotFound,
     /// Something is there, for these methods.
     Method(Vec<Method>),
+    /// Versions are there, and the header names none of them.
+    Version {
+        /// The header that tells them apart.
+        header: http::HeaderName,
+        /// The versions, as declared.
+        known: Vec<Arc<str>>,
+    },
 }
 
 /// What a lookup found.

@@ -213,6 +213,56 @@ pub trait Acceptor: Send + Sync {
     async fn status(&self, id: &str, caller: Option<&Caller>) -> Result<Option<Status>, Problem>;
 }
 
+/// What is asked of a process.
+#[derive(Debug)]
+pub struct ProcessCall<'a> {
+    /// The process.
+    pub process: &'a str,
+    /// The Api's name.
+    pub api: &'a str,
+    /// The operation's name: what an instance is told.
+    pub operation: &'a str,
+    /// Who asks.
+    pub caller: Option<&'a Caller>,
+    /// The request's correlation id.
+    pub correlation: &'a str,
+    /// The facility that it is about.
+    pub facility: Option<&'a str>,
+    /// Values of the path's parameters.
+    pub params: Params<'a>,
+    /// Its body, unpacked and held against the contract.
+    pub body: Bytes,
+}
+
+/// One run of a process, as callers see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// One of the states that the process declares.
+    pub state: Arc<str>,
+    /// Whether it is over.
+    pub done: bool,
+    /// What came of it, where something did.
+    pub result: Option<Value>,
+    /// When to ask again.
+    pub again: Option<Duration>,
+}
+
+/// Runs processes: long work that survives restarts. The engine of processes implements it.
+#[async_trait]
+pub trait Processes: Send + Sync {
+    /// Starts an instance; returns once that is durable.
+    async fn start(&self, call: ProcessCall<'_>) -> Result<Instance, Problem>;
+
+    /// Tells an instance something; returns once that is durable. `None` where there is no such
+    /// instance **or it is not this caller's**.
+    async fn signal(&self, id: &str, call: ProcessCall<'_>) -> Result<Option<Instance>, Problem>;
+
+    /// How far an instance is; `None` as for [`Processes::signal`].
+    async fn status(&self, id: &str, call: ProcessCall<'_>) -> Result<Option<Instance>, Problem>;
+}
+
 /// Serves an operation by itself.
 #[async_trait]
 pub trait Handler: Send + Sync {

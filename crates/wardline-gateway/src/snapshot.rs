@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use http::Method;
+use http::{HeaderMap, Method};
 use wardline_core::Zone;
 
 use crate::error::GatewayError;
@@ -12,6 +12,7 @@ use crate::lanes::Lanes;
 use crate::plan::{Api, Call, Operation, Plan, Serve};
 use crate::route::{Found, Miss, Piece, Routes, template};
 use crate::upstream::Remote;
+use crate::versions::Versions;
 
 pub(crate) struct Snapshot {
     pub(crate) plan: Plan,
@@ -21,6 +22,7 @@ pub(crate) struct Snapshot {
     pub(crate) remotes: HashMap<Arc<str>, Arc<Remote>>,
     endpoints: Vec<Arc<Endpoint>>,
     zones: [Routes; 3],
+    versions: [Versions; 3],
 }
 
 /// One operation, ready.
@@ -90,6 +92,7 @@ impl Snapshot {
             endpoints: Vec::new(),
             names: AHashMap::new(),
             zones: Default::default(),
+            versions: Default::default(),
         };
         // Compositions call operations that are bound to systems, so those are made first.
         let apis: Vec<Arc<Api>> = plan.apis.iter().cloned().map(Arc::new).collect();
@@ -103,7 +106,10 @@ impl Snapshot {
             }
         }
         let Building {
-            endpoints, zones, ..
+            endpoints,
+            zones,
+            versions,
+            ..
         } = building;
         let generation = before.map_or(0, |before| before.generation + 1);
         Ok(Self {
@@ -113,6 +119,7 @@ impl Snapshot {
             remotes,
             endpoints,
             zones,
+            versions,
         })
     }
 
@@ -121,8 +128,17 @@ impl Snapshot {
         zone: Zone,
         method: &Method,
         path: &str,
+        headers: &HeaderMap,
     ) -> Result<(&Arc<Endpoint>, Found), Miss> {
-        let found = self.zones[room(zone)].find(method, path)?;
+        let room = room(zone);
+        let found = match self.zones[room].find(method, path) {
+            Ok(found) => found,
+            Err(Miss::BadPath) => return Err(Miss::BadPath),
+            Err(miss) => match self.versions[room].find(method, path, headers) {
+                Some(found) => found?,
+                None => return Err(miss),
+            },
+        };
         Ok((&self.endpoints[found.target as usize], found))
     }
 }
@@ -130,9 +146,10 @@ impl Snapshot {
 struct Building<'a> {
     remotes: &'a HashMap<Arc<str>, Arc<Remote>>,
     endpoints: Vec<Arc<Endpoint>>,
-    /// `api.operation`, and the endpoint.
+    /// `api.operation` and `api version.operation`, and the endpoint.
     names: AHashMap<String, u32>,
     zones: [Routes; 3],
+    versions: [Versions; 3],
 }
 
 impl Building<'_> {
@@ -172,7 +189,10 @@ impl Building<'_> {
             Serve::Compose(compose) => {
                 let mut parts = Vec::with_capacity(compose.calls.len());
                 for part in &compose.calls {
-                    let name = format!("{}.{}", part.api, part.operation);
+                    let name = match &part.version {
+                        Some(version) => format!("{} {version}.{}", part.api, part.operation),
+                        None => format!("{}.{}", part.api, part.operation),
+                    };
                     let found = self
                         .names
                         .get(&name)
@@ -186,11 +206,15 @@ impl Building<'_> {
                 }
                 Target::Compose(parts)
             }
-            Serve::Accept(_) | Serve::Document { .. } | Serve::Handler(_) => Target::Plain,
+            Serve::Accept(_) | Serve::Process(_) | Serve::Document { .. } | Serve::Handler(_) => {
+                Target::Plain
+            }
         };
         let accepts = matches!(operation.serve, Serve::Accept(_));
         let id = format!("{}/{}/{}", api.name, api.version, operation.name);
         let fresh = self.endpoints.len() as u32;
+        let version = format!("{} {}.{}", api.name, api.version, operation.name);
+        self.names.insert(version, fresh);
         self.names
             .insert(format!("{}.{}", api.name, operation.name), fresh);
         let method = operation.method.clone();
@@ -230,9 +254,14 @@ impl Building<'_> {
     fn add(&mut self, what: &str, method: &Method, endpoint: Endpoint) -> Result<(), GatewayError> {
         let at = self.endpoints.len() as u32;
         for zone in &endpoint.api.zones {
-            let there = self.zones[room(*zone)]
-                .insert(method, &endpoint.path, at)
-                .map_err(|detail| bad(what, &endpoint.path, detail))?;
+            let room = room(*zone);
+            let there = match &endpoint.api.by_header {
+                None => self.zones[room].insert(method, &endpoint.path, at),
+                Some(by) => {
+                    self.versions[room].insert(&endpoint.api, by, method, &endpoint.path, at)
+                }
+            };
+            let there = there.map_err(|detail| bad(what, &endpoint.path, detail))?;
             if let Some(first) = there {
                 return Err(GatewayError::RouteClash {
                     first: self
@@ -309,7 +338,7 @@ impl Building<'_> {
     }
 }
 
-fn joined(base: &str, path: &str) -> String {
+pub(crate) fn joined(base: &str, path: &str) -> String {
     let base = base.trim_end_matches('/');
     match (base, path) {
         ("", path) => path.to_owned(),

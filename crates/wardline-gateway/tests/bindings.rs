@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use wardline_core::Timestamp;
 use wardline_gateway::plan::{Breaker, Call, Serve, Shadow, Share, Systems, Upstream, When};
-use wardline_gateway::shadow::{How, Outcome};
+use wardline_gateway::shadow::{How, Outcome, Rules};
 
 fn systems(bindings: Vec<wardline_gateway::plan::Binding>) -> Serve {
     Serve::Systems(Systems {
@@ -301,7 +301,7 @@ async fn the_shadow_is_compared_and_never_seen() {
     let shadow = Shadow {
         call: Call::plain("new"),
         per_myriad: 10_000,
-        compare: vec!["/id".into(), "/name".into()],
+        rules: Rules::everything().only(["id", "name"]),
         concurrent: 1,
         writes: false,
         sink: Arc::new(move |difference| sink.send(difference).unwrap()),

@@ -219,7 +219,9 @@ fn part(name: &str, api: &str, operation: &str) -> Part {
     Part {
         name: name.into(),
         api: api.into(),
+        version: None,
         operation: operation.into(),
+        when: None,
         with: None,
         optional: false,
     }

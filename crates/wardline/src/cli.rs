@@ -76,6 +76,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ApiCommand,
     },
+    /// Look at what systems in the shadow would have answered.
+    Shadow {
+        #[command(subcommand)]
+        command: ShadowCommand,
+    },
     /// Look at who may do what.
     Policy {
         #[command(subcommand)]
@@ -630,17 +635,53 @@ pub(crate) enum ApiCommand {
         #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]
         estate: PathBuf,
     },
-    /// Compare two contracts, or all of two estates, and say what breaks callers; exit 1 where
-    /// something does.
+    /// Compare two contracts, or all of two estates and their entities, and say what breaks callers;
+    /// exit 1 where something does.
     Diff {
-        /// The old one: an OpenAPI document (JSON), or an estate's directory.
-        old: PathBuf,
+        /// The old one: an estate's directory, an OpenAPI document (JSON or YAML), or a commit of
+        /// the estate's repository (`main`, `HEAD~1`, `main:path/of/estate`).
+        old: String,
         /// The new one.
-        new: PathBuf,
+        new: String,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Write down what is promised to callers (`contracts/*.lock.json`), so that `check` refuses what
+    /// breaks them; exit 1, with nothing written, where something would.
+    Record {
+        /// Only this Api: `supplier-master`, or `supplier-master/v1`. All, and the entities, where
+        /// absent.
+        api: Option<String>,
+        /// Write it down although it breaks what was promised before.
+        #[arg(long)]
+        replace: bool,
+        /// The estate's directory.
+        #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]
+        estate: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShadowCommand {
+    /// Say how the answers of systems in the shadow differ from those that were served, attribute by
+    /// attribute. No values are shown: letters are `a` or `A`, digits `9`.
+    Report(ShadowReport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShadowReport {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// Only this Api.
+    #[arg(long)]
+    pub(crate) api: Option<String>,
+    /// Only from the day (UTC) of this moment on: RFC 3339, or an age such as `7d`.
+    #[arg(long, value_parser = moment)]
+    pub(crate) since: Option<wardline_core::Timestamp>,
 }
 
 #[derive(Debug, Subcommand)]

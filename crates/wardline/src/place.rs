@@ -25,6 +25,21 @@ pub(crate) struct Read {
 
 /// Reads, checks and compiles an estate. `secrets`: whether missing secrets are found too.
 pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
+    let mut read = read_unlocked(dir, secrets);
+    let Some(plan) = &read.plan else {
+        return read;
+    };
+    let broken = wardline_gateway::estate::broken(&plan.estate);
+    if !broken.is_empty() {
+        read.diagnostics.extend(broken);
+        read.diagnostics.sort(&read.sources);
+        (read.plan, read.front) = (None, None);
+    }
+    read
+}
+
+/// As [`read`], without a look at what was promised before: for what compares or writes that down.
+pub(crate) fn read_unlocked(dir: &Path, secrets: Option<&Secrets>) -> Read {
     let exists = |reference: &str| {
         secrets.is_none_or(|secrets| {
             let Ok(reference) = reference.parse::<SecretRef>() else {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reference;
+use super::{content, reference};
 use crate::description::Operation;
 
 /// Statuses of refusal, the name of the component and when it comes.
@@ -124,7 +124,7 @@ fn success(operation: &Operation, status: u16, deprecated: bool) -> Value {
         } else {
             one
         };
-        written["content"] = json!({ "application/json": { "schema": schema } });
+        written["content"] = content(operation, &schema);
     }
     written
 }

@@ -20,7 +20,10 @@ impl<'a> References<'a> {
                 self.guarded(operation);
                 self.parameters(operation);
                 match &operation.work {
-                    Work::Bound | Work::Start { .. } => {}
+                    Work::Bound
+                    | Work::Start { .. }
+                    | Work::Signal { .. }
+                    | Work::Status { .. } => {}
                     Work::Tell { event } => self.told(operation, event),
                     Work::Gather { calls, .. } => self.gathered(operation, calls),
                 }
@@ -102,13 +105,10 @@ impl<'a> References<'a> {
             );
         }
         for operation in api.operations.values() {
-            if let Work::Start { process } = &operation.work {
-                self.problems.push(
-                    Diagnostic::error(codes::UNSUPPORTED, "processes are not supported yet")
-                        .at(process.at)
-                        .label("this release cannot start it")
-                        .help("tell an event with `event`, or leave the Api a `draft`"),
-                );
+            if let Work::Start { process } | Work::Signal { process } | Work::Status { process } =
+                &operation.work
+            {
+                self.process(process);
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Api, ApiOperation, Binding, Layer, Operation, System};
+use crate::model::{Api, ApiOperation, Binding, Layer, Operation, Shadow, System};
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
 use std::collections::BTreeMap;
@@ -180,6 +180,44 @@ impl<'a> References<'a> {
         }
     }
 
+    /// An attribute that no answer has would compare as equal for ever.
+    fn compared(&mut self, api: &Api, shadow: &Shadow, system: &System) {
+        let shadowed = api.operations.values().filter(|operation| {
+            system
+                .operations
+                .contains_key(shadow.operation(&operation.name))
+        });
+        let names = shadowed.filter_map(|operation| operation.returns.as_ref());
+        let entities: Option<Vec<_>> = names
+            .map(|name| self.whole.estate.entities.get(&name.value))
+            .collect();
+        // An entity that cannot be read may have it.
+        let Some(entities) = entities.filter(|all| !all.is_empty()) else {
+            return;
+        };
+        let attributes = shadow.compare.iter();
+        for attribute in attributes.chain(&shadow.ignore).chain(&shadow.unordered) {
+            let mut near = None;
+            let absent = entities.iter().all(|entity| {
+                let missing = crate::attribute::missing(&entity.schema, &attribute.value);
+                missing.is_some_and(|missing| {
+                    near = near.take().or(missing.near);
+                    true
+                })
+            });
+            if absent {
+                self.problems.push(
+                    Diagnostic::error(
+                        codes::UNKNOWN_ATTRIBUTE,
+                        format!("no answer has an attribute `{}`", clip(attribute)),
+                    )
+                    .at(attribute.at)
+                    .help_if(near),
+                );
+            }
+        }
+    }
+
     fn shadow(&mut self, api: &Api) {
         let Some(shadow) = &api.shadow else {
             return;
@@ -199,6 +237,7 @@ impl<'a> References<'a> {
         let Some(system) = self.serving(&shadow.system) else {
             return;
         };
+        self.compared(api, shadow, system);
         let mut any = false;
         for operation in api.operations.values() {
             let name = shadow.operation(&operation.name);

@@ -9,6 +9,7 @@ mod doors;
 mod events;
 mod references;
 mod routes;
+mod surface;
 mod usage;
 
 pub(crate) use usage::{store_of_environment, unsupported_store};

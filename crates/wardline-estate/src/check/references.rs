@@ -24,6 +24,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     references.apis();
     references.bindings();
     references.routes();
+    references.surface();
     references.circles();
     references.clients();
     references.tests();
@@ -46,6 +47,7 @@ impl References<'_> {
             {
                 self.failover(connection);
                 self.health(connection);
+                self.hedge(connection);
             }
             for operation in system.operations.values() {
                 for entity in [&operation.accepts, &operation.returns]
@@ -151,6 +153,19 @@ impl References<'_> {
                     "only an HTTP service that is called can be asked whether it is well",
                 )
                 .at(health.get.at),
+            );
+        }
+    }
+
+    fn hedge(&mut self, connection: &Connection) {
+        let http = matches!(connection.kind, ConnectionKind::HttpOut(_));
+        if let Some(hedge) = connection.hedge.as_ref().filter(|_| !http) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_PROTOCOL,
+                    "only an HTTP service that is called can be asked a second time",
+                )
+                .at(hedge.at),
             );
         }
     }

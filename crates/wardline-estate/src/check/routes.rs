@@ -59,9 +59,12 @@ impl References<'_> {
             let others = taken
                 .entry((operation.method.as_str(), shape.as_str()))
                 .or_default();
-            let clash = others
-                .iter()
-                .find(|(other, _)| other.zones.iter().any(|zone| api.zones.contains(zone)));
+            let clash = others.iter().find(|(other, _)| {
+                // A header tells them apart.
+                let versions =
+                    other.name == api.name && other.by_header.is_some() && api.by_header.is_some();
+                !versions && other.zones.iter().any(|zone| api.zones.contains(zone))
+            });
             if let Some((_, first)) = clash {
                 self.problems.push(
                     Diagnostic::error(

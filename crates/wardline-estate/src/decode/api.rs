@@ -3,12 +3,15 @@
 use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::files::TEXT_LIMIT;
 use crate::model::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Estate, Idempotency, Later, Layer, Lifecycle,
-    Method, QueryType, ResponseValidation, Sending, Shadow, Share, Validation, Version, Work,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, BodyContent, ByHeader, Estate, FileRef,
+    Idempotency, Later, Layer, Lifecycle, Method, QueryType, ResponseValidation, Sending, Shadow,
+    Share, Validation, Version, Work,
 };
 use crate::shape::api::{
     API, API_CALL, API_LIMITS, API_OPERATION, BINDING, IDEMPOTENT, LATER, SHADOW, VALIDATE,
+    VERSIONS,
 };
 use crate::source::Spanned;
 use crate::value;
@@ -25,9 +28,14 @@ impl<'a> Decoder<'a> {
             .text("version")
             .and_then(|text| Version::parse(&text.value))
             .unwrap_or_default();
+        let by_header = by_header(view);
         let base = view.text("base").map_or_else(
             || {
-                let path = format!("/{}/v{}", name.value, version.major);
+                // One path for all versions where a header tells them apart.
+                let path = match by_header {
+                    Some(_) => format!("/{}", name.value),
+                    None => format!("/{}/v{}", name.value, version.major),
+                };
                 Spanned::new(path, name.at)
             },
             // Templates bring their own slash.
@@ -70,7 +78,8 @@ impl<'a> Decoder<'a> {
                 zones
             },
             base,
-            contract: self.file(view.text("contract")),
+            by_header,
+            contract: self.contract(view),
             deprecated: date(view, "deprecated"),
             sunset: date(view, "sunset"),
             successor: view.text("successor"),
@@ -85,6 +94,13 @@ impl<'a> Decoder<'a> {
             limits: limits(view.below("limits", &API_LIMITS)),
             name: name.value,
         }
+    }
+
+    /// The file of a given contract, read so that whoever understands it finds its text.
+    fn contract(&mut self, view: View<'_>) -> Option<FileRef> {
+        let reference = self.file(view.text("contract"))?;
+        self.files.text(&reference.path, TEXT_LIMIT)?;
+        Some(reference)
     }
 
     fn api_operation(&mut self, entry: &Entry, api: &str, layer: Layer) -> ApiOperation {
@@ -116,6 +132,10 @@ impl<'a> Decoder<'a> {
             accepts: view.text("accepts"),
             returns: view.text("returns"),
             list: view.is_true("list"),
+            content: match view.string("content").as_deref() {
+                Some("xml") => BodyContent::Xml,
+                _ => BodyContent::Json,
+            },
             scope: view.text("scope"),
             public: view.is_true("public"),
             lane: lane.unwrap_or(Lane::Realtime),
@@ -188,9 +208,12 @@ impl<'a> Decoder<'a> {
     fn fits_layer(&mut self, entry: &Entry, layer: Layer) {
         let node = &entry.value;
         let (needed, foreign): (&[&str], &[&str]) = match layer {
-            Layer::System => (&[], &["calls", "map", "event", "starts"]),
-            Layer::Process => (&["event", "starts"], &["calls", "map"]),
-            Layer::Experience => (&["calls"], &["event", "starts"]),
+            Layer::System => (
+                &[],
+                &["calls", "map", "event", "starts", "signals", "status"],
+            ),
+            Layer::Process => (&["event", "starts", "signals", "status"], &["calls", "map"]),
+            Layer::Experience => (&["calls"], &["event", "starts", "signals", "status"]),
         };
         for key in foreign {
             self.misplaced(node, key, layer, "operation");
@@ -254,10 +277,24 @@ impl<'a> Decoder<'a> {
 
     fn work(&mut self, view: View<'_>, layer: Layer) -> Work {
         let map = view.text("map").and_then(|written| self.map(written));
-        match (layer, view.text("event"), view.text("starts")) {
-            (Layer::Process, Some(event), _) => Work::Tell { event },
-            (Layer::Process, None, Some(process)) => Work::Start { process },
-            (Layer::Experience, ..) => Work::Gather {
+        if layer == Layer::Process {
+            let word = |key| view.text(key);
+            if let Some(event) = word("event") {
+                return Work::Tell { event };
+            }
+            if let Some(process) = word("starts") {
+                return Work::Start { process };
+            }
+            if let Some(process) = word("signals") {
+                return Work::Signal { process };
+            }
+            return match word("status") {
+                Some(process) => Work::Status { process },
+                None => Work::Bound,
+            };
+        }
+        match layer {
+            Layer::Experience => Work::Gather {
                 calls: view
                     .get("calls")
                     .map_or(&[][..], Node::entries)
@@ -278,6 +315,14 @@ fn is_later(operation: View<'_>) -> bool {
 
 fn is_mapping(node: &Node) -> bool {
     matches!(node.data, Data::Mapping(_))
+}
+
+fn by_header(view: View<'_>) -> Option<ByHeader> {
+    let versions = view.below("versions", &VERSIONS);
+    Some(ByHeader {
+        header: versions.text("header")?,
+        default: versions.is_true("default"),
+    })
 }
 
 fn article(layer: Layer) -> String {
@@ -408,6 +453,9 @@ fn shadow(node: &Node) -> Option<Shadow> {
         system: view.text("system")?,
         sample: view.parsed("sample", value::share).unwrap_or(Share::ALL),
         compare: view.texts("compare"),
+        ignore: view.texts("ignore"),
+        unordered: view.texts("unordered"),
+        extra: view.string("extra").as_deref() != Some("ignore"),
         operations: texts_by_key(view.get("operations")),
         writes: view.is_true("writes"),
     })

@@ -4,12 +4,12 @@ use super::top::bind;
 use super::{Decoder, View};
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect, MllpListen,
-    SecretRef, VendorHmac, WebhookSigning,
+    HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect,
+    MllpListen, SecretRef, VendorHmac, WebhookSigning,
 };
 use crate::shape::connection::{
-    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HMAC, HTTP_ACK, HTTP_IN,
-    HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HTTP_ACK,
+    HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
 };
 use crate::source::{Span, Spanned};
 use crate::value;
@@ -142,6 +142,7 @@ impl<'a> Decoder<'a> {
             breaker: self.breaker(&levels, path),
             failover: view.texts("failover"),
             health: view.get("health").map(|node| health(node, entry.key_at)),
+            hedge: view.get("hedge").and_then(hedge),
             duplicate,
             keys: keys
                 .filter_map(|entry| {
@@ -337,6 +338,14 @@ fn health(node: &Node, at: Span) -> Health {
         healthy_after: view.integer("healthy_after"),
         unhealthy_after: view.integer("unhealthy_after"),
     }
+}
+
+fn hedge(node: &Node) -> Option<Hedge> {
+    let view = View::new(Some(node), &HEDGE);
+    Some(Hedge {
+        after: view.parsed("after", value::duration)?,
+        at: node.at,
+    })
 }
 
 pub(super) fn sensitivity(text: &str) -> Result<Sensitivity, String> {

@@ -107,37 +107,18 @@ impl Decoder<'_> {
 
     /// Reports an attribute that the schema certainly does not describe.
     fn attribute(&mut self, schema: &Value, path: &str, at: Span) {
-        let mut here = schema;
-        for part in path.split('.') {
-            // Schemas composed of others, or of references, may describe it elsewhere.
-            let here_is_plain = ["$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"]
-                .iter()
-                .all(|key| here.get(key).is_none());
-            let items = here.get("items").unwrap_or(here);
-            let Some(properties) = items
-                .get("properties")
-                .and_then(Value::as_object)
-                .filter(|_| here_is_plain)
-            else {
-                return;
-            };
-            let Some(next) = properties.get(part) else {
-                let near =
-                    crate::suggest::did_you_mean(part, properties.keys().map(String::as_str));
-                self.files.problems.push(
-                    Diagnostic::error(
-                        codes::UNKNOWN_ATTRIBUTE,
-                        format!(
-                            "the schema has no attribute `{}`",
-                            crate::suggest::clip(path)
-                        ),
-                    )
-                    .at(at)
-                    .help_if(near),
-                );
-                return;
-            };
-            here = next;
+        if let Some(missing) = crate::attribute::missing(schema, path) {
+            self.files.problems.push(
+                Diagnostic::error(
+                    codes::UNKNOWN_ATTRIBUTE,
+                    format!(
+                        "the schema has no attribute `{}`",
+                        crate::suggest::clip(path)
+                    ),
+                )
+                .at(at)
+                .help_if(missing.near),
+            );
         }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Learned {
     pub(crate) with_auth: BTreeSet<String>,
     /// Connections whose protocol is not known or not supported.
     pub(crate) unclear: BTreeSet<String>,
+    /// Processes that files of a later release declare.
+    pub(crate) processes: BTreeSet<String>,
 }
 
 pub(crate) struct Decoder<'a> {

@@ -35,6 +35,8 @@ pub struct Api {
     pub zones: Vec<Zone>,
     /// The path in front of its operations' paths: `/supplier-master/v1`. No slash at its end.
     pub base: Spanned<String>,
+    /// How this version is asked for where a header tells versions apart; by its path where absent.
+    pub by_header: Option<ByHeader>,
     /// An OpenAPI document that describes it, where one is given.
     pub contract: Option<FileRef>,
     /// Since when callers should move on (`Deprecation`, RFC 9745).
@@ -79,6 +81,25 @@ impl Api {
             _ => None,
         }
     }
+}
+
+/// A header that tells the versions of an Api apart which share one path.
+#[derive(Clone, Debug)]
+pub struct ByHeader {
+    /// The header's name.
+    pub header: Spanned<String>,
+    /// Whether requests without the header mean this version.
+    pub default: bool,
+}
+
+/// What the bodies of an operation are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BodyContent {
+    /// JSON, held against the contract.
+    #[default]
+    Json,
+    /// XML without document types and entities, passed on as it is.
+    Xml,
 }
 
 /// `major.minor.patch` (Semantic Versioning without pre-releases). Ordered as versions are.
@@ -196,6 +217,8 @@ pub struct ApiOperation {
     pub returns: Option<Spanned<String>>,
     /// Whether the answer is an array of the entity.
     pub list: bool,
+    /// What its bodies are written in.
+    pub content: BodyContent,
     /// The scope that a caller needs. Only a [public](Self::public) operation has none.
     pub scope: Option<Spanned<String>>,
     /// Whether anybody who reaches the listener may ask.
@@ -328,6 +351,16 @@ pub enum Work {
         /// Its name.
         process: Spanned<String>,
     },
+    /// A running instance of a process is told something: the operation's name, with the body.
+    Signal {
+        /// The process's name.
+        process: Spanned<String>,
+    },
+    /// How far an instance of a process is.
+    Status {
+        /// The process's name.
+        process: Spanned<String>,
+    },
     /// The body is told as an event.
     Tell {
         /// Its type.
@@ -420,6 +453,12 @@ pub struct Shadow {
     pub sample: Share,
     /// Dotted paths of the answer that are compared; empty means all.
     pub compare: Vec<Spanned<String>>,
+    /// Dotted paths of the answer that are not compared.
+    pub ignore: Vec<Spanned<String>>,
+    /// Dotted paths of lists whose order does not count.
+    pub unordered: Vec<Spanned<String>>,
+    /// Whether what only the shadow has counts as a difference.
+    pub extra: bool,
     /// The system's names of operations, where they differ, by the Api's.
     pub operations: BTreeMap<String, Spanned<String>>,
     /// Whether writes are copied as well: only where the file says so.

@@ -25,6 +25,8 @@ pub struct Connection {
     pub failover: Vec<Spanned<String>>,
     /// How it is found out whether the other side is well; HTTP services only.
     pub health: Option<Health>,
+    /// When a slow read is asked a second time; HTTP services only.
+    pub hedge: Option<Hedge>,
     /// How duplicates of inbound messages are recognised.
     pub duplicate: Option<Duplicate>,
     /// Fields by which people search for inbound messages.
@@ -381,6 +383,15 @@ pub struct Health {
     pub healthy_after: u32,
     /// So many bad ones in a row make it unwell.
     pub unhealthy_after: u32,
+}
+
+/// When a slow read is asked a second time.
+#[derive(Clone, Debug)]
+pub struct Hedge {
+    /// How long the first may take.
+    pub after: Duration,
+    /// Where it stands.
+    pub at: Span,
 }
 
 /// How duplicates of inbound messages are recognised.

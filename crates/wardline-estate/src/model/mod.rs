@@ -13,8 +13,9 @@ mod system;
 mod test;
 
 pub use api::{
-    Api, ApiCall, ApiLimits, ApiOperation, Binding, Idempotency, Later, Layer, Lifecycle,
-    QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation, Version, Work,
+    Api, ApiCall, ApiLimits, ApiOperation, Binding, BodyContent, ByHeader, Idempotency, Later,
+    Layer, Lifecycle, QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation,
+    Version, Work,
 };
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
@@ -22,8 +23,8 @@ pub use client::{
 };
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, Health, HttpAck, HttpIn, HttpOut, KeyField, Limits, Method,
-    MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
+    Direction, Duplicate, HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Limits,
+    Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{

@@ -56,10 +56,16 @@ pub(crate) static API: Object = Object {
             "The path in front of the paths of its operations; `/NAME/vMAJOR` where absent.",
         ),
         field(
+            "versions",
+            Obj(&VERSIONS),
+            Optional,
+            "How this version is told from the others of its name where all have one path: by a header. By the path where absent.",
+        ),
+        field(
             "contract",
             Text(Form::File),
             Optional,
-            "An OpenAPI document that describes it; made from operations and entities where absent.",
+            "An OpenAPI document (3.1 or 3.0; JSON or YAML) that describes it. It is compared with the operations and entities, served at `openapi.json` below `base`, and calls are held against it. Made from operations and entities where absent.",
         ),
         field(
             "deprecated",
@@ -102,6 +108,26 @@ pub(crate) static API: Object = Object {
             Obj(&API_LIMITS),
             Optional,
             "How much callers may do.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static VERSIONS: Object = Object {
+    name: "`versions`",
+    doc: "A header tells the versions of an Api apart. Each of them says so, with the same header and the same `base` (`/NAME` where absent). The header's value is `2`, `v2` or the whole version; one that is not there is answered with those that are.",
+    fields: &[
+        field(
+            "header",
+            Text(Form::Header),
+            Required,
+            "The header, such as `X-Api-Version`. Answers bear it with the version that served.",
+        ),
+        field(
+            "default",
+            Bool,
+            Optional,
+            "`true`: requests without the header mean this version. Where no version says so, they are refused.",
         ),
     ],
     exactly_one: &[],
@@ -177,6 +203,12 @@ pub(crate) static API_OPERATION: Object = Object {
             "Whether the answer is an array of the entity.",
         ),
         field(
+            "content",
+            Word(&["json", "xml"]),
+            Default("json"),
+            "What bodies are written in. `xml` (`application/xml`, `text/xml`, `application/soap+xml`): they are passed on as they are, in both directions; document types, entities and what is not UTF-8 are refused, and depth, keys and texts are limited as those of JSON.",
+        ),
+        field(
             "scope",
             Text(Form::Scope),
             Optional,
@@ -233,6 +265,18 @@ pub(crate) static API_OPERATION: Object = Object {
             Text(Form::Name),
             Optional,
             "For a process Api: the process that starts with the body.",
+        ),
+        field(
+            "signals",
+            Text(Form::Name),
+            Optional,
+            "For a process Api: the process whose instance is told something: the operation's name, with the body. The path names the instance: `{id}`.",
+        ),
+        field(
+            "status",
+            Text(Form::Name),
+            Optional,
+            "For a process Api: the process of which it is answered how far the instance `{id}` is.",
         ),
         field(
             "event",
@@ -401,6 +445,24 @@ pub(crate) static SHADOW: Object = Object {
             List(&Text(Form::Attribute)),
             Optional,
             "Attributes of the answer that are compared; all where absent.",
+        ),
+        field(
+            "ignore",
+            List(&Text(Form::Attribute)),
+            Optional,
+            "Attributes that are not compared, such as the time of the last change.",
+        ),
+        field(
+            "unordered",
+            List(&Text(Form::Attribute)),
+            Optional,
+            "Lists whose order does not count.",
+        ),
+        field(
+            "extra",
+            Word(&["report", "ignore"]),
+            Default("report"),
+            "Whether what only the shadow has is a difference.",
         ),
         field(
             "operations",

@@ -62,6 +62,12 @@ pub(crate) static CONNECTION: Object = Object {
             "How it is found out whether an HTTP service is well. Each of its addresses is judged for itself.",
         ),
         field(
+            "hedge",
+            Obj(&HEDGE),
+            Optional,
+            "When a read through an Api is asked a second time because the first is slow. Never where absent.",
+        ),
+        field(
             "duplicate",
             Obj(&DUPLICATE),
             Optional,
@@ -126,6 +132,18 @@ pub(crate) static HEALTH: Object = Object {
             "So many bad answers in a row make it unwell.",
         ),
     ],
+    exactly_one: &[],
+};
+
+pub(crate) static HEDGE: Object = Object {
+    name: "`hedge`",
+    doc: "A read (GET, HEAD) through an Api that is not answered in time is sent once more, to the next address where there is one; the first answer counts. At most one call in twenty is sent twice.",
+    fields: &[field(
+        "after",
+        Text(Form::Duration),
+        Required,
+        "How long the first may take before the second is sent: what nineteen of twenty calls need.",
+    )],
     exactly_one: &[],
 };
 

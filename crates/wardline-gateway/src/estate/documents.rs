@@ -1,14 +1,14 @@
 //! The contract of an Api as callers read it: OpenAPI 3.1 at `/openapi.json` below its base.
 
-use super::FrontError;
+use super::{FrontError, given};
 use crate::plan::{Limits, Operation, Serve, Validate};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use wardline_contract as contract;
 use wardline_core::Lane;
-use wardline_estate::model::{Api, Estate, Idempotency, Lifecycle, QueryType};
+use wardline_estate::model::{Api, BodyContent, Estate, Idempotency, Lifecycle, QueryType};
 
 /// An Api of the estate as contracts are made of it.
 pub fn description(estate: &Estate, api: &Api) -> contract::ApiDescription {
@@ -48,6 +48,7 @@ pub fn description(estate: &Estate, api: &Api) -> contract::ApiDescription {
                 accepts: operation.accepts.as_ref().map(|name| name.value.clone()),
                 returns: operation.returns.as_ref().map(|name| name.value.clone()),
                 list: operation.list,
+                xml: operation.content == BodyContent::Xml,
                 scope: operation.scope.as_ref().map(|scope| scope.value.clone()),
                 asynchronous: super::work::is_later(operation),
                 idempotency_key: matches!(operation.idempotent, Idempotency::Key { .. }),
@@ -77,9 +78,40 @@ pub fn description(estate: &Estate, api: &Api) -> contract::ApiDescription {
     }
 }
 
+/// The document that callers of an Api read: the given one, else one made of the Api.
+///
+/// # Errors
+/// Where the Api's description contradicts itself.
+pub fn document(estate: &Estate, api: &Api) -> Result<Value, contract::GenerateError> {
+    match given::of(estate, api) {
+        Some(given) => Ok(given.document),
+        None => contract::generate(&description(estate, api)),
+    }
+}
+
+/// The contract that calls of an Api are held against. Its operations bear the Api's names.
+///
+/// # Errors
+/// Where the Api's description contradicts itself.
+pub fn contract(estate: &Estate, api: &Api) -> Result<contract::Contract, contract::GenerateError> {
+    match given::of(estate, api) {
+        Some(given) => Ok(given.contract),
+        None => contract::Contract::of(&description(estate, api)),
+    }
+}
+
 /// The operation that serves an Api's document.
 pub(super) fn operation(estate: &Estate, api: &Api) -> Result<Operation, FrontError> {
-    let document = contract::generate(&description(estate, api))?;
+    let document = document(estate, api)?;
+    // A given one may still be 3.0.
+    let three_zero = document["openapi"]
+        .as_str()
+        .is_some_and(|version| version.starts_with("3.0"));
+    let content_type = if three_zero {
+        "application/vnd.oai.openapi+json;version=3.0"
+    } else {
+        "application/vnd.oai.openapi+json;version=3.1"
+    };
     Ok(Operation {
         name: "openapi".into(),
         method: Method::GET,
@@ -92,7 +124,7 @@ pub(super) fn operation(estate: &Estate, api: &Api) -> Result<Operation, FrontEr
         validate: Validate::default(),
         idempotent: None,
         serve: Serve::Document {
-            content_type: HeaderValue::from_static("application/vnd.oai.openapi+json;version=3.1"),
+            content_type: HeaderValue::from_static(content_type),
             body: Bytes::from(document.to_string()),
         },
     })

@@ -89,6 +89,7 @@ fn beside(name: &str, zones: Vec<Zone>, operations: Vec<Operation>) -> Api {
         name: name.into(),
         version: "1".into(),
         base: String::new(),
+        by_header: None,
         zones,
         headers: Vec::new(),
         facility: Vec::new(),

@@ -8,8 +8,10 @@ mod answers;
 mod clients;
 mod documents;
 mod doors;
+mod given;
 mod keeper;
 mod later;
+mod locks;
 mod programs;
 mod promises;
 mod record;
@@ -19,6 +21,7 @@ mod world;
 
 use crate::Plan;
 use crate::plan;
+use crate::shadow::ledger::Ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_access::AccessError;
@@ -35,8 +38,9 @@ use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
 
-pub use documents::description;
+pub use documents::{contract, description, document};
 pub use keeper::Keeper;
+pub use locks::{Lock, broken, entity_diff, locks};
 use programs::Programs;
 
 /// Why an estate's Apis cannot be served.
@@ -95,6 +99,8 @@ pub struct Running<'a> {
     pub recorder: Arc<Recorder>,
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// Where differences of systems in the shadow are added up.
+    pub shadows: &'a Arc<Ledger>,
 }
 
 impl Front {
@@ -108,6 +114,7 @@ impl Front {
             let file = files.find(|file| file.path.to_str() == Some(&*problem.file))?;
             Some(problem.diagnostic(file.file))
         }));
+        found.extend(given::problems(estate));
         found.extend(work::not_served_yet(estate));
         let failed = found
             .iter()
@@ -191,7 +198,13 @@ impl Front {
         ));
         let mut apis: Vec<plan::Api> = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
-            apis.push(work::api(estate, api, &self.programs, &running.deferral)?);
+            apis.push(work::api(
+                estate,
+                api,
+                &self.programs,
+                &running.deferral,
+                running.shadows,
+            )?);
         }
         apis.extend(doors::oauth(estate, &running.identity, &running.recorder));
         apis.extend(doors::inlets(estate, running.inlets));

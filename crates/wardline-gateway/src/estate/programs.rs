@@ -1,6 +1,6 @@
 //! What Apis say in VRL, compiled: maps of operations, conditions of bindings, parameters of calls.
 
-use crate::plan::{KeyOf, Predicate as Fits, Transform};
+use crate::plan::{Condition, KeyOf, Predicate as Fits, Transform};
 use crate::seam::Facts;
 use ahash::{AHashMap, AHashSet};
 use serde_json::{Value as Json, json};
@@ -70,6 +70,20 @@ impl Programs {
         let predicate = Arc::clone(self.predicates.get(&text.at)?);
         Some(Arc::new(move |facts: &Facts<'_>| {
             let subject = Subject::new(Content::Json(known(facts)));
+            RUNTIME.with_borrow_mut(|runtime| {
+                predicate
+                    .test(&subject, runtime)
+                    .map_err(|error| error.to_string())
+            })
+        }))
+    }
+
+    /// A condition of a call that is gathered.
+    pub(super) fn condition(&self, text: &Spanned<String>) -> Option<Condition> {
+        let predicate = Arc::clone(self.predicates.get(&text.at)?);
+        Some(Arc::new(move |input: &Json| {
+            let input = renamed(input.clone());
+            let subject = Subject::new(Content::Json(Value::from(input)));
             RUNTIME.with_borrow_mut(|runtime| {
                 predicate
                     .test(&subject, runtime)
@@ -213,6 +227,9 @@ impl Compiler<'_> {
                     for text in call.with.values() {
                         self.value(text);
                     }
+                    if let Some(text) = &call.when {
+                        self.predicate(text);
+                    }
                 }
                 if let Some(map) = map {
                     self.map(map);
@@ -234,12 +251,7 @@ impl Compiler<'_> {
 
     fn binding(&mut self, binding: &Binding) {
         if let Some(text) = &binding.when {
-            match Predicate::compile(&text.value, &self.environment) {
-                Ok(predicate) => {
-                    self.made.predicates.insert(text.at, Arc::new(predicate));
-                }
-                Err(problems) => self.inline(text, problems, 0),
-            }
+            self.predicate(text);
         }
         if let Some(text) = &binding.sticky {
             match KeyExpression::compile(&text.value, &self.environment) {
@@ -248,6 +260,15 @@ impl Compiler<'_> {
                 }
                 Err(problems) => self.inline(text, problems, 0),
             }
+        }
+    }
+
+    fn predicate(&mut self, text: &Spanned<String>) {
+        match Predicate::compile(&text.value, &self.environment) {
+            Ok(predicate) => {
+                self.made.predicates.insert(text.at, Arc::new(predicate));
+            }
+            Err(problems) => self.inline(text, problems, 0),
         }
     }
 

@@ -5,22 +5,23 @@ use crate::plan::Operation;
 use crate::problem::{Kind, Problem, Violation};
 use crate::seam::{Contract, Facts, Scanner};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use wardline_contract::json::{Limits, Scanner as JsonScanner};
-use wardline_contract::{Compiled, Options, Payload};
+use wardline_contract::{Compiled, Options, Payload, xml};
 use wardline_estate::model::{Api, Estate};
 
 /// The compiled contract of an Api and what its bodies may be.
 struct Held {
     compiled: Compiled,
     limits: Limits,
+    xml: xml::Limits,
 }
 
 /// The contract of an Api; `None` where none can be made, which `check` has told.
 pub(super) fn of(estate: &Estate, api: &Api) -> Option<Arc<dyn Contract>> {
-    let description = documents::description(estate, api);
-    let contract = wardline_contract::Contract::of(&description).ok()?;
+    let contract = documents::contract(estate, api).ok()?;
     let compiled = Compiled::new(&contract, Options::default()).ok()?;
     let limits = Limits {
         depth: api.limits.depth,
@@ -29,7 +30,23 @@ pub(super) fn of(estate: &Estate, api: &Api) -> Option<Arc<dyn Contract>> {
         bytes: api.limits.body,
         ..Limits::default()
     };
-    Some(Arc::new(Held { compiled, limits }))
+    let xml = xml::Limits {
+        depth: limits.depth,
+        nodes: limits.keys,
+        string: limits.string,
+        bytes: limits.bytes,
+    };
+    Some(Arc::new(Held {
+        compiled,
+        limits,
+        xml,
+    }))
+}
+
+/// Whether an operation's bodies are XML.
+fn is_xml(operation: &Operation) -> bool {
+    let mut types = operation.content_types.iter();
+    types.any(|media| xml::MEDIA.contains(&&**media))
 }
 
 fn told(violations: Vec<wardline_contract::Violation>) -> Vec<Violation> {
@@ -44,7 +61,10 @@ fn told(violations: Vec<wardline_contract::Violation>) -> Vec<Violation> {
 }
 
 impl Contract for Held {
-    fn scanner(&self, _: &Operation) -> Option<Box<dyn Scanner>> {
+    fn scanner(&self, operation: &Operation) -> Option<Box<dyn Scanner>> {
+        if is_xml(operation) {
+            return Some(Box::new(WatchingXml(xml::Scanner::new(self.xml))));
+        }
         Some(Box::new(Watching(Some(JsonScanner::new(&self.limits)))))
     }
 
@@ -54,6 +74,9 @@ impl Contract for Held {
         facts: &Facts<'_>,
         body: &Bytes,
     ) -> Result<(), Vec<Violation>> {
+        if is_xml(operation) && !body.is_empty() {
+            well_formed(facts.headers, body)?;
+        }
         let Some(id) = self.compiled.operation(&operation.name) else {
             return Ok(());
         };
@@ -87,6 +110,42 @@ impl Contract for Held {
         } else {
             Err(told(found))
         }
+    }
+}
+
+/// What the scanner could not see while the body arrived.
+fn well_formed(headers: &HeaderMap, body: &[u8]) -> Result<(), Vec<Violation>> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let judged = match kind {
+        Some(kind) if !xml::is_utf8(kind) => Err(xml::Refusal::Encoding),
+        _ => xml::judge(body),
+    };
+    judged.map_err(|refusal| {
+        vec![Violation {
+            pointer: String::new(),
+            rule: crate::serve::XML.to_owned(),
+            detail: refusal.to_string(),
+        }]
+    })
+}
+
+/// Looks at XML while it arrives.
+struct WatchingXml(xml::Scanner);
+
+impl Scanner for WatchingXml {
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        self.0.feed(bytes).map_err(refused_xml)
+    }
+
+    fn finish(&mut self) -> Result<(), Problem> {
+        self.0.finish().map_err(refused_xml)
+    }
+}
+
+fn refused_xml(refusal: xml::Refusal) -> Problem {
+    match refusal.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Kind::BodyTooLarge.into(),
+        _ => Problem::new(Kind::NotXml).detail(refusal.to_string()),
     }
 }
 

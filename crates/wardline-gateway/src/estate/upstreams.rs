@@ -58,6 +58,7 @@ fn one(
         failures: NonZeroU32::new(connection.breaker.open_after).unwrap_or(NonZeroU32::MAX),
         pause: connection.breaker.probe_every,
     };
+    upstream.hedge = connection.hedge.as_ref().map(|hedge| hedge.after);
     if let Some(health) = &connection.health {
         upstream.health = Health {
             get: Some(health.get.value.clone()),

@@ -7,13 +7,18 @@ use crate::plan::{
     self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems, Validate,
     When,
 };
+use crate::shadow::ledger::Ledger;
+use crate::shadow::{Outcome, Rules};
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use wardline_contract::lifecycle::Lifecycle;
+use wardline_contract::xml;
+use wardline_core::Timestamp;
 use wardline_engine::Deferral;
 use wardline_estate::Diagnostic;
 use wardline_estate::model::{
-    self, Api, ApiOperation, Estate, Idempotency, Method, OperationKind, ResponseValidation, Work,
+    self, Api, ApiOperation, BodyContent, Estate, Idempotency, Method, OperationKind,
+    ResponseValidation, Work,
 };
 
 /// Of a thousand answers so many are held against the contract where a sample is.
@@ -48,6 +53,7 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
+        Work::Signal { .. } | Work::Status { .. } => Some("processes come with a later release"),
         Work::Start { .. } => Some("processes come with a later release"),
         Work::Gather { .. } if operation.asynchronous => {
             Some("answers that are gathered cannot be given later")
@@ -78,11 +84,12 @@ pub(super) fn api(
     api: &Api,
     programs: &Programs,
     deferral: &Deferral,
+    shadows: &Arc<Ledger>,
 ) -> Result<plan::Api, FrontError> {
     let mut operations = Vec::new();
     for operation in api.operations.values() {
         if obstacle(estate, api, operation).is_none()
-            && let Some(serve) = serve(estate, api, operation, programs, deferral)
+            && let Some(serve) = serve(estate, api, operation, programs, deferral, shadows)
         {
             operations.push(one(api, operation, serve));
         }
@@ -92,6 +99,7 @@ pub(super) fn api(
         name: api.name.as_str().into(),
         version: api.version.to_string().into(),
         base: api.base.value.clone(),
+        by_header: by_header(api),
         zones: api.zones.clone(),
         headers: lifecycle(estate, api),
         facility: vec![
@@ -102,6 +110,15 @@ pub(super) fn api(
         ],
         contract: promises::of(estate, api),
         operations,
+    })
+}
+
+fn by_header(api: &Api) -> Option<plan::ByHeader> {
+    let by = api.by_header.as_ref()?;
+    Some(plan::ByHeader {
+        // The loader has checked the name.
+        header: by.header.value.parse().ok()?,
+        default: by.default,
     })
 }
 
@@ -121,9 +138,13 @@ fn one(api: &Api, operation: &ApiOperation, serve: Serve) -> plan::Operation {
             time: operation.timeout,
             ..Limits::default()
         },
-        content_types: Vec::new(),
+        content_types: match operation.content {
+            BodyContent::Json => Vec::new(),
+            BodyContent::Xml => xml::MEDIA.iter().map(|&media| media.into()).collect(),
+        },
         validate: Validate {
-            request: operation.validate.request,
+            // What XML can do to a parser behind is looked for whatever the file says.
+            request: operation.validate.request || operation.content == BodyContent::Xml,
             response_permille: match operation.validate.response {
                 ResponseValidation::Strict => 1_000,
                 ResponseValidation::Sample => SAMPLE_PERMILLE,
@@ -155,6 +176,7 @@ fn serve(
     operation: &ApiOperation,
     programs: &Programs,
     deferral: &Deferral,
+    shadows: &Arc<Ledger>,
 ) -> Option<Serve> {
     if is_later(operation) {
         return later::serve(api, operation, programs, deferral);
@@ -164,12 +186,18 @@ fn serve(
             .iter()
             .map(|call| {
                 let (of, called) = call.call.value.split_once('.')?;
-                let inner = estate.api(of)?.operations.get(called)?;
+                let api = estate.api(of)?;
+                let inner = api.operations.get(called)?;
                 let parameters: Vec<&str> = inner.parameters().collect();
                 Some(Part {
                     name: call.name.as_str().into(),
                     api: of.into(),
+                    version: Some(api.version.to_string().into()),
                     operation: called.into(),
+                    when: match &call.when {
+                        Some(text) => Some(programs.condition(text)?),
+                        None => None,
+                    },
                     with: programs.with(call, &parameters),
                     optional: call.optional,
                 })
@@ -198,19 +226,19 @@ fn serve(
     let shadow = api.shadow.as_ref().and_then(|shadow| {
         let reference = format!("{}.{}", shadow.system.value, shadow.operation(&operation.name));
         let system: Arc<str> = shadow.system.value.as_str().into();
+        let ledger = Arc::clone(shadows);
         let reference_of: Arc<str> = operation.reference.as_str().into();
         Some(plan::Shadow {
             call: call(estate, &reference, programs)?,
             per_myriad: shadow.sample.0,
-            compare: shadow
-                .compare
-                .iter()
-                .map(|path| format!("/{}", path.value.replace('.', "/")).into())
-                .collect(),
+            rules: rules(estate, operation, shadow),
             concurrent: SHADOWS,
             writes: shadow.writes,
             sink: Arc::new(move |difference| {
-                tracing::info!(operation = %reference_of, system = %system, ?difference, "the system in the shadow answers differently");
+                if difference.outcome != Outcome::Same {
+                    tracing::debug!(operation = %reference_of, system = %system, ?difference, "the system in the shadow does not answer the same");
+                }
+                ledger.note(&difference, Timestamp::now());
             }),
         })
     });
@@ -218,6 +246,25 @@ fn serve(
         bindings: bindings?,
         shadow,
     }))
+}
+
+/// What of the answers is compared. Of what is sensitive not even shapes are told.
+fn rules(estate: &Estate, operation: &ApiOperation, shadow: &model::Shadow) -> Rules {
+    fn words(list: &[wardline_estate::Spanned<String>]) -> impl Iterator<Item = &str> {
+        list.iter().map(|path| path.value.as_str())
+    }
+    let entity = operation.returns.as_ref();
+    let entity = entity.and_then(|name| estate.entities.get(&name.value));
+    let sensitive = entity.into_iter().flat_map(|entity| {
+        let classes = entity.sensitivity.iter();
+        classes.filter_map(|(path, class)| (!class.may_be_shown()).then_some(path.as_str()))
+    });
+    Rules::everything()
+        .only(words(&shadow.compare))
+        .ignoring(words(&shadow.ignore))
+        .unordered(words(&shadow.unordered))
+        .sensitive(sensitive)
+        .tolerant(!shadow.extra)
 }
 
 pub(super) fn when(binding: &model::Binding, programs: &Programs) -> Option<When> {
@@ -271,16 +318,33 @@ fn call(estate: &Estate, reference: &str, programs: &Programs) -> Option<Call> {
     })
 }
 
-/// What callers are told of an Api's end, with every answer (RFC 9745, RFC 8594, RFC 8288).
+/// What callers are told of an Api's version and of its end, with every answer (RFC 9745,
+/// RFC 8594, RFC 8288).
 fn lifecycle(estate: &Estate, api: &Api) -> Vec<(HeaderName, HeaderValue)> {
-    let successor = api.successor.as_ref();
-    Lifecycle {
+    let named = api.successor.as_ref();
+    let successor = named.and_then(|name| estate.api(&name.value));
+    // Where nothing is said, what comes after a version that ends is the next one of its name.
+    let ends = api.deprecated.is_some() || api.sunset.is_some();
+    let next = || {
+        let versions = estate.versions(&api.name).into_iter();
+        versions
+            .filter(|other| ends && other.state.is_served())
+            .find(|other| other.version.major > api.version.major)
+    };
+    let mut headers = Lifecycle {
         deprecated: api.deprecated.as_ref().map(|at| at.value.to_jiff()),
         sunset: api.sunset.as_ref().map(|at| at.value.to_jiff()),
         successor: successor
-            .and_then(|name| estate.api(&name.value))
+            .or_else(next)
             .map(|api| format!("{}/openapi.json", api.base.value)),
         about: None,
     }
-    .headers()
+    .headers();
+    if let Some(by) = by_header(api) {
+        headers.extend(
+            HeaderValue::try_from(api.version.to_string()).map(|it| (by.header.clone(), it)),
+        );
+        headers.push((http::header::VARY, by.header.into()));
+    }
+    headers
 }

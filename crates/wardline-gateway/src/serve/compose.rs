@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Map, Value, json};
 
+use wardline_access::{Caller, CallerKind};
+
 use super::cache::View;
 use super::inbound::Inbound;
 use super::system::map_failed;
@@ -55,9 +57,16 @@ impl Visit {
             "params": values(params),
             "query": query(self.uri.query()),
             "body": inbound.json(),
+            "client": self.trail.caller.as_deref().map(client),
             "answers": {},
         });
         for (part, inner) in compose.calls.iter().zip(parts) {
+            if let Some(when) = &part.when
+                && !when(&input).map_err(|error| map_failed(&part.name, &error))?
+            {
+                input["answers"][&*part.name] = Value::Null;
+                continue;
+            }
             let answer = match self.gather(part, inner, &input).await {
                 Err(problem) if part.optional && missing(&problem) => Value::Null,
                 answer => answer?,
@@ -140,6 +149,20 @@ impl Visit {
             target: self.uri.to_string(),
         }
     }
+}
+
+/// Who calls, as maps see it: nothing that proves who it is.
+fn client(caller: &Caller) -> Value {
+    json!({
+        "name": caller.name,
+        "kind": match caller.kind {
+            CallerKind::Partner => "partner",
+            CallerKind::Service => "service",
+            CallerKind::Person => "person",
+        },
+        "facilities": caller.facilities,
+        "roles": caller.roles,
+    })
 }
 
 /// Whether the answer is absent rather than wrong.

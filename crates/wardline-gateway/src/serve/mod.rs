@@ -5,13 +5,16 @@ mod compose;
 mod headers;
 mod inbound;
 pub(crate) mod kept;
+mod process;
 mod system;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LINK, LOCATION, VARY,
+};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -35,6 +38,9 @@ use crate::seam::{Accepted, Ended, Facts, Once, Peer, Receipt};
 use crate::snapshot::{Endpoint, Snapshot, Target};
 use inbound::Inbound;
 pub(crate) use system::fits;
+
+/// The rule of a body that is not XML that is taken.
+pub(crate) const XML: &str = "xml";
 
 /// A request, and what is found out about it on its way.
 pub(crate) struct Visit {
@@ -138,11 +144,14 @@ impl Visit {
     fn find(&self) -> Result<(Arc<Endpoint>, Found), Problem> {
         match self
             .snapshot
-            .find(self.peer.zone, &self.method, self.uri.path())
+            .find(self.peer.zone, &self.method, self.uri.path(), &self.headers)
         {
             Ok((endpoint, found)) => Ok((Arc::clone(endpoint), found)),
             Err(Miss::BadPath) => Err(Kind::BadPath.into()),
             Err(Miss::NotFound) => Err(Kind::NotFound.into()),
+            Err(Miss::Version { header, known }) => Err(Problem::new(Kind::UnknownVersion)
+                .detail(format!("`{header}` names one of: {}", known.join(", ")))
+                .header(VARY, header.into())),
             Err(Miss::Method(methods)) => {
                 let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
                 let problem = Problem::new(Kind::MethodNotAllowed);
@@ -235,7 +244,7 @@ impl Visit {
             let body = inbound.bytes();
             contract
                 .request(operation, &self.facts(endpoint, found, &inbound), &body)
-                .map_err(|errors| Problem::new(Kind::Contract).errors(errors))?;
+                .map_err(broken)?;
         }
         let key = match operation.idempotent {
             Some(keep) if !asks => idempotency::key(&self.headers)?.map(|key| (key, keep)),
@@ -417,6 +426,7 @@ impl Visit {
             }
             (Target::Status, Serve::Accept(_)) => Box::pin(self.status(endpoint, found)).await,
             (_, Serve::Accept(_)) => Box::pin(self.accept(endpoint, found, inbound, None)).await,
+            (_, Serve::Process(_)) => Box::pin(self.process(endpoint, found, inbound)).await,
             (_, Serve::Document { content_type, body }) => {
                 let mut response = Response::new(Body::full(body.clone()));
                 response
@@ -559,13 +569,26 @@ impl Visit {
         headers.insert(correlation::HEADER, self.correlation.header());
         if let Some(api) = api {
             for (name, value) in &api.headers {
-                headers.insert(name.clone(), value.clone());
+                // Of these there may be several, some of them the system's.
+                if [LINK, VARY].contains(name) {
+                    headers.append(name.clone(), value.clone());
+                } else {
+                    headers.insert(name.clone(), value.clone());
+                }
             }
         }
         for (name, value) in self.trail.headers.drain(..) {
             headers.insert(name, value);
         }
         (response, (self.trail.place, self.trail.held))
+    }
+}
+
+/// A request that breaks its contract, or is not even in its language.
+fn broken(errors: Vec<Violation>) -> Problem {
+    match errors.as_slice() {
+        [only] if only.rule == XML => Problem::new(Kind::NotXml).detail(&only.detail),
+        _ => Problem::new(Kind::Contract).errors(errors),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Served by a system: which binding fits, the call, the answer, and the shadow.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
@@ -103,6 +103,7 @@ impl Visit {
             operation,
             (read, held),
         );
+        let begun = Instant::now();
         let answer = match bound.remote.call(outgoing).await {
             Err(miss) => match &kept {
                 Some(kept) => return again(kept, mask.as_ref(), bound),
@@ -133,7 +134,12 @@ impl Visit {
             kept.put(question, &asked, keep, status, headers, body);
         }
         if let Some(shadowed) = shadowed {
-            shadowed.ask(self, endpoint, response.status(), canonical);
+            let serving = Serving {
+                status: response.status(),
+                canonical,
+                took: begun.elapsed(),
+            };
+            shadowed.ask(self, endpoint, serving);
         }
         Ok(response)
     }
@@ -364,6 +370,13 @@ struct Held {
     canonical: Bytes,
 }
 
+/// What the shadow is compared with.
+struct Serving {
+    status: StatusCode,
+    canonical: Bytes,
+    took: Duration,
+}
+
 /// A call that is made in the shadow.
 struct Shadowed {
     room: Arc<Semaphore>,
@@ -377,7 +390,7 @@ struct Shadowed {
 
 impl Shadowed {
     /// In a task of its own: nothing of it reaches the caller, neither answer nor failure nor delay.
-    fn ask(self, visit: &Visit, endpoint: &Endpoint, status: StatusCode, canonical: Bytes) {
+    fn ask(self, visit: &Visit, endpoint: &Endpoint, serving: Serving) {
         let Some(shadow) = self.declared else {
             return;
         };
@@ -388,7 +401,8 @@ impl Shadowed {
             shadow: self.name,
             correlation: visit.correlation.as_str().to_owned(),
             outcome: Outcome::Skipped,
-            status: (status.as_u16(), 0),
+            status: (serving.status.as_u16(), 0),
+            took: (serving.took, None),
             places: Vec::new(),
             more: false,
         };
@@ -399,20 +413,21 @@ impl Shadowed {
         visit.shared.tasks.spawn(async move {
             let _permit = permit;
             difference.outcome = Outcome::Failed;
+            let begun = Instant::now();
             if let Some(outgoing) = outgoing
                 && let Ok(answer) = remote.call(outgoing).await
             {
                 difference.status.1 = answer.status().as_u16();
                 let success = answer.status().is_success();
                 let bytes = answer.into_body().whole(most).await;
+                difference.took.1 = Some(begun.elapsed());
                 let value = bytes.ok().and_then(|bytes| json_or_null(&bytes));
                 let value = match (value, &map) {
                     (Some(value), Some(map)) if success => map(value).ok(),
                     (value, _) => value,
                 };
-                if let (Some(value), Some(serving)) = (value, json_or_null(&canonical)) {
-                    (difference.places, difference.more) =
-                        compare(&serving, &value, &shadow.compare);
+                if let (Some(value), Some(serving)) = (value, json_or_null(&serving.canonical)) {
+                    (difference.places, difference.more) = compare(&serving, &value, &shadow.rules);
                     let same =
                         difference.places.is_empty() && difference.status.0 == difference.status.1;
                     difference.outcome = if same {

@@ -7,10 +7,12 @@
 
 mod answer;
 mod health;
+mod hedge;
 mod wire;
 
 pub(crate) use answer::Answering;
 use health::{Breaking, Health};
+use hedge::Hedges;
 use wire::{Connection, Failed};
 
 use std::sync::Arc;
@@ -79,6 +81,7 @@ pub(crate) struct Remote {
     addresses: Vec<Arc<Address>>,
     breaking: Breaking,
     budget: AtomicI64,
+    hedges: Hedges,
 }
 
 /// A call on its way out.
@@ -122,6 +125,7 @@ impl Remote {
             addresses,
             breaking,
             budget: AtomicI64::new(BUDGET),
+            hedges: Hedges::default(),
         })
     }
 
@@ -144,9 +148,24 @@ impl Remote {
             }
         }
         let deadline = Instant::now() + call.time.min(self.settings.time);
+        if let Some(after) = self.hedges(&call) {
+            return Box::pin(self.hedged(call, after, deadline)).await;
+        }
+        let from = self.first_well(0);
+        self.attempts(call, from, deadline).await
+    }
+
+    /// Tries the addresses from this one on, as often as that is safe and the budget lasts.
+    async fn attempts(
+        &self,
+        mut call: Outgoing,
+        from: usize,
+        deadline: Instant,
+    ) -> Result<Response<Answering>, Miss> {
+        let breaker = self.settings.breaker;
         let mut tries = 0;
         let mut last = Miss::Unreachable;
-        let mut at = self.first_well(0);
+        let mut at = from;
         // Two rounds at most: one address that closed an idle connection is asked again.
         let most = usize::from(self.settings.retries) + self.addresses.len();
         loop {
@@ -186,8 +205,15 @@ impl Remote {
                         return Err(last);
                     };
                     call = next;
-                    tries += 1;
+                    let failed = at;
                     at = self.first_well((at + 1) % self.addresses.len());
+                    if at == failed {
+                        // What the budget paid for is spent, also while it waits.
+                        let pause =
+                            back_off(tries).min(deadline.saturating_duration_since(Instant::now()));
+                        tokio::time::sleep(pause).await;
+                    }
+                    tries += 1;
                 }
             }
         }
@@ -238,6 +264,13 @@ impl Remote {
             }
         }
     }
+}
+
+/// How long to wait before an address is asked again that has just failed: some milliseconds,
+/// twice as long each time, and not the same for all who wait.
+fn back_off(tries: usize) -> Duration {
+    let most = 10_u64 << tries.min(5);
+    Duration::from_millis(rand::random_range(most / 2..=most))
 }
 
 impl Outgoing {

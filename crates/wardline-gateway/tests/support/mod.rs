@@ -209,6 +209,7 @@ pub fn api(name: &str, operations: Vec<Operation>) -> Api {
         name: name.into(),
         version: "1.0.0".into(),
         base: format!("/{name}/v1"),
+        by_header: None,
         zones: vec![Zone::Internal],
         headers: Vec::new(),
         facility: vec![FacilityFrom::Header("x-facility".parse().unwrap())],

@@ -1,20 +1,24 @@
 //! `wardline api` and `wardline policy`: what is offered, what changed, and who may.
 
+use super::compare;
 use crate::cli::{ApiCommand, PolicyCommand};
 use crate::place::read_served;
 use crate::{exit, paint};
-use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use wardline_contract::{Contract, Severity, diff, needs_major};
 
 pub(crate) fn run(command: ApiCommand) -> anyhow::Result<ExitCode> {
     match command {
         ApiCommand::List { estate, json } => list(&estate, json),
         ApiCommand::Openapi { api, estate } => openapi(&api, &estate),
-        ApiCommand::Diff { old, new, json } => compare(&old, &new, json),
+        ApiCommand::Diff { old, new, json } => compare::compare(&old, &new, json),
+        ApiCommand::Record {
+            api,
+            replace,
+            estate,
+            json,
+        } => compare::record(api.as_deref(), &estate, replace, json),
     }
 }
 
@@ -78,107 +82,8 @@ fn openapi(name: &str, estate: &Path) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(exit::USAGE));
     };
-    let description = wardline_gateway::estate::description(estate, api);
-    super::print_json(&wardline_contract::generate(&description)?)?;
+    super::print_json(&wardline_gateway::estate::document(estate, api)?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The contracts of a place, by name: one document, or every Api of an estate.
-fn contracts(place: &Path) -> anyhow::Result<BTreeMap<String, Contract>> {
-    if place.is_dir() {
-        let (plan, _) = read_served(place, None)?;
-        let estate = &plan.estate;
-        return estate
-            .apis
-            .values()
-            .map(|api| {
-                let description = wardline_gateway::estate::description(estate, api);
-                // Versions side by side are told apart; otherwise an Api is compared with itself.
-                let name = if estate.versions(&api.name).len() > 1 {
-                    api.id.clone()
-                } else {
-                    api.name.clone()
-                };
-                Ok((name, Contract::of(&description)?))
-            })
-            .collect();
-    }
-    let bytes = std::fs::read(place).with_context(|| format!("cannot read {}", place.display()))?;
-    let document: Value = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is not JSON", place.display()))?;
-    let (contract, findings) = Contract::read(&document);
-    let errors: Vec<String> = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| format!("{}: {}", finding.pointer, finding.text))
-        .collect();
-    match contract {
-        Some(contract) => Ok(BTreeMap::from([(String::new(), contract)])),
-        None => bail!("{} is no contract: {}", place.display(), errors.join("; ")),
-    }
-}
-
-fn compare(old: &Path, new: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
-    let (old, new) = (contracts(old)?, contracts(new)?);
-    let mut rows = Vec::new();
-    let mut breaking = false;
-    for (name, before) in &old {
-        let Some(after) = new.get(name) else {
-            breaking = true;
-            rows.push(json!({
-                "api": name, "breaking": true, "kind": "api-removed", "where": name,
-                "text": "the Api is no longer there",
-            }));
-            continue;
-        };
-        let changes = diff(before, after);
-        breaking |= needs_major(&changes);
-        for change in &changes {
-            rows.push(json!({
-                "api": name, "breaking": change.breaking, "kind": change.kind, "where": change.place,
-                "text": change.text,
-            }));
-        }
-    }
-    for name in new.keys().filter(|name| !old.contains_key(*name)) {
-        rows.push(json!({
-            "api": name, "breaking": false, "kind": "api-added", "where": name, "text": "the Api is new",
-        }));
-    }
-    if as_json {
-        super::print_json(
-            &json!({ "schema": "wardline.api-diff/1", "breaking": breaking, "changes": rows }),
-        )?;
-    } else {
-        for row in &rows {
-            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            let sort = if row["breaking"] == true {
-                paint::bad("breaking")
-            } else {
-                paint::good("harmless")
-            };
-            anstream::println!(
-                "{sort}  {}  {}: {}",
-                text("where"),
-                text("kind"),
-                text("text")
-            );
-        }
-        anstream::println!(
-            "{}",
-            match (rows.is_empty(), breaking) {
-                (true, _) => "no changes".to_owned(),
-                (_, true) =>
-                    paint::bad("callers of the old contract can fail: a major version is due"),
-                (_, false) => paint::good("callers of the old contract are served as before"),
-            }
-        );
-    }
-    Ok(if breaking {
-        ExitCode::from(exit::FINDINGS)
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 pub(crate) fn policy(command: PolicyCommand) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! The Apis of a running estate: the gateway, who may pass it, and the audit log's word on it.
 
 use super::quotas::Kept;
+use super::shadows::Shadows;
 use crate::place::Place;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) struct Doors {
     gateway: Gateway,
     places: Vec<(String, String)>,
     limiter: Arc<Limiter>,
+    shadows: Arc<Shadows>,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
     stop_auditing: CancellationToken,
@@ -60,6 +62,7 @@ impl Doors {
         let store = Arc::new(Kept(engine.store()));
         let quotas = Quotas::new(Arc::new(RealClock), zone, store);
         let limiter = Arc::new(Limiter::new(Rates::default(), quotas));
+        let shadows = Arc::new(Shadows::open(&place.data));
         let plan = front
             .plan(&Running {
                 secrets: &secrets,
@@ -70,6 +73,7 @@ impl Doors {
                 keys: engine.key_book(),
                 recorder: Arc::clone(&recorder),
                 inlets: engine.inlets(),
+                shadows: shadows.ledger(),
             })
             .context("the Apis cannot be opened")?;
         let gateway = Gateway::start(plan)
@@ -92,8 +96,9 @@ impl Doors {
             }
         }
         let flushed = Arc::clone(&limiter);
+        let kept = Arc::clone(&shadows);
         let keeping = tokio::spawn(async move {
-            tokio::join!(identity.keep(), flush(flushed));
+            tokio::join!(identity.keep(), flush(flushed), kept.keep());
         });
         let stop_auditing = CancellationToken::new();
         let auditing = tokio::spawn(recorder.run(stop_auditing.clone()));
@@ -101,6 +106,7 @@ impl Doors {
             gateway,
             places,
             limiter,
+            shadows,
             keeping,
             auditing,
             stop_auditing,
@@ -118,6 +124,7 @@ impl Doors {
         if let Err(error) = self.limiter.quotas().flush().await {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
+        self.shadows.flush().await;
         self.keeping.abort();
         drop(self.keeping.await);
         // Nobody comes any more; what they did is written to the end.

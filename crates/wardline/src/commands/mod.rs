@@ -4,6 +4,7 @@ mod apis;
 mod audit;
 mod bench;
 mod check;
+mod compare;
 mod demo;
 mod doors;
 mod hl7;
@@ -15,6 +16,7 @@ mod quotas;
 mod reference;
 mod search;
 mod serve;
+mod shadows;
 
 use crate::cli::{Cli, Command, Where};
 use crate::place::{OpenError, Place, read_well};
@@ -58,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(place) => runtime()?.block_on(search::status(place)),
         Command::Api { command } => apis::run(command),
         Command::Policy { command } => apis::policy(command),
+        Command::Shadow { command } => shadows::run(command),
         Command::Audit { command } => runtime()?.block_on(audit::run(command)),
         Command::Replay(args) => runtime()?.block_on(operate::replay(args)),
         Command::Release(args) => runtime()?.block_on(operate::act(operate::Verb::Release, args)),
