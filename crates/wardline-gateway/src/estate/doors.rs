@@ -102,6 +102,7 @@ struct OAuth(Arc<Identity>);
 #[async_trait]
 impl Handler for OAuth {
     async fn handle(&self, request: Request<Bytes>, peer: &Peer) -> Response<Bytes> {
+        self.0.await_published_keys(&request).await;
         self.0.serve(&request, &seen(peer))
     }
 }

@@ -7,7 +7,10 @@
 mod clients;
 mod documents;
 mod doors;
+mod fetch;
 mod keeper;
+mod lookout;
+mod observer;
 mod programs;
 mod promises;
 mod upstreams;
@@ -34,6 +37,8 @@ use wardline_vault::{KeyProvider, Secrets};
 
 pub use documents::description;
 pub use keeper::Keeper;
+pub use lookout::{Lookout, Seen, Told};
+pub use observer::Observers;
 use programs::Programs;
 
 /// Why an estate's Apis cannot be served.
@@ -86,6 +91,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// Who is told of every call.
+    pub observers: Observers,
 }
 
 impl Front {
@@ -154,12 +161,8 @@ impl Front {
             // Nobody is refused for another's mistake.
             tracing::error!(code = %error.code(), %error, "a client or issuer cannot be used");
         }
+        identity.replace_issuers(issuers, fetch::of(&self.estate));
         identity.replace_clients(ClientDirectory::new(clients)?);
-        if !issuers.is_empty() {
-            tracing::warn!(
-                "tokens of external issuers are taken once their keys are fetched, which this release does not do"
-            );
-        }
         Ok(Arc::new(identity))
     }
 
@@ -191,6 +194,7 @@ impl Front {
             apis,
             upstreams: upstreams::all(estate, &wiring)?,
             gatekeeper: keeper,
+            observer: Arc::new(running.observers.clone()),
             ..Plan::default()
         })
     }

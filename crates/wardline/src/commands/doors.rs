@@ -1,5 +1,6 @@
 //! The Apis of a running estate: the gateway, who may pass it, and the audit log's word on it.
 
+use super::callers::Callers;
 use super::quotas::Kept;
 use crate::place::Place;
 use anyhow::Context as _;
@@ -7,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use wardline_access::AccessEvent;
+use wardline_access::token::Reason;
 use wardline_access::identity::AccessSink;
 use wardline_access::quota::{Limiter, Quotas, Rates};
 use wardline_core::RealClock;
 use wardline_engine::{Desk, Engine};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
-use wardline_gateway::estate::{Front, Running};
+use wardline_gateway::estate::{Front, Lookout, Observers, Running};
 
 /// Events that may wait for the audit log. Past it they are counted and named in one entry.
 const WAITING: usize = 4_096;
@@ -24,8 +27,11 @@ pub(crate) struct Doors {
     gateway: Gateway,
     places: Vec<(String, String)>,
     limiter: Arc<Limiter>,
+    callers: Arc<Callers>,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
+    quiet: CancellationToken,
+    hearing: JoinHandle<()>,
 }
 
 impl Doors {
@@ -33,15 +39,30 @@ impl Doors {
     pub(crate) async fn open(
         front: &Front,
         place: &Place,
-        estate: &Estate,
+        estate: &Arc<Estate>,
         engine: &Engine,
     ) -> anyhow::Result<Option<Self>> {
         if front.is_empty() {
             return Ok(None);
         }
         let secrets = place.secrets();
+        let (lookout, alerts) = Lookout::open(estate, engine.store(), Arc::new(RealClock))
+            .await
+            .context("the Apis cannot be opened")?;
+        let lookout = Arc::new(lookout);
         let (tell, told) = mpsc::channel(WAITING);
+        let watched = Arc::clone(&lookout);
         let sink = AccessSink::new(move |event| {
+            if let AccessEvent::CallRefused {
+                client: Some(client),
+                reason,
+                address,
+                ..
+            } = &event
+                && *reason != Reason::Held
+            {
+                watched.refused(client, *address);
+            }
             // Full means that the journal does not take entries; then calls fail there too.
             if tell.try_send(event).is_err() {
                 tracing::error!(
@@ -70,8 +91,17 @@ impl Doors {
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
                 inlets: engine.inlets(),
+                observers: Observers::default().with(Arc::clone(&lookout) as _),
             })
             .context("the Apis cannot be opened")?;
+        // Before anybody comes: who was refused at the end of the last run still is.
+        let callers = Arc::new(Callers::new(
+            Arc::clone(estate),
+            lookout,
+            &identity,
+            Arc::clone(&limiter),
+            engine.desk(),
+        ));
         let gateway = Gateway::start(plan)
             .await
             .context("the Apis cannot be opened")?;
@@ -92,17 +122,30 @@ impl Doors {
             }
         }
         let flushed = Arc::clone(&limiter);
+        let known = Arc::clone(&callers);
         let keeping = tokio::spawn(async move {
-            tokio::join!(identity.keep(), flush(flushed));
+            tokio::join!(identity.keep(), flush(flushed), known.keep());
         });
+        let heard = Arc::clone(&callers);
+        let quiet = CancellationToken::new();
+        let until = quiet.clone();
+        let hearing = tokio::spawn(async move { heard.hear(alerts, until).await });
         let auditing = tokio::spawn(audit(engine.desk(), told));
         Ok(Some(Self {
             gateway,
             places,
             limiter,
+            callers,
             keeping,
             auditing,
+            quiet,
+            hearing,
         }))
+    }
+
+    /// Who calls, for the console.
+    pub(crate) fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.callers)
     }
 
     /// Each Api and where it is served.
@@ -116,6 +159,12 @@ impl Doors {
         if let Err(error) = self.limiter.quotas().flush().await {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
+        // The lookout could always raise one more, so whoever hears is told when it is over.
+        self.quiet.cancel();
+        if let Err(error) = self.hearing.await {
+            tracing::error!(%error, "hearing alerts ended abnormally");
+        }
+        self.callers.write_down().await;
         // The last holder of the way to the audit log goes with it.
         self.keeping.abort();
         drop(self.keeping.await);
