@@ -74,6 +74,8 @@ struct Keys {
 #[derive(Debug)]
 struct Flight {
     begun: i64,
+    /// When one began last because a key was not known.
+    asked: i64,
     airborne: bool,
     /// Ended with the keys that it is for.
     tasks: JoinSet<()>,
@@ -91,7 +93,11 @@ impl Remote {
     ) -> Self {
         let before = before.filter(|before| before.place == place);
         // An estate that changes often is no reason to ask often.
-        let begun = before.map_or(i64::MIN / 2, |before| before.flight.lock().begun);
+        let never = (i64::MIN / 2, i64::MIN / 2);
+        let (begun, asked) = before.map_or(never, |before| {
+            let flight = before.flight.lock();
+            (flight.begun, flight.asked)
+        });
         let kept = match before {
             Some(before) => before.keys.load_full(),
             None => shelf.as_ref().and_then(|shelf| {
@@ -107,6 +113,7 @@ impl Remote {
             keys: ArcSwapOption::new(kept),
             flight: Mutex::new(Flight {
                 begun,
+                asked,
                 airborne: false,
                 tasks: JoinSet::new(),
             }),
@@ -127,15 +134,15 @@ impl Remote {
         (now - keys.fetched <= MAX_AGE).then(|| verify(&keys.set))
     }
 
-    /// Fetches the keys because one is not known, unless somebody asked within a minute; waits
+    /// Fetches the keys because one is not known, unless that made us ask within a minute; waits
     /// for what that brings.
     pub(crate) async fn ask(self: &Arc<Self>, clock: &Arc<dyn Clock>, sink: &AccessSink) {
-        let every = if self.keys.load().is_some() {
-            ASK_EVERY
+        let why = if self.keys.load().is_some() {
+            Why::Unknown
         } else {
-            FIRST_EVERY
+            Why::Time(FIRST_EVERY)
         };
-        self.fetch_unless_within(every, PATIENCE, clock, sink).await;
+        self.await_flight(why, PATIENCE, clock, sink).await;
     }
 
     /// Begins to fetch the keys where it is time to.
@@ -145,33 +152,32 @@ impl Remote {
         } else {
             FIRST_EVERY
         };
-        self.is_airborne(every, clock, sink);
+        self.is_airborne(Why::Time(every), clock, sink);
     }
 
     /// Fetches the keys now.
     pub(crate) async fn refresh(self: &Arc<Self>, clock: &Arc<dyn Clock>, sink: &AccessSink) {
-        self.fetch_unless_within(0, FLIGHT, clock, sink).await;
+        self.await_flight(Why::Time(0), FLIGHT, clock, sink).await;
     }
 
-    async fn fetch_unless_within(
+    async fn await_flight(
         self: &Arc<Self>,
-        every: i64,
+        why: Why,
         patience: Duration,
         clock: &Arc<dyn Clock>,
         sink: &AccessSink,
     ) {
         let mut landed = self.landed.subscribe();
-        if self.is_airborne(every, clock, sink) {
+        if self.is_airborne(why, clock, sink) {
             // Whether it landed or not, who waits looks at the keys again.
             drop(timeout(patience, landed.changed()).await);
         }
     }
 
-    /// Whether a flight is under way, which begins here unless the last one began within so many
-    /// seconds.
+    /// Whether a flight is under way; begins one where there is a reason to.
     fn is_airborne(
         self: &Arc<Self>,
-        every: i64,
+        why: Why,
         clock: &Arc<dyn Clock>,
         sink: &AccessSink,
     ) -> bool {
@@ -180,8 +186,15 @@ impl Remote {
         if flight.airborne {
             return true;
         }
-        if now.saturating_sub(flight.begun) < every {
+        let begins = match why {
+            Why::Time(every) => now.saturating_sub(flight.begun) >= every,
+            Why::Unknown => now.saturating_sub(flight.asked) >= ASK_EVERY,
+        };
+        if !begins {
             return false;
+        }
+        if matches!(why, Why::Unknown) {
+            flight.asked = now;
         }
         flight.begun = now;
         flight.airborne = true;
@@ -270,6 +283,15 @@ impl Remote {
         }
         Ok(answer.body)
     }
+}
+
+/// Why keys are fetched.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// The last flight began so many seconds ago.
+    Time(i64),
+    /// A key is named that is not known.
+    Unknown,
 }
 
 /// Ends a flight, however it ends.
