@@ -5,6 +5,7 @@ use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
+use crate::dispatch::share::CallGates;
 use crate::plan::Plan;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
@@ -64,6 +65,7 @@ pub struct Engine {
     listeners: JoinSet<()>,
     workers: JoinSet<()>,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
+    gates: CallGates,
     places: BTreeMap<String, String>,
 }
 
@@ -75,6 +77,7 @@ impl Engine {
             acceptor,
             dispatcher,
             outbounds,
+            gates,
             desk,
         } = prepare(&parts).await?;
         let wiring = Wiring {
@@ -141,6 +144,7 @@ impl Engine {
             listeners,
             workers,
             inlets,
+            gates,
             places,
         })
     }
@@ -175,6 +179,11 @@ impl Engine {
     /// Routes at listeners that a gateway opens, by the listener's name.
     pub fn inlets(&self) -> &BTreeMap<String, Arc<http::Inlet>> {
         &self.inlets
+    }
+
+    /// What each outbound connection allows, to deliveries and to calls through Apis together.
+    pub fn gates(&self) -> &CallGates {
+        &self.gates
     }
 
     /// Where each source listens, in words.
@@ -214,6 +223,7 @@ struct Prepared {
     acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
     outbounds: HashMap<String, Arc<dyn Outbound>>,
+    gates: CallGates,
     desk: Arc<Desk>,
 }
 
@@ -312,6 +322,7 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
         acceptor,
         dispatcher,
         outbounds,
+        gates: CallGates::new(gates, Arc::clone(&parts.clock)),
         desk,
     })
 }

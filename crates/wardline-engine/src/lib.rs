@@ -30,6 +30,7 @@ pub mod view;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
+pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;

@@ -5,6 +5,7 @@
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wardline_core::Timestamp;
@@ -89,6 +90,23 @@ pub(crate) struct Gate {
     bucket: Mutex<Bucket>,
     breaker: Mutex<Breaker>,
     freed: Arc<Notify>,
+    /// How many wait to be let through before deliveries.
+    first: AtomicUsize,
+    /// How often it came back, whoever found out.
+    recoveries: AtomicU64,
+}
+
+/// Waits to be let through before deliveries, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct First<'a>(&'a Gate);
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        if self.0.first.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Deliveries that were held up for it go on.
+            self.0.freed.notify_waiters();
+        }
+    }
 }
 
 /// The right to send once. Dropping it frees the session and wakes who waits for it.
@@ -122,6 +140,31 @@ impl Gate {
                 failures: VecDeque::new(),
             }),
             freed: Arc::new(Notify::new()),
+            first: AtomicUsize::new(0),
+            recoveries: AtomicU64::new(0),
+        }
+    }
+
+    /// Holds deliveries up for somebody who waits for an answer.
+    pub(crate) fn wait_first(&self) -> First<'_> {
+        self.first.fetch_add(1, Ordering::SeqCst);
+        First(self)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.first.load(Ordering::SeqCst) > 0
+    }
+
+    /// How often it came back: who has retries that wait for that looks whether it rose.
+    pub(crate) fn recoveries(&self) -> u64 {
+        self.recoveries.load(Ordering::SeqCst)
+    }
+
+    /// A send ended that says nothing about the other side: where it was a probe, another may try.
+    pub(crate) fn undecided(&self) {
+        if let Breaker::Open { probing, .. } = &mut *self.breaker.lock() {
+            *probing = false;
         }
     }
 
@@ -130,8 +173,16 @@ impl Gate {
         self.freed.notified()
     }
 
-    /// The right to send now, or why not.
+    /// The right to send now, or why not. Not while somebody waits for an answer.
     pub(crate) fn pass(&self, now: Timestamp) -> Result<Pass, Closed> {
+        if self.first.load(Ordering::SeqCst) > 0 {
+            return Err(Closed::Concurrency);
+        }
+        self.pass_first(now)
+    }
+
+    /// As [`Gate::pass`], for who goes first.
+    pub(crate) fn pass_first(&self, now: Timestamp) -> Result<Pass, Closed> {
         let mut breaker = self.breaker.lock();
         if let Breaker::Open { outage, probing } = &*breaker
             && (*probing || now < outage.next_probe)
@@ -185,6 +236,7 @@ impl Gate {
                     failures: VecDeque::new(),
                 };
                 drop(breaker);
+                self.recoveries.fetch_add(1, Ordering::SeqCst);
                 self.freed.notify_waiters();
                 Some(Transition::Recovered(since))
             }

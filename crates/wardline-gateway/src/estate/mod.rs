@@ -30,7 +30,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{WireError, Wiring};
+use wardline_engine::{CallGates, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -91,6 +91,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// What connections allow to calls and deliveries together.
+    pub gates: &'a CallGates,
     /// Who is told of every call.
     pub observers: Observers,
 }
@@ -192,7 +194,7 @@ impl Front {
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
-            upstreams: upstreams::all(estate, &wiring)?,
+            upstreams: upstreams::all(estate, &wiring, running.gates)?,
             gatekeeper: keeper,
             observer: Arc::new(running.observers.clone()),
             ..Plan::default()

@@ -91,6 +91,7 @@ impl Doors {
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
                 inlets: engine.inlets(),
+                gates: engine.gates(),
                 observers: Observers::default().with(Arc::clone(&lookout) as _),
             })
             .context("the Apis cannot be opened")?;
