@@ -124,6 +124,8 @@ impl External {
 
     pub(crate) fn replace(&self, issuers: Vec<ExternalIssuer>, fetch: Fetch) {
         let before = self.issuers.load_full();
+        let before: Vec<&Arc<Remote>> =
+            before.iter().filter_map(|known| known.remote.as_ref()).collect();
         let known = issuers
             .into_iter()
             .map(|settings| {
@@ -132,48 +134,51 @@ impl External {
                     IssuerKeys::At(url) => Some(Place::Url(url.clone())),
                     IssuerKeys::Given(_) => None,
                 };
-                let same = before
-                    .iter()
-                    .find(|known| known.settings.issuer == settings.issuer)
-                    .and_then(|known| known.remote.as_deref());
-                let remote = place.map(|place| {
-                    let label = Arc::clone(&settings.name);
-                    Arc::new(self.remote(label, place, &fetch, same))
-                });
+                let remote =
+                    place.map(|place| self.remote(&settings.name, place, &fetch, &before));
                 Arc::new(Known { settings, remote })
             })
             .collect();
         self.issuers.store(Arc::new(known));
         // Clients' keys are fetched in the same way.
-        let before = self.clients.load_full();
-        let clients = before.iter().map(|(name, remote)| {
-            let remote = remote.again(fetch.clone());
-            (Arc::clone(name), Arc::new(remote))
-        });
-        self.clients.store(Arc::new(clients.collect()));
+        for remote in self.clients.load().values() {
+            remote.fetch_by(fetch.clone());
+        }
         self.fetch.store(Arc::new(fetch));
     }
 
     /// Keeps the keys that clients of this directory publish.
     pub(crate) fn replace_clients(&self, directory: &ClientDirectory) {
         let (before, fetch) = (self.clients.load_full(), self.fetch.load_full());
+        let before: Vec<&Arc<Remote>> = before.values().collect();
         let clients = directory.publishing().map(|(name, url)| {
-            let same = before.get(name).map(AsRef::as_ref);
-            let label = format!("client {name}").into();
-            let remote = self.remote(label, Place::Url(url.to_owned()), &fetch, same);
-            (Arc::clone(name), Arc::new(remote))
+            let label: Arc<str> = format!("client {name}").into();
+            let place = Place::Url(url.to_owned());
+            (Arc::clone(name), self.remote(&label, place, &fetch, &before))
         });
         self.clients.store(Arc::new(clients.collect()));
     }
 
+    /// The keys of a place: those of `before` where it stays.
     fn remote(
         &self,
-        label: Arc<str>,
+        label: &Arc<str>,
         place: Place,
         fetch: &Fetch,
-        same: Option<&Remote>,
-    ) -> Remote {
-        Remote::new(label, place, fetch.clone(), self.shelf.clone(), same)
+        before: &[&Arc<Remote>],
+    ) -> Arc<Remote> {
+        match before.iter().find(|one| one.is_of(label, &place)) {
+            Some(same) => {
+                same.fetch_by(fetch.clone());
+                Arc::clone(same)
+            }
+            None => Arc::new(Remote::new(
+                Arc::clone(label),
+                place,
+                fetch.clone(),
+                self.shelf.clone(),
+            )),
+        }
     }
 
     pub(crate) fn find(&self, issuer: &str) -> Option<Arc<Known>> {

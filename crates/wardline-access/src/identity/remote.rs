@@ -8,11 +8,11 @@ use super::external::{Fetch, MAX_KEY_SET};
 use super::shelf::Shelf;
 use super::{AccessEvent, AccessSink};
 use crate::token::{KeySet, strict_object};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -58,7 +58,7 @@ pub(crate) struct Remote {
     /// Whose they are, for logs.
     label: Arc<str>,
     place: Place,
-    fetch: Fetch,
+    fetch: ArcSwap<Fetch>,
     shelf: Option<Arc<Shelf>>,
     keys: ArcSwapOption<Keys>,
     flight: Mutex<Flight>,
@@ -82,38 +82,26 @@ struct Flight {
 }
 
 impl Remote {
-    /// Keys that were at hand `before`, or are on the shelf; none otherwise, until they are
-    /// fetched.
+    /// Keys that are on the shelf; none otherwise, until they are fetched.
     pub(crate) fn new(
         label: Arc<str>,
         place: Place,
         fetch: Fetch,
         shelf: Option<Arc<Shelf>>,
-        before: Option<&Self>,
     ) -> Self {
-        let before = before.filter(|before| before.place == place);
-        // An estate that changes often is no reason to ask often.
-        let never = (i64::MIN / 2, i64::MIN / 2);
-        let (begun, asked) = before.map_or(never, |before| {
-            let flight = before.flight.lock();
-            (flight.begun, flight.asked)
+        let kept = shelf.as_ref().and_then(|shelf| {
+            let (set, fetched) = shelf.read(&place.name())?;
+            Some(Arc::new(Keys { set, fetched }))
         });
-        let kept = match before {
-            Some(before) => before.keys.load_full(),
-            None => shelf.as_ref().and_then(|shelf| {
-                let (set, fetched) = shelf.read(&place.name())?;
-                Some(Arc::new(Keys { set, fetched }))
-            }),
-        };
         Self {
             label,
             place,
-            fetch,
+            fetch: ArcSwap::from_pointee(fetch),
             shelf,
             keys: ArcSwapOption::new(kept),
             flight: Mutex::new(Flight {
-                begun,
-                asked,
+                begun: i64::MIN / 2,
+                asked: i64::MIN / 2,
                 airborne: false,
                 tasks: JoinSet::new(),
             }),
@@ -121,10 +109,14 @@ impl Remote {
         }
     }
 
-    /// The same keys, fetched otherwise from now on.
-    pub(crate) fn again(&self, fetch: Fetch) -> Self {
-        let (label, place) = (Arc::clone(&self.label), self.place.clone());
-        Self::new(label, place, fetch, self.shelf.clone(), Some(self))
+    /// Whether these are the keys of that place, under that name.
+    pub(crate) fn is_of(&self, label: &str, place: &Place) -> bool {
+        *self.label == *label && self.place == *place
+    }
+
+    /// Fetches otherwise from the next flight on.
+    pub(crate) fn fetch_by(&self, fetch: Fetch) {
+        self.fetch.store(Arc::new(fetch));
     }
 
     /// Gives the keys to `verify`; `None` where there are none that are young enough.
@@ -199,20 +191,49 @@ impl Remote {
         flight.begun = now;
         flight.airborne = true;
         while flight.tasks.try_join_next().is_some() {}
-        let (remote, sink) = (Arc::clone(self), sink.clone());
-        flight.tasks.spawn(async move {
-            let landing = Landing(&remote);
-            remote.fly(now, &sink).await;
-            drop(landing);
-        });
+        let errand = Errand {
+            // Weak: a flight ends with the keys that it is for.
+            remote: Arc::downgrade(self),
+            label: Arc::clone(&self.label),
+            place: self.place.clone(),
+            fetch: self.fetch.load_full(),
+            shelf: self.shelf.clone(),
+            sink: sink.clone(),
+        };
+        flight.tasks.spawn(errand.fly(now));
         true
     }
+}
 
-    async fn fly(&self, now: i64, sink: &AccessSink) {
+/// One flight.
+struct Errand {
+    remote: Weak<Remote>,
+    label: Arc<str>,
+    place: Place,
+    fetch: Arc<Fetch>,
+    shelf: Option<Arc<Shelf>>,
+    sink: AccessSink,
+}
+
+impl Drop for Errand {
+    /// Lands, however the flight ended.
+    fn drop(&mut self) {
+        if let Some(remote) = self.remote.upgrade() {
+            remote.flight.lock().airborne = false;
+            remote.landed.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl Errand {
+    async fn fly(self, now: i64) {
         let fetched = timeout(FLIGHT, self.fetch_set()).await;
         let failure = match fetched {
             Ok(Ok((set, body))) => {
-                self.keys.store(Some(Arc::new(Keys { set, fetched: now })));
+                if let Some(remote) = self.remote.upgrade() {
+                    let keys = Arc::new(Keys { set, fetched: now });
+                    remote.keys.store(Some(keys));
+                }
                 if let Some(shelf) = &self.shelf {
                     shelf.write(self.place.name(), body, now).await;
                 }
@@ -224,7 +245,7 @@ impl Remote {
         if let Some(reason) = &failure {
             tracing::warn!(keys_of = %self.label, reason, "keys cannot be fetched; those at hand stay in use for a day");
         }
-        sink.tell(AccessEvent::IssuerKeys {
+        self.sink.tell(AccessEvent::IssuerKeys {
             issuer: Arc::clone(&self.label),
             failure,
         });
@@ -292,16 +313,6 @@ enum Why {
     Time(i64),
     /// A key is named that is not known.
     Unknown,
-}
-
-/// Ends a flight, however it ends.
-struct Landing<'a>(&'a Remote);
-
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
-        self.0.flight.lock().airborne = false;
-        self.0.landed.send_modify(|count| *count += 1);
-    }
 }
 
 /// Whether what is fetched from a URL is from whom it says: `https`, or this machine itself.
