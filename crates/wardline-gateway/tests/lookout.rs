@@ -7,6 +7,7 @@
 )]
 
 use http::{Method, StatusCode};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,9 +58,9 @@ impl Night {
             name: "ghx".into(),
             kind: CallerKind::Partner,
             zone: Zone::Partner,
-            scopes: Default::default(),
-            roles: Default::default(),
-            facilities: Default::default(),
+            scopes: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            facilities: BTreeSet::new(),
             strength: Strength::PrivateKey,
             purpose: None,
             until: None,
@@ -106,15 +107,15 @@ impl Night {
         self.call_by(&self.caller, operation, from, problem);
     }
 
-    /// Three weeks of working days, 7 to 18 o'clock, two operations from one network, one call of
-    /// a hundred refused.
+    /// Three weeks of working days, 7 to 18 o'clock, two operations from one network, now and then
+    /// a call that is refused.
     fn weeks(&self) {
         for day in 0..21 {
             for hour in 0..24 {
                 if day % 7 < 5 && (7..18).contains(&hour) {
                     for nth in 0..30 {
                         let operation = if nth % 3 == 0 { "get-card" } else { "search" };
-                        let problem = (day + hour + nth) % 100 == 0;
+                        let problem = (day + hour + nth) % 50 == 0;
                         let problem = problem.then_some(Kind::Forbidden);
                         self.call(operation, "192.0.2.7", problem);
                     }

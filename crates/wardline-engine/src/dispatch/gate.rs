@@ -5,10 +5,13 @@
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wardline_core::Timestamp;
+
+/// How long calls may hold deliveries up.
+const SHARE: Duration = Duration::from_secs(1);
 
 /// Limits of a connection as declared (or their defaults).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,6 +95,8 @@ pub(crate) struct Gate {
     freed: Arc<Notify>,
     /// How many wait to be let through before deliveries.
     first: AtomicUsize,
+    /// When a delivery was let through last, in microseconds.
+    last: AtomicI64,
     /// How often it came back, whoever found out.
     recoveries: AtomicU64,
 }
@@ -141,6 +146,7 @@ impl Gate {
             }),
             freed: Arc::new(Notify::new()),
             first: AtomicUsize::new(0),
+            last: AtomicI64::new(now.0),
             recoveries: AtomicU64::new(0),
         }
     }
@@ -173,12 +179,16 @@ impl Gate {
         self.freed.notified()
     }
 
-    /// The right to send now, or why not. Not while somebody waits for an answer.
+    /// The right to send now, or why not. While somebody waits for an answer, once a second at
+    /// most: deliveries are slowed down by calls, never stopped.
     pub(crate) fn pass(&self, now: Timestamp) -> Result<Pass, Closed> {
-        if self.first.load(Ordering::SeqCst) > 0 {
+        let last = Timestamp(self.last.load(Ordering::SeqCst));
+        if self.first.load(Ordering::SeqCst) > 0 && now.since(last) < SHARE {
             return Err(Closed::Concurrency);
         }
-        self.pass_first(now)
+        let pass = self.pass_first(now)?;
+        self.last.store(now.0, Ordering::SeqCst);
+        Ok(pass)
     }
 
     /// As [`Gate::pass`], for who goes first.

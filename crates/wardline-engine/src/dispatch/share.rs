@@ -2,7 +2,7 @@
 //! as deliveries, and together they must not be more than it allows.
 //!
 //! Somebody waits for a call and nobody for a delivery. So while a call waits for room, deliveries
-//! begin nothing new on that connection.
+//! begin nothing new on that connection, but for one a second.
 
 use super::gate::{Closed, Gate, Pass, Transition};
 use ahash::AHashMap;
@@ -185,6 +185,14 @@ mod tests {
         assert_eq!(gate.pass(RealClock.now()).unwrap_err(), Closed::Concurrency);
         let call = waiting.await.unwrap().unwrap();
         assert_eq!(gate.pass(RealClock.now()).unwrap_err(), Closed::Concurrency);
+        // Not for ever, though.
+        let waiting = gate.wait_first();
+        drop(call);
+        let later = RealClock.now().after(Duration::from_secs(1));
+        drop(gate.pass(later).unwrap());
+        assert_eq!(gate.pass(later).unwrap_err(), Closed::Concurrency);
+        drop(waiting);
+        let call = calls.pass(LONG).await.unwrap();
         let freed = gate.freed();
         tokio::pin!(freed);
         freed.as_mut().enable();

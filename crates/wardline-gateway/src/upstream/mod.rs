@@ -68,7 +68,7 @@ impl Miss {
 
 /// The right to call, and whom to tell what became of it.
 #[derive(Debug)]
-pub(crate) enum Entered {
+enum Entered {
     /// Of a gate; held until the answer is gone.
     Shared(CallPass),
     /// Of the system's own breaker.

@@ -109,7 +109,7 @@ impl Callers {
 
     async fn record(&self, entry: AuditEntry) {
         if let Err(error) = self.desk.record(&entry).await {
-            tracing::error!(%error, act = entry.act, "an entry could not be written to the audit log");
+            tracing::error!(%error, act = %entry.act, "an entry could not be written to the audit log");
         }
     }
 
