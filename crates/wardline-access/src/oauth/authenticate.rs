@@ -140,9 +140,13 @@ impl Identity {
         let decoded = Zeroizing::new(decoded);
         let text = std::str::from_utf8(&decoded).map_err(|_| Reason::Request)?;
         let (name, secret) = text.split_once(':').ok_or(Reason::Request)?;
-        let name = form::decode(name).and_then(|name| String::from_utf8(name).ok());
-        let (name, secret) = name.zip(form::decode(secret)).ok_or(Reason::Request)?;
-        let secret = Zeroizing::new(secret);
+        // RFC 6749 §2.3.1 wants both form-encoded; curl, Authlib and many others send them as they
+        // are. A name reads the same either way, and a secret is held against both readings.
+        let raw = Zeroizing::new(secret.as_bytes().to_vec());
+        let name = form::decode(name)
+            .and_then(|name| String::from_utf8(name).ok())
+            .ok_or(Reason::Request)?;
+        let secret = Zeroizing::new(form::decode(secret).unwrap_or_else(|| raw.to_vec()));
         if form.get("client_id").is_some_and(|other| other != name) {
             return Err(Reason::Request.into());
         }
@@ -152,16 +156,18 @@ impl Identity {
         };
         let directory = self.directory();
         let client = directory.client(&name);
-        // One that does not exist, or has no secret, costs a comparison as well.
+        // One that does not exist, or has no secret, costs as many comparisons.
         let mut matches = false;
         match client.map(|client| &client.secrets[..]) {
             Some(secrets) if !secrets.is_empty() => {
                 for known in secrets {
                     matches |= known.matches(&secret);
+                    matches |= known.matches(&raw);
                 }
             }
             _ => {
                 self.nobody.matches(&secret);
+                self.nobody.matches(&raw);
             }
         }
         let client = client.ok_or_else(|| refused(Reason::UnknownClient))?;
