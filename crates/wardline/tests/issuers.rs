@@ -94,8 +94,15 @@ fn estate(port: &str) -> (House, String) {
     (house, internal)
 }
 
+/// One call; where it is one more than agreed in this second, again a moment later.
 fn call(at: &str, token: &str) -> Answer {
-    ask(at, "GET", SUPPLIER_PATH, &[("Authorization", token)], "")
+    loop {
+        let answer = ask(at, "GET", SUPPLIER_PATH, &[("Authorization", token)], "");
+        if answer.status != 429 {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[track_caller]
