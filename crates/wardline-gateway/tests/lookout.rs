@@ -18,8 +18,8 @@ use wardline_access::{Caller, CallerKind, Strength};
 use wardline_core::{Clock, SimulatedClock, Timestamp, Zone};
 use wardline_estate::model::{Estate, WatchAction};
 
-use wardline_gateway::estate::{Lookout, Told};
 use wardline_gateway::Kind;
+use wardline_gateway::estate::{Lookout, Told};
 use wardline_gateway::seam::{Ended, Observer, Peer};
 use wardline_store::Store;
 use wardline_store::sqlite::{Options, SqliteStore};
@@ -147,9 +147,18 @@ async fn quiet_weeks_are_quiet_and_every_case_is_told_once() {
     night.call("get-card", "192.0.2.7", None);
     night.call("get-card", "192.0.2.7", None);
     let told = night.told();
-    let [signs] = &told[..] else { panic!("{told:?}") };
+    let [signs] = &told[..] else {
+        panic!("{told:?}")
+    };
     let usual: Vec<u8> = (7..18).collect();
-    assert_eq!(signs, &[Sign::UnusualHour { hour: 3, usual, days: 15 }]);
+    assert_eq!(
+        signs,
+        &[Sign::UnusualHour {
+            hour: 3,
+            usual,
+            days: 15
+        }]
+    );
 
     // Ten o'clock: from another network, then another operation.
     night.to_hour(7);
@@ -194,7 +203,10 @@ async fn what_was_learned_outlives_a_restart() {
     night.to_hour(3);
     night.call("get-card", "192.0.2.7", None);
     assert_eq!(night.told().len(), 1);
-    night.lookout.acknowledge(1, "user:anna", "a batch run").unwrap();
+    night
+        .lookout
+        .acknowledge(1, "user:anna", "a batch run")
+        .unwrap();
     night.lookout.hold(&"ghx".into(), Some(1));
     night.lookout.flush().await.unwrap();
 
@@ -208,9 +220,15 @@ async fn what_was_learned_outlives_a_restart() {
     let before = night.lookout.seen("ghx").unwrap();
     (night.lookout, night.told) = (Arc::new(lookout), told);
     let after = night.lookout.seen("ghx").unwrap();
-    assert_eq!((after.total, after.operations), (before.total, before.operations));
+    assert_eq!(
+        (after.total, after.operations),
+        (before.total, before.operations)
+    );
     let alerts = night.lookout.alerts();
-    assert_eq!(alerts[0].acknowledged.as_ref().unwrap().reason, "a batch run");
+    assert_eq!(
+        alerts[0].acknowledged.as_ref().unwrap().reason,
+        "a batch run"
+    );
     assert!(alerts[0].quarantined && night.lookout.held().contains_key("ghx"));
     // Told already tonight; another network is still another network.
     night.call("get-card", "192.0.2.7", None);
@@ -244,7 +262,11 @@ async fn who_is_not_of_the_estate_or_not_watched_raises_nothing() {
         night.call("get-card", "192.0.2.7", Some(Kind::Forbidden));
     }
     assert!(night.told().is_empty());
-    assert_eq!(night.lookout.seen("ghx").unwrap().today.denied, 1_000, "counted all the same");
+    assert_eq!(
+        night.lookout.seen("ghx").unwrap().today.denied,
+        1_000,
+        "counted all the same"
+    );
 }
 
 /// `cargo test --release … -- --ignored --nocapture`: what being watched costs a call.

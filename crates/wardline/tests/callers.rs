@@ -68,7 +68,11 @@ fn until(house: &House, words: &[&str], what: &str, holds: impl Fn(&Value) -> bo
         if holds(&told) {
             return told;
         }
-        assert!(Instant::now() < end, "never: {what}\n{told:#}\n{}", house.log());
+        assert!(
+            Instant::now() < end,
+            "never: {what}\n{told:#}\n{}",
+            house.log()
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -86,7 +90,12 @@ fn who_calls_what_is_known_and_outlives_the_server() {
     let (house, internal) = estate();
     let server = house.serve();
     for _ in 0..7 {
-        assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 200, "{}", house.log());
+        assert_eq!(
+            call(&internal, "robot", SUPPLIER_PATH),
+            200,
+            "{}",
+            house.log()
+        );
     }
     for _ in 0..2 {
         assert_eq!(write(&internal, "robot"), 403);
@@ -99,25 +108,41 @@ fn who_calls_what_is_known_and_outlives_the_server() {
         assert_eq!(robot["quota"]["calls"], 1_000);
         assert_eq!(robot["address"], "127.0.0.1");
         assert_eq!(robot["credentials"][0]["kind"], "api_key");
-        assert!(robot["credentials"][0]["expires"].as_str().unwrap().starts_with("2040-06-30"));
+        assert!(
+            robot["credentials"][0]["expires"]
+                .as_str()
+                .unwrap()
+                .starts_with("2040-06-30")
+        );
         let operations = robot["operations"].as_array().unwrap();
-        let get = operations.iter().find(|one| one["operation"] == "get-supplier").unwrap();
+        let get = operations
+            .iter()
+            .find(|one| one["operation"] == "get-supplier")
+            .unwrap();
         assert_eq!(
             (&get["api"], &get["version"], &get["state"]),
-            (&"supplier-master".into(), &"1.0.0".into(), &"published".into())
+            (
+                &"supplier-master".into(),
+                &"1.0.0".into(),
+                &"published".into()
+            )
         );
         assert_eq!(get["today"]["calls"], 7);
         assert!(get["p99_ms"].as_f64().unwrap() > 0.0);
         assert!(of(all, "ghx")["last"].is_null(), "it never called");
     };
     check(&house.run(&["clients", "--json"]).ends(0).json());
-    house
-        .run(&["clients", "robot"])
-        .ends(0)
-        .says(&["supplier-master/1.0.0.get-supplier", "7 of 1,000 a day", "2040-06-30"]);
+    house.run(&["clients", "robot"]).ends(0).says(&[
+        "supplier-master/1.0.0.get-supplier",
+        "7 of 1,000 a day",
+        "2040-06-30",
+    ]);
     house.run(&["clients", "nobody"]).ends(2);
     server.stop();
-    house.run(&["clients"]).ends(3).explains(&["no server runs here"]);
+    house
+        .run(&["clients"])
+        .ends(3)
+        .explains(&["no server runs here"]);
 
     // The estate moves on, and who still calls what was taken away is seen.
     let path = house.estate().join("apis/supplier-master.yaml");
@@ -128,7 +153,11 @@ fn who_calls_what_is_known_and_outlives_the_server() {
     std::fs::write(&path, text.replace("version: 1.0.0", "version: 1.1.0")).unwrap();
     let server = house.serve();
     let all = house.run(&["clients", "--json"]).ends(0).json();
-    assert_eq!(of(&all, "robot")["operations"][0]["state"], "gone", "{all:#}");
+    assert_eq!(
+        of(&all, "robot")["operations"][0]["state"],
+        "gone",
+        "{all:#}"
+    );
     server.stop();
 }
 
@@ -140,11 +169,18 @@ fn what_stands_out_is_told_with_its_evidence_and_somebody_answers_for_it() {
         assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 200);
     }
     let quiet = house.run(&["alerts", "--json"]).ends(0).json();
-    assert_eq!(quiet.as_array().unwrap().len(), 0, "nothing stands out: {quiet:#}");
+    assert_eq!(
+        quiet.as_array().unwrap().len(),
+        0,
+        "nothing stands out: {quiet:#}"
+    );
 
     // Another network of this machine, another operation, and walls.
     let header = [("x-api-key", &*key("robot"))];
-    assert_eq!(ask_from("127.0.9.9", &internal, "GET", SUPPLIER_PATH, &header).status, 200);
+    assert_eq!(
+        ask_from("127.0.9.9", &internal, "GET", SUPPLIER_PATH, &header).status,
+        200
+    );
     let card = "/supplier-portal/v1/suppliers/V-100/card";
     assert_eq!(call(&internal, "robot", card), 403);
     for _ in 0..6 {
@@ -161,19 +197,28 @@ fn what_stands_out_is_told_with_its_evidence_and_somebody_answers_for_it() {
     assert_eq!(address["evidence"][0]["known"], 1);
     assert_eq!(denials["evidence"][0]["sign"], "many-denials");
     assert_eq!(denials["quarantined"], false);
-    house
-        .run(&["alerts"])
-        .ends(1)
-        .says(&["robot", "called from 127.0.9.0/24", "refused in this hour"]);
+    house.run(&["alerts"]).ends(1).says(&[
+        "robot",
+        "called from 127.0.9.0/24",
+        "refused in this hour",
+    ]);
     // Nobody was refused for it.
     assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 200);
 
     let number = address["id"].to_string();
     house.run(&["alerts", "--acknowledge", &number]).ends(2);
     house
-        .run(&["alerts", "--acknowledge", &number, "--reason", "their new data centre"])
+        .run(&[
+            "alerts",
+            "--acknowledge",
+            &number,
+            "--reason",
+            "their new data centre",
+        ])
         .ends(0);
-    house.run(&["alerts", "--acknowledge", "999", "--reason", "x"]).ends(2);
+    house
+        .run(&["alerts", "--acknowledge", "999", "--reason", "x"])
+        .ends(2);
     let open = house.run(&["alerts", "--json"]).ends(1).json();
     assert_eq!(open.as_array().unwrap().len(), 1);
     server.stop();
@@ -181,14 +226,30 @@ fn what_stands_out_is_told_with_its_evidence_and_somebody_answers_for_it() {
     // It outlives the server, with who looked at it and what they said.
     let server = house.serve();
     let all = house.run(&["alerts", "--all", "--json"]).ends(1).json();
-    let seen = all.as_array().unwrap().iter().find(|one| one["id"] == address["id"]).unwrap();
+    let seen = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"] == address["id"])
+        .unwrap();
     assert_eq!(seen["acknowledged"]["by"], "user:tester");
     assert_eq!(seen["acknowledged"]["reason"], "their new data centre");
     // And is known from then on: the network teaches once.
-    assert_eq!(ask_from("127.0.9.10", &internal, "GET", SUPPLIER_PATH, &header).status, 200);
+    assert_eq!(
+        ask_from("127.0.9.10", &internal, "GET", SUPPLIER_PATH, &header).status,
+        200
+    );
     server.stop();
-    let audit = house.run(&["audit", "list", "--json", "--limit", "500"]).ends(0).out;
-    for word in ["alert.raise", "alert.acknowledge", "their new data centre", "127.0.9.0/24"] {
+    let audit = house
+        .run(&["audit", "list", "--json", "--limit", "500"])
+        .ends(0)
+        .out;
+    for word in [
+        "alert.raise",
+        "alert.acknowledge",
+        "their new data centre",
+        "127.0.9.0/24",
+    ] {
         assert!(audit.contains(word), "{word}: {audit}");
     }
     assert!(house.log().contains("calls of a client stand out"));
@@ -213,23 +274,47 @@ fn a_client_in_quarantine_is_refused_until_somebody_lets_it_in_again() {
     server.stop();
 
     let server = house.serve();
-    assert_eq!(call(&internal, "strict", SUPPLIER_PATH), 401, "a restart frees nobody");
+    assert_eq!(
+        call(&internal, "strict", SUPPLIER_PATH),
+        401,
+        "a restart frees nobody"
+    );
     house.run(&["clients", "strict", "--release"]).ends(2);
     house
-        .run(&["clients", "strict", "--release", "--reason", "their test, not an attack"])
+        .run(&[
+            "clients",
+            "strict",
+            "--release",
+            "--reason",
+            "their test, not an attack",
+        ])
         .ends(0)
         .says(&["is let in again"]);
     assert_eq!(call(&internal, "strict", SUPPLIER_PATH), 200);
 
     // By hand as well.
     house
-        .run(&["clients", "robot", "--quarantine", "--reason", "its key was seen on a wiki"])
+        .run(&[
+            "clients",
+            "robot",
+            "--quarantine",
+            "--reason",
+            "its key was seen on a wiki",
+        ])
         .ends(0)
         .says(&["is refused from now on"]);
     assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 401);
     server.stop();
-    let audit = house.run(&["audit", "list", "--json", "--limit", "500"]).ends(0).out;
-    for word in ["client.quarantine", "client.release", "user:tester", "seen on a wiki"] {
+    let audit = house
+        .run(&["audit", "list", "--json", "--limit", "500"])
+        .ends(0)
+        .out;
+    for word in [
+        "client.quarantine",
+        "client.release",
+        "user:tester",
+        "seen on a wiki",
+    ] {
         assert!(audit.contains(word), "{word}: {audit}");
     }
 }

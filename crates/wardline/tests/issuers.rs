@@ -176,7 +176,10 @@ fn a_provider_that_is_slow_rotates_or_dies_refuses_no_valid_token() {
         passes(&internal, &second, &house, &format!("restarted, call {n}"));
     }
     server.stop();
-    let audit = house.run(&["audit", "list", "--json", "--limit", "500"]).ends(0).out;
+    let audit = house
+        .run(&["audit", "list", "--json", "--limit", "500"])
+        .ends(0)
+        .out;
     assert!(audit.contains("issuer-keys.fetch"), "{audit}");
 }
 

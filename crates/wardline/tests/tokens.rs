@@ -34,7 +34,9 @@ struct Bank {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/peers")
+        .join(name)
 }
 
 fn certificate(name: &str) -> CertificateParams {
@@ -118,12 +120,18 @@ impl Bank {
 
     fn secret(&self, name: &str, value: &str) {
         use std::os::unix::fs::PermissionsExt as _;
-        let path = self.house.write(&format!("secrets/{name}"), value.as_bytes());
+        let path = self
+            .house
+            .write(&format!("secrets/{name}"), value.as_bytes());
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn client(&self, name: &str, zone: &str, auth: &str) {
-        let kind = if zone == "partner" { "partner" } else { "service" };
+        let kind = if zone == "partner" {
+            "partner"
+        } else {
+            "service"
+        };
         let scope = if zone == "partner" {
             "supplier-card.read"
         } else {
@@ -132,7 +140,8 @@ impl Bank {
         let text = format!(
             "client: {name}\ntitle: {name}\nowner: supply-chain\nkind: {kind}\nzone: {zone}\nauth: {{ {auth} }}\nscopes: [{scope}]\npurpose: [operations]\n"
         );
-        self.house.write(&format!("clients/{name}.yaml"), text.as_bytes());
+        self.house
+            .write(&format!("clients/{name}.yaml"), text.as_bytes());
     }
 
     /// An authority, a listener's certificate, one that a client got of the authority and one
@@ -143,7 +152,9 @@ impl Bank {
         };
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Authority of a test");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Authority of a test");
         let key = KeyPair::generate().unwrap();
         let ca = params.self_signed(&key).unwrap().pem();
         let authority = Issuer::new(params, key);
@@ -161,9 +172,11 @@ impl Bank {
         write("self.key.pem", &key.serialize_pem());
 
         let read = |name: &str| std::fs::read_to_string(self.dir().join(name)).unwrap();
-        self.house.write("certs/listener.pem", read("listener.cert.pem").as_bytes());
+        self.house
+            .write("certs/listener.pem", read("listener.cert.pem").as_bytes());
         // A certificate that a client made itself is its own authority, and only its own.
-        self.house.write("certs/clients.pem", format!("{ca}{own}").as_bytes());
+        self.house
+            .write("certs/clients.pem", format!("{ca}{own}").as_bytes());
         self.secret("listener/key", &read("listener.key.pem"));
         let path = self.house.estate().join("wardline.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -173,7 +186,8 @@ impl Bank {
             "bind: \"{}\", tls: {{ cert: certs/listener.pem, key: \"secret:listener/key\", client_ca: certs/clients.pem }} }}",
             self.partner
         );
-        self.house.write("wardline.yaml", text.replace(&before, &after).as_bytes());
+        self.house
+            .write("wardline.yaml", text.replace(&before, &after).as_bytes());
     }
 
     fn python(&self, words: &[&str]) -> Outcome {
@@ -209,10 +223,19 @@ impl Bank {
 
 fn thumbprint(pem: &str) -> String {
     use base64::Engine as _;
-    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let der = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    let text: String = pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    let der = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap();
     let digest = digest(&SHA256, &der);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[test]
@@ -245,8 +268,17 @@ fn authlib_gets_looks_into_uses_and_revokes_tokens_in_every_way() {
     let server = bank.serve();
     bank.flow(&bank.inside(), "pay-url", "url");
     server.stop();
-    let audit = bank.house.run(&["audit", "list", "--json", "--limit", "500"]).ends(0).out;
-    for word in ["token.issue", "token.revoke", "tls_client_auth", "private_key_jwt"] {
+    let audit = bank
+        .house
+        .run(&["audit", "list", "--json", "--limit", "500"])
+        .ends(0)
+        .out;
+    for word in [
+        "token.issue",
+        "token.revoke",
+        "tls_client_auth",
+        "private_key_jwt",
+    ] {
         assert!(audit.contains(word), "{word}: {audit}");
     }
     assert!(!bank.house.log().contains(SECRET) && !audit.contains(SECRET));
@@ -290,10 +322,16 @@ fn curl_gets_a_token_that_is_worth_nothing_without_its_certificate() {
     let dir = bank.dir();
     let curl = |pair: Option<&str>, words: &[&str]| {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--cacert"]).arg(dir.join("ca.pem"));
+        command
+            .args(["--silent", "--show-error", "--cacert"])
+            .arg(dir.join("ca.pem"));
         if let Some(name) = pair {
-            command.arg("--cert").arg(dir.join(format!("{name}.cert.pem")));
-            command.arg("--key").arg(dir.join(format!("{name}.key.pem")));
+            command
+                .arg("--cert")
+                .arg(dir.join(format!("{name}.cert.pem")));
+            command
+                .arg("--key")
+                .arg(dir.join(format!("{name}.key.pem")));
         }
         command.args(words);
         Outcome::of(command)
@@ -302,20 +340,40 @@ fn curl_gets_a_token_that_is_worth_nothing_without_its_certificate() {
     let form = ["-d", "grant_type=client_credentials", "-d"];
     let with = |pair, client: &str| {
         let id = format!("client_id={client}");
-        curl(pair, &[form[0], form[1], form[2], &id, &token_at]).ends(0).json()
+        curl(pair, &[form[0], form[1], form[2], &id, &token_at])
+            .ends(0)
+            .json()
     };
-    let token = with(Some("tls"), "sup-tls")["access_token"].as_str().unwrap().to_owned();
-    let own = with(Some("self"), "sup-self")["access_token"].as_str().unwrap().to_owned();
+    let token = with(Some("tls"), "sup-tls")["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let own = with(Some("self"), "sup-self")["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // Neither is the other.
     assert_eq!(with(Some("self"), "sup-tls")["error"], "invalid_client");
     assert_eq!(with(Some("tls"), "sup-self")["error"], "invalid_client");
     assert_eq!(with(Some("tls"), "nobody")["error"], "invalid_client");
-    assert_ne!(curl(None, &[&token_at]).code, 0, "the listener demands a certificate");
+    assert_ne!(
+        curl(None, &[&token_at]).code,
+        0,
+        "the listener demands a certificate"
+    );
 
     let card = format!("{}/supplier-portal/v1/suppliers/V-100/card", bank.outside());
     let call = |pair, token: &str| {
         let bearer = format!("Authorization: Bearer {token}");
-        let words = ["-o", "/dev/null", "-w", "%{http_code}", "-H", &bearer, &card];
+        let words = [
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "-H",
+            &bearer,
+            &card,
+        ];
         curl(Some(pair), &words).ends(0).out
     };
     assert_eq!(call("tls", &token), "200", "{}", bank.house.log());

@@ -124,8 +124,10 @@ impl External {
 
     pub(crate) fn replace(&self, issuers: Vec<ExternalIssuer>, fetch: Fetch) {
         let before = self.issuers.load_full();
-        let before: Vec<&Arc<Remote>> =
-            before.iter().filter_map(|known| known.remote.as_ref()).collect();
+        let before: Vec<&Arc<Remote>> = before
+            .iter()
+            .filter_map(|known| known.remote.as_ref())
+            .collect();
         let known = issuers
             .into_iter()
             .map(|settings| {
@@ -134,8 +136,7 @@ impl External {
                     IssuerKeys::At(url) => Some(Place::Url(url.clone())),
                     IssuerKeys::Given(_) => None,
                 };
-                let remote =
-                    place.map(|place| self.remote(&settings.name, place, &fetch, &before));
+                let remote = place.map(|place| self.remote(&settings.name, place, &fetch, &before));
                 Arc::new(Known { settings, remote })
             })
             .collect();
@@ -154,7 +155,10 @@ impl External {
         let clients = directory.publishing().map(|(name, url)| {
             let label: Arc<str> = format!("client {name}").into();
             let place = Place::Url(url.to_owned());
-            (Arc::clone(name), self.remote(&label, place, &fetch, &before))
+            (
+                Arc::clone(name),
+                self.remote(&label, place, &fetch, &before),
+            )
         });
         self.clients.store(Arc::new(clients.collect()));
     }

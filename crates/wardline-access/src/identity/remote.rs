@@ -167,12 +167,7 @@ impl Remote {
     }
 
     /// Whether a flight is under way; begins one where there is a reason to.
-    fn is_airborne(
-        self: &Arc<Self>,
-        why: Why,
-        clock: &Arc<dyn Clock>,
-        sink: &AccessSink,
-    ) -> bool {
+    fn is_airborne(self: &Arc<Self>, why: Why, clock: &Arc<dyn Clock>, sink: &AccessSink) -> bool {
         let now = clock.now().0.div_euclid(1_000_000);
         let mut flight = self.flight.lock();
         if flight.airborne {
@@ -277,8 +272,8 @@ impl Errand {
         if text("issuer") != Some(issuer) {
             return Err("its discovery document is that of another issuer".to_owned());
         }
-        let keys =
-            text("jwks_uri").ok_or_else(|| "its discovery document names no jwks_uri".to_owned())?;
+        let keys = text("jwks_uri")
+            .ok_or_else(|| "its discovery document names no jwks_uri".to_owned())?;
         let origin = |url: &str| Url::parse(url).ok().map(|url| url.origin());
         if origin(keys).is_none() || origin(keys) != origin(issuer) {
             // A document must not choose which of our neighbours we call.

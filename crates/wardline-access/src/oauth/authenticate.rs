@@ -109,7 +109,9 @@ impl Identity {
         let Some(assertion) = form.get("client_assertion") else {
             return;
         };
-        let Ok(jws) = Jws::parse(assertion) else { return };
+        let Ok(jws) = Jws::parse(assertion) else {
+            return;
+        };
         let Ok(claims) = jws.claims_unverified() else {
             return;
         };

@@ -211,18 +211,18 @@ impl Usage {
         if !self.operations.contains_key(&key) {
             self.make_room();
         }
-        let operation = self
-            .operations
-            .entry(key)
-            .or_insert_with_key(|(api, version, operation)| OperationUse {
-                api: Arc::clone(api),
-                version: Arc::clone(version),
-                operation: Arc::clone(operation),
-                last: now,
-                today: Counts::default(),
-                total: Counts::default(),
-                latency: Latency::default(),
-            });
+        let operation =
+            self.operations
+                .entry(key)
+                .or_insert_with_key(|(api, version, operation)| OperationUse {
+                    api: Arc::clone(api),
+                    version: Arc::clone(version),
+                    operation: Arc::clone(operation),
+                    last: now,
+                    today: Counts::default(),
+                    total: Counts::default(),
+                    latency: Latency::default(),
+                });
         operation.last = operation.last.max(now);
         operation.today.add(call.outcome);
         operation.total.add(call.outcome);
@@ -311,7 +311,12 @@ mod tests {
     fn it_goes_through_the_store_and_stays_small() {
         let mut usage = Usage::new(Timestamp(0));
         for n in 0..2_000_i64 {
-            call(&mut usage, &format!("op-{n}"), Outcome::Served, Timestamp(n));
+            call(
+                &mut usage,
+                &format!("op-{n}"),
+                Outcome::Served,
+                Timestamp(n),
+            );
         }
         assert_eq!(usage.operations().count(), MOST_OPERATIONS);
         assert!(usage.operations().any(|one| &*one.operation == "op-1999"));

@@ -69,7 +69,10 @@ impl Alerts {
             return None;
         }
         if self.raised.len() >= MOST {
-            let seen = self.raised.iter().position(|one| one.acknowledged.is_some());
+            let seen = self
+                .raised
+                .iter()
+                .position(|one| one.acknowledged.is_some());
             drop(self.raised.remove(seen.unwrap_or(0)));
         }
         self.last += 1;

@@ -137,7 +137,9 @@ impl Decoder<'_> {
         self.files.problems.push(
             Diagnostic::error(codes::BAD_URL, "keys are fetched over `https` only")
                 .at(url.at)
-                .help("whoever is on the way could put keys of their own there, and sign for anybody"),
+                .help(
+                    "whoever is on the way could put keys of their own there, and sign for anybody",
+                ),
         );
         false
     }

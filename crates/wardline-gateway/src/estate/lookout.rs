@@ -12,7 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use wardline_access::usage::{Call, Counts, OperationUse, Outcome, Usage};
-use wardline_access::watch::{Acknowledged, Alert, Alerts, Baseline, Event, Raised, Settings, Watch};
+use wardline_access::watch::{
+    Acknowledged, Alert, Alerts, Baseline, Event, Raised, Settings, Watch,
+};
 use wardline_core::{Clock, Timestamp};
 use wardline_estate::model::{Estate, WatchAction};
 use wardline_store::{Change, Store, StoreError};

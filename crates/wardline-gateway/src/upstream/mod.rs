@@ -190,7 +190,11 @@ impl Remote {
                             | StatusCode::SERVICE_UNAVAILABLE
                             | StatusCode::GATEWAY_TIMEOUT
                     );
-                    pass.note(if ill { Err("it says that it cannot work") } else { Ok(()) });
+                    pass.note(if ill {
+                        Err("it says that it cannot work")
+                    } else {
+                        Ok(())
+                    });
                     return Ok(answer.map(|body| body.holding(pass)));
                 }
                 Err((miss, unsent)) => {

@@ -163,7 +163,10 @@ impl Callers {
             last: one.last,
             today: counts(one.today),
             total: counts(one.total),
-            p99_ms: one.latency.percentile(99).map(|p99| p99.as_secs_f64() * 1e3),
+            p99_ms: one
+                .latency
+                .percentile(99)
+                .map(|p99| p99.as_secs_f64() * 1e3),
         });
         ClientView {
             client: client.name.clone(),
@@ -179,8 +182,14 @@ impl Callers {
                 .as_ref()
                 .and_then(|seen| seen.address)
                 .map(|address| address.to_string()),
-            today: seen.as_ref().map(|seen| counts(seen.today)).unwrap_or_default(),
-            total: seen.as_ref().map(|seen| counts(seen.total)).unwrap_or_default(),
+            today: seen
+                .as_ref()
+                .map(|seen| counts(seen.today))
+                .unwrap_or_default(),
+            total: seen
+                .as_ref()
+                .map(|seen| counts(seen.total))
+                .unwrap_or_default(),
             quota,
             credentials: credentials(client),
             operations: operations.collect(),

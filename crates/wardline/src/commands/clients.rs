@@ -110,7 +110,8 @@ fn clients_table(all: &[ClientView]) -> String {
                 one.client.clone(),
                 one.zone.to_string(),
                 state,
-                one.last.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+                one.last
+                    .map_or_else(|| "never".to_owned(), |at| at.to_string()),
                 table::number(one.today.calls),
                 table::number(one.today.denied),
                 table::number(one.today.failed),
@@ -129,8 +130,16 @@ fn clients_table(all: &[ClientView]) -> String {
         .collect();
     table::render(
         &[
-            "client", "zone", "state", "last call", "today", "denied", "failed", "quota",
-            "expires", "versions",
+            "client",
+            "zone",
+            "state",
+            "last call",
+            "today",
+            "denied",
+            "failed",
+            "quota",
+            "expires",
+            "versions",
         ],
         &rows,
         &[4, 5, 6],
@@ -167,14 +176,22 @@ fn operations_table(all: &[ClientView]) -> String {
                 table::number(one.today.denied),
                 table::number(one.today.throttled),
                 table::number(one.today.failed),
-                one.p99_ms.map_or_else(String::new, |ms| format!("{ms:.1} ms")),
+                one.p99_ms
+                    .map_or_else(String::new, |ms| format!("{ms:.1} ms")),
                 table::number(one.total.calls),
             ]
         })
         .collect();
     table::render(
         &[
-            "operation", "state", "last call", "today", "denied", "throttled", "failed", "p99",
+            "operation",
+            "state",
+            "last call",
+            "today",
+            "denied",
+            "throttled",
+            "failed",
+            "p99",
             "in all",
         ],
         &rows,
@@ -237,10 +254,16 @@ fn alert(one: &AlertView) -> String {
         one.text
     );
     if one.more > 0 {
-        text.push_str(&format!("\n    and {} more within the hour", table::number(one.more)));
+        text.push_str(&format!(
+            "\n    and {} more within the hour",
+            table::number(one.more)
+        ));
     }
     if let Some(said) = &one.acknowledged {
-        text.push_str(&format!("\n    {} at {}: {}", said.by, said.at, said.reason));
+        text.push_str(&format!(
+            "\n    {} at {}: {}",
+            said.by, said.at, said.reason
+        ));
     }
     text
 }
