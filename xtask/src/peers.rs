@@ -45,11 +45,17 @@ const PYPI: &[(&str, &str)] = &[
     ("pymerkle", "7.0.0"),
     ("fhir.resources", "8.3.0"),
     ("standardwebhooks", "1.1.0"),
+    ("Authlib", "1.9.10"),
+    ("joserfc", "1.8.0"),
+    ("httpx", "0.28.1"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
     ("node-hl7-server", "2.5.0"),
     ("axe-core", "4.14.1"),
+    ("oauth2-mock-server", "8.2.3"),
+    ("oauth4webapi", "3.8.8"),
+    ("openid-client", "6.9.0"),
 ];
 
 /// Installs what is missing.

@@ -8,7 +8,7 @@
 //! (how that becomes known, and who issues tokens).
 //!
 //! What a caller may do is [`policy`], what it sees of sensitive fields [`mask`], how much it may
-//! do [`quota`], and what about its calls stands out [`watch`].
+//! do [`quota`], what it does [`usage`], and what about that stands out [`watch`].
 
 mod caller;
 mod error;
@@ -18,6 +18,7 @@ pub mod oauth;
 pub mod policy;
 pub mod quota;
 pub mod token;
+pub mod usage;
 pub mod watch;
 
 pub use caller::{Caller, CallerKind, Strength};

@@ -27,7 +27,7 @@ use crate::problem::{ApiProblem, Problem};
 const ROWS: usize = 50;
 const MOST_ROWS: usize = 1_000;
 
-type Answer<T> = Result<Json<T>, ApiProblem>;
+pub(crate) type Answer<T> = Result<Json<T>, ApiProblem>;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -49,7 +49,7 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 /// A JSON body whose refusal is problem+json too.
-pub(crate) struct Body<T>(T);
+pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
     type Rejection = ApiProblem;
@@ -286,7 +286,7 @@ const fn rows(asked: usize) -> usize {
     }
 }
 
-fn needed(reason: String) -> Result<String, Problem> {
+pub(crate) fn needed(reason: String) -> Result<String, Problem> {
     if reason.trim().is_empty() {
         return Err(Problem::bad_json(
             "`reason` is needed: it goes into the audit log with your name",

@@ -10,13 +10,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::AccessDesk;
 use crate::auth::Auth;
 use crate::desk::{ConsoleDesk, DeskError};
 use crate::error::ConsoleError;
 use crate::live::{Alive, Live};
 use crate::plan::Plan;
 use crate::shelf::Shelf;
-use crate::{api, assets, guard, pages};
+use crate::{access, api, assets, guard, pages};
 
 /// A working day and a bit; then the link has to be asked for again.
 pub(crate) const SESSION: Duration = Duration::from_hours(12);
@@ -28,6 +29,8 @@ pub(crate) type Shared = Arc<App>;
 
 pub(crate) struct App {
     pub(crate) desk: Arc<dyn ConsoleDesk>,
+    /// Callers, where the estate has Apis.
+    pub(crate) access: Option<Arc<dyn AccessDesk>>,
     pub(crate) auth: Auth,
     /// Session name to actor.
     pub(crate) sessions: Shelf<String>,
@@ -90,8 +93,18 @@ pub struct Console(Shared);
 impl Console {
     /// A console over a desk.
     pub fn new(desk: Arc<dyn ConsoleDesk>, auth: Auth) -> Self {
+        Self::with_access(desk, None, auth)
+    }
+
+    /// A console that also shows who calls, where the estate has Apis.
+    pub fn with_access(
+        desk: Arc<dyn ConsoleDesk>,
+        access: Option<Arc<dyn AccessDesk>>,
+        auth: Auth,
+    ) -> Self {
         Self(Arc::new(App {
             desk,
+            access,
             auth,
             sessions: Shelf::new(256, SESSION),
             searches: Shelf::new(1024, SESSION),
@@ -138,6 +151,7 @@ impl Console {
             .route("/logout", post(pages::login::leave))
             .route("/theme", post(pages::login::theme))
             .merge(api::routes())
+            .merge(access::routes())
             .layer(DefaultBodyLimit::max(FORM_BYTES))
             .merge(large)
             .route("/assets/{name}", get(assets::serve))
@@ -170,7 +184,15 @@ pub async fn serve(
     auth: Auth,
     stop: CancellationToken,
 ) -> Result<(), ConsoleError> {
-    let console = Console::new(desk, auth);
+    serve_console(listener, Console::new(desk, auth), stop).await
+}
+
+/// As [`serve`], for a console that was made before.
+pub async fn serve_console(
+    listener: TcpListener,
+    console: Console,
+    stop: CancellationToken,
+) -> Result<(), ConsoleError> {
     // A failed server must also end the feed, or the join below would wait for ever.
     let over = stop.child_token();
     let ended = over.clone().drop_guard();

@@ -14,6 +14,7 @@
 //! Start with [`ConsoleDesk`] (what the console asks of the engine), [`Auth`] (who may
 //! come in) and [`Console`] (the router and its live feed); [`serve`] ties them together.
 
+mod access;
 mod api;
 mod app;
 mod assets;
@@ -30,7 +31,11 @@ mod problem;
 mod search;
 mod shelf;
 
-pub use app::{Console, serve};
+pub use access::{
+    AccessDesk, AcknowledgedView, AlertView, ClientView, CountsView, CredentialView, OperationView,
+    QuotaView,
+};
+pub use app::{Console, serve, serve_console};
 pub use auth::{AdminToken, Auth};
 pub use desk::{ConsoleDesk, DeskError, DeskErrorKind};
 pub use error::ConsoleError;

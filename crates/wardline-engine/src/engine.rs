@@ -5,6 +5,7 @@ use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
+use crate::dispatch::share::CallGates;
 use crate::keys::KeyBook;
 use crate::later::Deferral;
 use crate::plan::Plan;
@@ -67,6 +68,7 @@ pub struct Engine {
     listeners: JoinSet<()>,
     workers: JoinSet<()>,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
+    gates: CallGates,
     places: BTreeMap<String, String>,
 }
 
@@ -78,6 +80,7 @@ impl Engine {
             acceptor,
             dispatcher,
             outbounds,
+            gates,
             desk,
         } = prepare(&parts).await?;
         let wiring = Wiring {
@@ -145,6 +148,7 @@ impl Engine {
             listeners,
             workers,
             inlets,
+            gates,
             places,
         })
     }
@@ -191,6 +195,11 @@ impl Engine {
         &self.inlets
     }
 
+    /// What each outbound connection allows, to deliveries and to calls through Apis together.
+    pub fn gates(&self) -> &CallGates {
+        &self.gates
+    }
+
     /// Where each source listens, in words.
     pub fn places(&self) -> &BTreeMap<String, String> {
         &self.places
@@ -228,6 +237,7 @@ struct Prepared {
     acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
     outbounds: HashMap<String, Arc<dyn Outbound>>,
+    gates: CallGates,
     desk: Arc<Desk>,
 }
 
@@ -326,6 +336,7 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
         acceptor,
         dispatcher,
         outbounds,
+        gates: CallGates::new(gates, Arc::clone(&parts.clock)),
         desk,
     })
 }

@@ -33,6 +33,7 @@ pub mod view;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
+pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use engine::{Engine, Parts, StartError, open_desk};

@@ -477,8 +477,10 @@ pub struct Upstream {
     pub connections: usize,
     /// How long an idle connection is kept; keep below what the system keeps.
     pub idle: Duration,
-    /// When to stop asking for a while.
+    /// When to stop asking for a while; of no effect where there is a `gate`.
     pub breaker: Breaker,
+    /// What the system allows to calls and deliveries together.
+    pub gate: Option<wardline_engine::CallGate>,
     /// Whether an address is asked at all.
     pub health: Health,
     /// Retries within one call; they also need the budget (a fifth of the calls, ten to begin with).
@@ -501,6 +503,7 @@ impl Upstream {
             connections: 256,
             idle: Duration::from_secs(30),
             breaker: Breaker::default(),
+            gate: None,
             health: Health::default(),
             retries: 1,
             hedge: None,

@@ -50,6 +50,8 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "this path takes other methods", "Use one of the methods in `Allow`.";
     /// Nobody proved who they are.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "no valid proof of who calls", "Get a token from /oauth/token and send it as `Authorization: Bearer`. The reason is in the audit log of whom you call.";
+    /// The keys of the token's issuer were never had, or not for a day.
+    KeysAway = "keys-away", SERVICE_UNAVAILABLE, "the keys of the token's issuer cannot be had now", "Keep the token and send it again after `Retry-After`. Operators find in the log why the keys cannot be fetched.";
     /// Known, but not permitted.
     Forbidden = "forbidden", FORBIDDEN, "this caller may not do this", "Ask the Api's owner for the scope. `wardline policy explain` says which policy decided.";
     /// More than agreed.

@@ -275,6 +275,8 @@ pub trait Handler: Send + Sync {
 pub struct Ended<'a> {
     /// The Api, where one was found.
     pub api: Option<&'a Arc<str>>,
+    /// The Api's version.
+    pub version: Option<&'a Arc<str>>,
     /// Its operation.
     pub operation: Option<&'a Arc<str>>,
     /// The binding that served.

@@ -69,6 +69,10 @@ pub(crate) enum Command {
     Resubmit(Resubmit),
     /// Show how every destination, flow and source stands, and whether counts in = counts out.
     Status(Where),
+    /// Show who calls: how often, which versions, with what success, and what expires.
+    Clients(Clients),
+    /// Show what stood out about callers, or say that you looked at it.
+    Alerts(Alerts),
     /// Print the console's login link.
     Console(Where),
     /// Look at what is offered to other applications.
@@ -344,6 +348,38 @@ pub(crate) struct Trace {
 
 #[derive(Debug, Args)]
 pub(crate) struct Dead {
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clients {
+    /// Only this client, with the operations that it calls.
+    pub(crate) client: Option<String>,
+    /// Refuse the client whatever it shows, and all its tokens.
+    #[arg(long, requires_all = ["client", "reason"], conflicts_with = "release")]
+    pub(crate) quarantine: bool,
+    /// Let the client in again.
+    #[arg(long, requires_all = ["client", "reason"])]
+    pub(crate) release: bool,
+    /// Why; it goes into the audit log.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Alerts {
+    /// Also those that somebody looked at.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Say that you looked at the alert with this number.
+    #[arg(long, value_name = "NUMBER", requires = "reason")]
+    pub(crate) acknowledge: Option<u64>,
+    /// What you found; it goes into the audit log.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) place: Where,
 }

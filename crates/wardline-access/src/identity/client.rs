@@ -50,6 +50,8 @@ pub struct ClientCredentials {
     pub secrets: Vec<HashedSecret>,
     /// `private_key_jwt`: its registered public keys.
     pub keys: Option<KeySet>,
+    /// Or the URL at which it publishes them (a JWK Set), fetched in the background.
+    pub keys_at: Option<String>,
     /// Its registered certificate. Where there is one it must be shown whenever the client
     /// gets or uses a token, whatever else it proves itself by.
     pub certificate: Option<CertificateMatch>,
@@ -85,6 +87,7 @@ impl ClientCredentials {
             purpose: None,
             secrets: Vec::new(),
             keys: None,
+            keys_at: None,
             certificate: None,
             token_by_certificate: false,
             call_by_certificate: false,
@@ -303,6 +306,12 @@ impl ClientDirectory {
     /// The client of this name.
     pub fn client(&self, name: &str) -> Option<&Arc<ClientCredentials>> {
         self.clients.get(name)
+    }
+
+    /// Clients that publish their keys, and where.
+    pub(crate) fn publishing(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
+        let clients = self.clients.iter();
+        clients.filter_map(|(name, client)| Some((name, client.keys_at.as_deref()?)))
     }
 
     /// Whom an API key belongs to. Found by its hash, so that how long it takes tells

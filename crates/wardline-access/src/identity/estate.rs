@@ -118,6 +118,7 @@ fn credentials(
                 unusable("its key set holds no key that can be used".to_owned());
             }
         }
+        Some(OAuth2::PublishedKeys { url }) => out.keys_at = Some(url.value.clone()),
         Some(OAuth2::ClientSecretBasic { secret }) => {
             let hashed = secret
                 .text
@@ -174,7 +175,10 @@ pub fn issuers_of_estate(estate: &Estate, root: &Path) -> (Vec<ExternalIssuer>, 
                 .iter()
                 .filter_map(|name| Algorithm::from_name(name))
                 .collect(),
-            scopes: ScopeSource::Token,
+            scopes: match issuer.scopes {
+                model::IssuerScopes::Token => ScopeSource::Token,
+                model::IssuerScopes::Granted => ScopeSource::Granted,
+            },
         });
     }
     (issuers, errors)

@@ -1,29 +1,20 @@
-//! Issuers other than ourselves: their keys, fetched in the background and served stale, so
-//! that an issuer that is down refuses nobody.
+//! Issuers other than ourselves, and clients that publish their own keys.
 
-use super::{AccessEvent, AccessSink};
-use crate::token::{Algorithm, KeySet, strict_object};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use super::remote::{Place, Remote};
+use super::shelf::Shelf;
+use super::{AccessSink, ClientDirectory};
+use crate::token::{Algorithm, KeySet};
+use ahash::AHashMap;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use serde_json::Value;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 use wardline_core::Clock;
 
 /// The largest answer that is read from an issuer: 256 KiB.
 pub const MAX_KEY_SET: usize = 256 << 10;
-/// How often keys are fetched in the background.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// How old keys may be, in seconds.
-const MAX_AGE: i64 = 24 * 3600;
-/// How often a key that is not known makes us ask, in seconds.
-const ASK_EVERY: i64 = 60;
-/// How long one fetch may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where an issuer's keys are.
 #[derive(Debug, Clone)]
@@ -92,6 +83,12 @@ impl Fetch {
     }
 }
 
+impl Fetch {
+    pub(crate) async fn get(&self, url: &str) -> Result<Fetched, String> {
+        (self.0)(url.to_owned()).await
+    }
+}
+
 impl fmt::Debug for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fetch")
@@ -100,177 +97,140 @@ impl fmt::Debug for Fetch {
 
 /// All of them.
 #[derive(Debug)]
-pub(crate) struct External(ArcSwap<Vec<Arc<Known>>>);
-
-impl Default for External {
-    fn default() -> Self {
-        Self(ArcSwap::from_pointee(Vec::new()))
-    }
+pub(crate) struct External {
+    issuers: ArcSwap<Vec<Arc<Known>>>,
+    clients: ArcSwap<AHashMap<Arc<str>, Arc<Remote>>>,
+    fetch: ArcSwap<Fetch>,
+    shelf: Option<Arc<Shelf>>,
 }
 
 /// An issuer and what is known of its keys.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) settings: ExternalIssuer,
-    fetch: Fetch,
-    keys: ArcSwapOption<Keys>,
-    /// One fetch at a time; who waits for it uses what it brought.
-    flight: tokio::sync::Mutex<()>,
-    asked: AtomicI64,
-    flights: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Keys {
-    set: KeySet,
-    fetched: i64,
+    /// `None` where its keys are a file of the estate.
+    remote: Option<Arc<Remote>>,
 }
 
 impl External {
+    pub(crate) fn new(shelf: Option<Arc<Shelf>>) -> Self {
+        Self {
+            issuers: ArcSwap::default(),
+            clients: ArcSwap::default(),
+            fetch: ArcSwap::from_pointee(Fetch::none()),
+            shelf,
+        }
+    }
+
     pub(crate) fn replace(&self, issuers: Vec<ExternalIssuer>, fetch: Fetch) {
-        let before = self.0.load();
+        let before = self.issuers.load_full();
+        let before: Vec<&Arc<Remote>> = before
+            .iter()
+            .filter_map(|known| known.remote.as_ref())
+            .collect();
         let known = issuers
             .into_iter()
             .map(|settings| {
-                let kept = before
-                    .iter()
-                    .find(|known| known.is_same_source(&settings))
-                    .and_then(|known| known.keys.load_full());
-                Arc::new(Known {
-                    settings,
-                    fetch: fetch.clone(),
-                    keys: ArcSwapOption::new(kept),
-                    flight: tokio::sync::Mutex::new(()),
-                    asked: AtomicI64::new(i64::MIN / 2),
-                    flights: AtomicU64::new(0),
-                })
+                let place = match &settings.keys {
+                    IssuerKeys::Discovered => Some(Place::Issuer(settings.issuer.clone())),
+                    IssuerKeys::At(url) => Some(Place::Url(url.clone())),
+                    IssuerKeys::Given(_) => None,
+                };
+                let remote = place.map(|place| self.remote(&settings.name, place, &fetch, &before));
+                Arc::new(Known { settings, remote })
             })
             .collect();
-        self.0.store(Arc::new(known));
+        self.issuers.store(Arc::new(known));
+        // Clients' keys are fetched in the same way.
+        for remote in self.clients.load().values() {
+            remote.fetch_by(fetch.clone());
+        }
+        self.fetch.store(Arc::new(fetch));
+    }
+
+    /// Keeps the keys that clients of this directory publish.
+    pub(crate) fn replace_clients(&self, directory: &ClientDirectory) {
+        let (before, fetch) = (self.clients.load_full(), self.fetch.load_full());
+        let before: Vec<&Arc<Remote>> = before.values().collect();
+        let clients = directory.publishing().map(|(name, url)| {
+            let label: Arc<str> = format!("client {name}").into();
+            let place = Place::Url(url.to_owned());
+            (
+                Arc::clone(name),
+                self.remote(&label, place, &fetch, &before),
+            )
+        });
+        self.clients.store(Arc::new(clients.collect()));
+    }
+
+    /// The keys of a place: those of `before` where it stays.
+    fn remote(
+        &self,
+        label: &Arc<str>,
+        place: Place,
+        fetch: &Fetch,
+        before: &[&Arc<Remote>],
+    ) -> Arc<Remote> {
+        match before.iter().find(|one| one.is_of(label, &place)) {
+            Some(same) => {
+                same.fetch_by(fetch.clone());
+                Arc::clone(same)
+            }
+            None => Arc::new(Remote::new(
+                Arc::clone(label),
+                place,
+                fetch.clone(),
+                self.shelf.clone(),
+            )),
+        }
     }
 
     pub(crate) fn find(&self, issuer: &str) -> Option<Arc<Known>> {
-        let all = self.0.load();
+        let all = self.issuers.load();
         all.iter()
             .find(|known| known.settings.issuer == issuer)
             .cloned()
     }
 
-    pub(crate) async fn refresh_all(&self, clock: &dyn Clock, sink: &AccessSink) {
-        let all = self.0.load_full();
-        let each = all.iter().map(|known| known.refresh(clock, sink));
+    /// The keys that a client publishes.
+    pub(crate) fn of_client(&self, client: &str) -> Option<Arc<Remote>> {
+        self.clients.load().get(client).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Remote>> {
+        let (issuers, clients) = (self.issuers.load(), self.clients.load());
+        let issuers = issuers.iter().filter_map(|known| known.remote.as_ref());
+        issuers.chain(clients.values()).cloned().collect()
+    }
+
+    pub(crate) async fn refresh_all(&self, clock: &Arc<dyn Clock>, sink: &AccessSink) {
+        let all = self.all();
+        let each = all.iter().map(|remote| remote.refresh(clock, sink));
         futures::future::join_all(each).await;
+    }
+
+    /// Fetches what it is time to fetch; called every second.
+    pub(crate) fn keep(&self, clock: &Arc<dyn Clock>, sink: &AccessSink) {
+        for remote in self.all() {
+            remote.keep(clock, sink);
+        }
     }
 }
 
 impl Known {
-    fn is_same_source(&self, other: &ExternalIssuer) -> bool {
-        let same_place = match (&self.settings.keys, &other.keys) {
-            (IssuerKeys::Discovered, IssuerKeys::Discovered) => true,
-            (IssuerKeys::At(a), IssuerKeys::At(b)) => a == b,
-            _ => false,
-        };
-        same_place && self.settings.issuer == other.issuer
-    }
-
     /// Gives the keys to `verify`; `None` where there are none that are young enough.
     pub(crate) fn with_keys<T>(&self, now: i64, verify: impl FnOnce(&KeySet) -> T) -> Option<T> {
-        if let IssuerKeys::Given(set) = &self.settings.keys {
-            return Some(verify(set));
+        match (&self.settings.keys, &self.remote) {
+            (IssuerKeys::Given(set), _) => Some(verify(set)),
+            (_, Some(remote)) => remote.with_keys(now, verify),
+            (_, None) => None,
         }
-        let keys = self.keys.load();
-        let keys = keys.as_ref()?;
-        (now - keys.fetched <= MAX_AGE).then(|| verify(&keys.set))
     }
 
     /// Fetches the keys because one is not known, unless somebody asked within a minute.
-    pub(crate) async fn ask(&self, clock: &dyn Clock, sink: &AccessSink) {
-        let flights = self.flights.load(Ordering::SeqCst);
-        let waited = tokio::time::timeout(PATIENCE, self.flight.lock()).await;
-        let Ok(_one) = waited else { return };
-        let landed = self.flights.load(Ordering::SeqCst) != flights;
-        let now = clock.now().0.div_euclid(1_000_000);
-        if !landed && now - self.asked.load(Ordering::SeqCst) >= ASK_EVERY {
-            self.fetch_now(now, sink).await;
+    pub(crate) async fn ask(&self, clock: &Arc<dyn Clock>, sink: &AccessSink) {
+        if let Some(remote) = &self.remote {
+            remote.ask(clock, sink).await;
         }
-    }
-
-    async fn refresh(&self, clock: &dyn Clock, sink: &AccessSink) {
-        let _one = self.flight.lock().await;
-        self.fetch_now(clock.now().0.div_euclid(1_000_000), sink)
-            .await;
-    }
-
-    async fn fetch_now(&self, now: i64, sink: &AccessSink) {
-        if matches!(self.settings.keys, IssuerKeys::Given(_)) {
-            return;
-        }
-        self.asked.store(now, Ordering::SeqCst);
-        let fetched = tokio::time::timeout(PATIENCE, self.fetch_set()).await;
-        let failure = match fetched {
-            Ok(Ok(set)) => {
-                self.keys.store(Some(Arc::new(Keys { set, fetched: now })));
-                None
-            }
-            Ok(Err(reason)) => Some(reason),
-            Err(_) => Some("no answer within ten seconds".to_owned()),
-        };
-        self.flights.fetch_add(1, Ordering::SeqCst);
-        if let Some(reason) = &failure {
-            tracing::warn!(issuer = %self.settings.name, reason, "the keys of an issuer cannot be fetched; those at hand stay in use for a day");
-        }
-        sink.tell(AccessEvent::IssuerKeys {
-            issuer: Arc::clone(&self.settings.name),
-            failure,
-        });
-    }
-
-    async fn fetch_set(&self) -> Result<KeySet, String> {
-        let url = match &self.settings.keys {
-            IssuerKeys::At(url) => url.clone(),
-            _ => self.discover().await?,
-        };
-        let body = self.get(&url).await?;
-        match KeySet::parse(&body) {
-            Some(set) if !set.is_empty() => Ok(set),
-            // An empty set would refuse everybody: more likely a mistake than a wish.
-            Some(_) => Err("its key set holds no key that can be used".to_owned()),
-            None => Err("its key set is not one".to_owned()),
-        }
-    }
-
-    /// OpenID Connect Discovery 1.0 §4.
-    async fn discover(&self) -> Result<String, String> {
-        let issuer = &self.settings.issuer;
-        let url = format!(
-            "{}/.well-known/openid-configuration",
-            issuer.trim_end_matches('/')
-        );
-        let body = self.get(&url).await?;
-        let document = strict_object(&body).ok_or("its discovery document is not JSON")?;
-        let text = |name: &str| document.get(name).and_then(Value::as_str);
-        if text("issuer") != Some(issuer) {
-            return Err("its discovery document is that of another issuer".to_owned());
-        }
-        text("jwks_uri")
-            .map(str::to_owned)
-            .ok_or_else(|| "its discovery document names no jwks_uri".to_owned())
-    }
-
-    async fn get(&self, url: &str) -> Result<Bytes, String> {
-        // Whom keys come from is all that they are worth. An issuer on this machine, for
-        // tests, says so in its own name.
-        let plain = self.settings.issuer.starts_with("http://");
-        if !(url.starts_with("https://") || plain && url.starts_with("http://")) {
-            return Err("its keys are not behind https".to_owned());
-        }
-        let answer = (self.fetch.0)(url.to_owned()).await?;
-        if answer.status != 200 {
-            return Err(format!("it answered with status {}", answer.status));
-        }
-        if answer.body.len() > MAX_KEY_SET {
-            return Err(format!("its answer is larger than {MAX_KEY_SET} bytes"));
-        }
-        Ok(answer.body)
     }
 }

@@ -9,7 +9,9 @@ mod estate;
 mod event;
 mod external;
 mod recognise;
+mod remote;
 mod settings;
+mod shelf;
 
 pub use certificate::{CertificateMatch, PeerCertificate};
 pub use client::{ApiKey, ClientCredentials, ClientDirectory, HashedSecret, IssuerMatch};
@@ -29,6 +31,8 @@ use crate::token::replay::Replays;
 use crate::token::{Revocations, Rotation, SigningKeys};
 use arc_swap::ArcSwap;
 use external::External;
+use shelf::Shelf;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -81,6 +85,8 @@ pub struct Identity {
     /// takes as long.
     pub(crate) nobody: HashedSecret,
     directory: ArcSwap<ClientDirectory>,
+    /// Clients that are refused until somebody lets them in again.
+    held: ArcSwap<BTreeSet<Arc<str>>>,
     directory_generation: AtomicU64,
     external: External,
     cache: Cache,
@@ -120,6 +126,8 @@ impl Identity {
         clock: Arc<dyn Clock>,
         sink: AccessSink,
     ) -> Result<Self, AccessError> {
+        let shelf = Shelf::new(source.estate, source.data, Arc::clone(&source.provider));
+        let shelf = Arc::new(shelf);
         let (signing, events) = SigningKeys::open(
             SigningKeys::file_in(source.data),
             source.estate,
@@ -140,14 +148,16 @@ impl Identity {
             replays: Replays::default(),
             nobody: HashedSecret::new(b"")?,
             directory: ArcSwap::default(),
+            held: ArcSwap::default(),
             directory_generation: AtomicU64::new(0),
-            external: External::default(),
+            external: External::new(Some(shelf)),
             cache: Cache::default(),
         })
     }
 
     /// Exchanges the clients, after the estate or a secret changed. Holds for the next call.
     pub fn replace_clients(&self, clients: ClientDirectory) {
+        self.external.replace_clients(&clients);
         self.directory.store(Arc::new(clients));
         self.directory_generation.fetch_add(1, Ordering::SeqCst);
     }
@@ -169,6 +179,16 @@ impl Identity {
             client: client.map(Arc::from),
         });
         Ok(())
+    }
+
+    /// Refuses these clients and no others, whatever they show, from the next call on.
+    pub fn hold(&self, clients: BTreeSet<Arc<str>>) {
+        self.held.store(Arc::new(clients));
+    }
+
+    pub(crate) fn is_held(&self, client: &str) -> bool {
+        let held = self.held.load();
+        !held.is_empty() && held.contains(client)
     }
 
     /// For a signing key that somebody else may know: replaces it at once, and with it all
@@ -197,30 +217,19 @@ impl Identity {
     /// Does what time demands: rotates signing keys, reads revocations of other processes,
     /// refreshes the keys of external issuers. Runs until it is dropped.
     pub async fn keep(self: Arc<Self>) {
-        let here = async {
-            let mut ticks = ticks(Duration::from_secs(1));
-            let mut count = 0_u64;
-            loop {
-                ticks.tick().await;
-                self.upkeep(count.is_multiple_of(60));
-                count += 1;
-            }
-        };
-        let there = async {
-            let mut ticks = ticks(external::REFRESH_EVERY);
-            loop {
-                ticks.tick().await;
-                self.refresh_issuers().await;
-            }
-        };
-        tokio::join!(here, there);
+        let mut ticks = ticks(Duration::from_secs(1));
+        let mut count = 0_u64;
+        loop {
+            ticks.tick().await;
+            self.upkeep(count.is_multiple_of(60));
+            self.external.keep(&self.clock, &self.sink);
+            count += 1;
+        }
     }
 
     /// Fetches the keys of all external issuers now.
     pub async fn refresh_issuers(&self) {
-        self.external
-            .refresh_all(self.clock.as_ref(), &self.sink)
-            .await;
+        self.external.refresh_all(&self.clock, &self.sink).await;
     }
 
     /// One step of [`Identity::keep`] that needs no network.
@@ -247,6 +256,11 @@ impl Identity {
     /// Now, in whole seconds.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now().0.div_euclid(1_000_000)
+    }
+
+    /// The keys that a client publishes, where it does.
+    pub(crate) fn published_keys(&self, client: &str) -> Option<Arc<remote::Remote>> {
+        self.external.of_client(client)
     }
 
     pub(crate) fn directory(&self) -> arc_swap::Guard<Arc<ClientDirectory>> {

@@ -94,7 +94,7 @@ impl Identity {
         let first = self.attempt(headers, peer);
         let second = match first {
             Err(Not::Yet(issuer, _)) => {
-                issuer.ask(self.clock.as_ref(), &self.sink).await;
+                issuer.ask(&self.clock, &self.sink).await;
                 self.attempt(headers, peer)
             }
             other => other,
@@ -342,6 +342,8 @@ impl Identity {
     pub(crate) fn admits(&self, client: &ClientCredentials, peer: &Peer) -> Result<(), Reason> {
         if client.disabled {
             Err(Reason::Disabled)
+        } else if self.is_held(&client.name) {
+            Err(Reason::Held)
         } else if client.expires.is_some_and(|end| self.clock.now() >= end) {
             Err(Reason::ClientExpired)
         } else if client.zone != peer.zone {

@@ -51,7 +51,7 @@ impl OAuthError {
             Reason::Request => Self::InvalidRequest,
             Reason::Scope => Self::InvalidScope,
             Reason::Target => Self::InvalidTarget,
-            Reason::Internal => Self::ServerError,
+            Reason::Internal | Reason::NoKeys => Self::ServerError,
             _ => Self::InvalidClient,
         }
     }

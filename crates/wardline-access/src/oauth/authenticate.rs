@@ -3,12 +3,13 @@
 use super::form::{self, Form};
 use super::{INTROSPECT, REVOKE, TOKEN};
 use crate::identity::{Authority, ClientCredentials, Identity, Peer, claimed_name};
-use crate::token::{Algorithm, Jws, LEEWAY, Reason};
+use crate::token::{Algorithm, Jws, KeySet, LEEWAY, Reason};
 use crate::{AccessEvent, Strength};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request};
 use serde_json::Value;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -101,6 +102,32 @@ impl Identity {
         Ok(proven)
     }
 
+    /// Waits for the keys of a client that publishes them, where its assertion names one that was
+    /// not seen yet; at most once a minute anything is fetched for that.
+    pub async fn await_published_keys(&self, request: &Request<Bytes>) {
+        let Ok(form) = Form::of(request) else { return };
+        let Some(assertion) = form.get("client_assertion") else {
+            return;
+        };
+        let Ok(jws) = Jws::parse(assertion) else {
+            return;
+        };
+        let Ok(claims) = jws.claims_unverified() else {
+            return;
+        };
+        let Some(published) = claims
+            .text("sub")
+            .ok()
+            .and_then(|name| self.published_keys(name))
+        else {
+            return;
+        };
+        let known = |keys: &KeySet| keys.find(jws.kid.as_deref()).is_some();
+        if published.with_keys(self.now(), known) != Some(true) {
+            published.ask(&self.clock, &self.sink).await;
+        }
+    }
+
     /// `client_secret_basic`.
     fn by_secret(&self, header: Option<&str>, form: &Form) -> Result<Authenticated, Unproven> {
         let encoded = header
@@ -115,9 +142,13 @@ impl Identity {
         let decoded = Zeroizing::new(decoded);
         let text = std::str::from_utf8(&decoded).map_err(|_| Reason::Request)?;
         let (name, secret) = text.split_once(':').ok_or(Reason::Request)?;
-        let name = form::decode(name).and_then(|name| String::from_utf8(name).ok());
-        let (name, secret) = name.zip(form::decode(secret)).ok_or(Reason::Request)?;
-        let secret = Zeroizing::new(secret);
+        // RFC 6749 §2.3.1 wants both form-encoded; curl, Authlib and many others send them as they
+        // are. A name reads the same either way, and a secret is held against both readings.
+        let raw = Zeroizing::new(secret.as_bytes().to_vec());
+        let name = form::decode(name)
+            .and_then(|name| String::from_utf8(name).ok())
+            .ok_or(Reason::Request)?;
+        let secret = Zeroizing::new(form::decode(secret).unwrap_or_else(|| raw.to_vec()));
         if form.get("client_id").is_some_and(|other| other != name) {
             return Err(Reason::Request.into());
         }
@@ -127,16 +158,18 @@ impl Identity {
         };
         let directory = self.directory();
         let client = directory.client(&name);
-        // One that does not exist, or has no secret, costs a comparison as well.
+        // One that does not exist, or has no secret, costs as many comparisons.
         let mut matches = false;
         match client.map(|client| &client.secrets[..]) {
             Some(secrets) if !secrets.is_empty() => {
                 for known in secrets {
                     matches |= known.matches(&secret);
+                    matches |= known.matches(&raw);
                 }
             }
             _ => {
                 self.nobody.matches(&secret);
+                self.nobody.matches(&raw);
             }
         }
         let client = client.ok_or_else(|| refused(Reason::UnknownClient))?;
@@ -189,12 +222,15 @@ impl Identity {
         let client = directory
             .client(name)
             .ok_or_else(|| refused(Reason::UnknownClient))?;
-        let keys = client
-            .keys
-            .as_ref()
-            .ok_or_else(|| refused(Reason::Method))?;
-        let claims = jws.verify(keys).map_err(refused)?;
         let now = self.now();
+        let claims = match (&client.keys, self.published_keys(name)) {
+            (Some(keys), _) => jws.verify(keys),
+            (None, Some(published)) => published
+                .with_keys(now, |keys| jws.verify(keys))
+                .unwrap_or(Err(Reason::NoKeys)),
+            (None, None) => Err(Reason::Method),
+        };
+        let claims = claims.map_err(refused)?;
         let ours = |audience: &Value| {
             audience.as_str().is_some_and(|audience| {
                 audience == &*authority.issuer

@@ -270,6 +270,24 @@ impl Quotas {
         }
     }
 
+    /// How many calls of the period that is now were counted.
+    ///
+    /// # Errors
+    /// [`StoreFailed`] where they are not in memory and cannot be loaded.
+    pub async fn used(&self, bucket: &Bucket, per: Period) -> Result<u64, StoreFailed> {
+        let key = (bucket.clone(), per);
+        let begins = self.window(per).begins;
+        let known = self.counts.lock().get(&key).copied();
+        let (since, used) = match known {
+            Some(count) => (count.since, count.used),
+            None => match self.store.load(&name(&key)).await? {
+                Some(saved) => (saved.since, saved.used),
+                None => return Ok(0),
+            },
+        };
+        Ok(if since >= begins { used } else { 0 })
+    }
+
     /// Saves what has changed and forgets periods gone by.
     pub async fn flush(&self) -> Result<(), StoreFailed> {
         let _talking = self.talking.lock().await;

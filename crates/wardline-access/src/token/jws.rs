@@ -85,6 +85,9 @@ pub enum Reason {
     /// The client is switched off.
     #[error("the client is disabled")]
     Disabled,
+    /// The client is in quarantine.
+    #[error("the client is in quarantine until somebody lets it in again")]
+    Held,
     /// The client's time is over.
     #[error("the client or its key has expired")]
     ClientExpired,

@@ -3,6 +3,7 @@
 
 use crate::AccessError;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ const MAX_DENIED: usize = 20_000;
 pub struct Revocations {
     file: Option<PrivateFile>,
     now: ArcSwap<State>,
+    /// Held while the state changes: between a change in memory and on disk, the file says what
+    /// was before, and must not be believed.
+    changing: Mutex<()>,
     generation: AtomicU64,
 }
 
@@ -70,6 +74,7 @@ impl Revocations {
         Ok(Self {
             file: Some(file),
             now: ArcSwap::from_pointee(state),
+            changing: Mutex::default(),
             generation: AtomicU64::new(0),
         })
     }
@@ -79,6 +84,7 @@ impl Revocations {
         Self {
             file: None,
             now: ArcSwap::default(),
+            changing: Mutex::default(),
             generation: AtomicU64::new(0),
         }
     }
@@ -118,6 +124,10 @@ impl Revocations {
     /// # Errors
     /// As [`Revocations::open`]; what is known stays in force.
     pub fn reload(&self) -> Result<(), AccessError> {
+        // Who changes it here knows better; the next second will do.
+        let Some(_unchanged) = self.changing.try_lock() else {
+            return Ok(());
+        };
         if let Some(file) = &self.file
             && let Some(bytes) = file.read()?
         {
@@ -145,6 +155,7 @@ impl Revocations {
     }
 
     fn change(&self, now: i64, change: impl FnOnce(&mut State)) -> Result<(), AccessError> {
+        let _changing = self.changing.lock();
         let tidy = |state: &mut State| {
             state.version = VERSION;
             state.tokens.retain(|_, until| *until > now);
@@ -185,4 +196,30 @@ fn malformed(file: &PrivateFile, error: &serde_json::Error) -> AccessError {
 
 fn parse(file: &PrivateFile, bytes: &[u8]) -> Result<State, AccessError> {
     serde_json::from_slice(bytes).map_err(|error| malformed(file, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn reading_again_brings_nothing_back_to_life() {
+        let folder = tempfile::tempdir().unwrap();
+        let revocations = Revocations::open(Revocations::file_in(folder.path())).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    revocations.reload().unwrap();
+                }
+            });
+            for n in 0..200 {
+                let jti = format!("t{n}");
+                revocations.revoke(&jti, i64::MAX, 0).unwrap();
+                assert!(revocations.is_revoked(&jti), "{jti}");
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+    }
 }

@@ -89,7 +89,8 @@ impl Baseline {
         }
         let knows = self.knows(settings);
         let mut signs = Vec::new();
-        if knows {
+        // Nothing is unusual where nothing is known, however short learning is declared.
+        if knows && !self.before.is_empty() {
             signs.extend(self.unusual_hour(now));
             signs.extend(self.hourly(now, settings));
             signs.extend(self.daily(settings));
@@ -245,7 +246,7 @@ impl Baseline {
         let known = self.operations.len();
         make_room(&mut self.operations, MOST_OPERATIONS);
         self.operations.insert(name.into(), now.day);
-        Some(Sign::NewOperation {
+        (known > 0).then(|| Sign::NewOperation {
             operation: name.to_owned(),
             known: u16::try_from(known).unwrap_or(u16::MAX),
         })
@@ -261,7 +262,7 @@ impl Baseline {
         make_room(&mut self.networks, MOST_NETWORKS);
         self.networks.insert(network, now.day);
         let bits = if network.is_ipv4() { 24 } else { 48 };
-        Some(Sign::NewAddress {
+        (known > 0).then(|| Sign::NewAddress {
             network: format!("{network}/{bits}"),
             known: u16::try_from(known).unwrap_or(u16::MAX),
         })

@@ -10,9 +10,11 @@
 //! counting. Baselines are plain data of bounded size (some 10 KB as JSON, 100 KB at most) that the store keeps
 //! by way of `serde`. Nothing in them comes from a payload.
 
+mod alerts;
 mod baseline;
 mod signs;
 
+pub use alerts::{Acknowledged, Alerts, Raised};
 pub use baseline::Baseline;
 pub use signs::{Alert, Sign};
 

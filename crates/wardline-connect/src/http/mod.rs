@@ -6,6 +6,7 @@
 
 mod auth;
 mod config;
+mod get;
 mod hmac;
 mod inbound;
 mod outbound;
@@ -17,6 +18,7 @@ mod webhook;
 
 pub use auth::{InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route};
+pub use get::{Document, GetError, Getter};
 pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};
 pub use http::{Method, StatusCode};
 pub use inbound::{Ingress, Inlet};

@@ -2,6 +2,7 @@
 //! times are written, `marks` the small drawings.
 
 pub(crate) mod audit;
+pub(crate) mod callers;
 pub(crate) mod dead;
 pub(crate) mod destination;
 pub(crate) mod login;

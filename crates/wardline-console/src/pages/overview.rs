@@ -19,10 +19,15 @@ use crate::problem::Problem;
 /// `GET /`
 pub(crate) async fn page(State(app): State<Shared>, visitor: Visitor) -> Page {
     let overview = app.desk.overview().await?;
+    let callers = match &app.access {
+        Some(access) => Some(super::callers::section(access.as_ref()).await?),
+        None => None,
+    };
     let content = html! {
         @for (id, markup) in regions(&overview) {
             section id=(id) { (markup) }
         }
+        @if let Some(callers) = &callers { (callers) }
     };
     let shell = Shell {
         visitor: &visitor,

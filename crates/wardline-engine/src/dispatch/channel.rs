@@ -212,6 +212,7 @@ impl Channel {
         let mut urgent = false;
         let mut commits = 0usize;
         let mut store_pause: Option<Timestamp> = None;
+        let mut recoveries = self.gate.recoveries();
         loop {
             let stopping = shutdown.is_cancelled();
             let now = self.shared.clock.now();
@@ -245,6 +246,11 @@ impl Channel {
             }
             if !stopping && store_pause.is_none() {
                 let mut queue = self.queue.lock();
+                // Whoever found out that the other side is back: what waited for that goes.
+                if recoveries != self.gate.recoveries() {
+                    recoveries = self.gate.recoveries();
+                    queue.hasten(usize::MAX);
+                }
                 queue.wake(now);
                 while let Some((lane, after)) = queue.wants() {
                     background.push(Arc::clone(&self).read_lane(lane, after).boxed());

@@ -5,9 +5,13 @@
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wardline_core::Timestamp;
+
+/// How long calls may hold deliveries up.
+const SHARE: Duration = Duration::from_secs(1);
 
 /// Limits of a connection as declared (or their defaults).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,6 +93,25 @@ pub(crate) struct Gate {
     bucket: Mutex<Bucket>,
     breaker: Mutex<Breaker>,
     freed: Arc<Notify>,
+    /// How many wait to be let through before deliveries.
+    first: AtomicUsize,
+    /// When a delivery was let through last, in microseconds.
+    last: AtomicI64,
+    /// How often it came back, whoever found out.
+    recoveries: AtomicU64,
+}
+
+/// Waits to be let through before deliveries, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct First<'a>(&'a Gate);
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        if self.0.first.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Deliveries that were held up for it go on.
+            self.0.freed.notify_waiters();
+        }
+    }
 }
 
 /// The right to send once. Dropping it frees the session and wakes who waits for it.
@@ -122,6 +145,32 @@ impl Gate {
                 failures: VecDeque::new(),
             }),
             freed: Arc::new(Notify::new()),
+            first: AtomicUsize::new(0),
+            last: AtomicI64::new(now.0),
+            recoveries: AtomicU64::new(0),
+        }
+    }
+
+    /// Holds deliveries up for somebody who waits for an answer.
+    pub(crate) fn wait_first(&self) -> First<'_> {
+        self.first.fetch_add(1, Ordering::SeqCst);
+        First(self)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.first.load(Ordering::SeqCst) > 0
+    }
+
+    /// How often it came back: who has retries that wait for that looks whether it rose.
+    pub(crate) fn recoveries(&self) -> u64 {
+        self.recoveries.load(Ordering::SeqCst)
+    }
+
+    /// A send ended that says nothing about the other side: where it was a probe, another may try.
+    pub(crate) fn undecided(&self) {
+        if let Breaker::Open { probing, .. } = &mut *self.breaker.lock() {
+            *probing = false;
         }
     }
 
@@ -130,8 +179,20 @@ impl Gate {
         self.freed.notified()
     }
 
-    /// The right to send now, or why not.
+    /// The right to send now, or why not. While somebody waits for an answer, once a second at
+    /// most: deliveries are slowed down by calls, never stopped.
     pub(crate) fn pass(&self, now: Timestamp) -> Result<Pass, Closed> {
+        let last = Timestamp(self.last.load(Ordering::SeqCst));
+        if self.first.load(Ordering::SeqCst) > 0 && now.since(last) < SHARE {
+            return Err(Closed::Concurrency);
+        }
+        let pass = self.pass_first(now)?;
+        self.last.store(now.0, Ordering::SeqCst);
+        Ok(pass)
+    }
+
+    /// As [`Gate::pass`], for who goes first.
+    pub(crate) fn pass_first(&self, now: Timestamp) -> Result<Pass, Closed> {
         let mut breaker = self.breaker.lock();
         if let Breaker::Open { outage, probing } = &*breaker
             && (*probing || now < outage.next_probe)
@@ -185,6 +246,7 @@ impl Gate {
                     failures: VecDeque::new(),
                 };
                 drop(breaker);
+                self.recoveries.fetch_add(1, Ordering::SeqCst);
                 self.freed.notify_waiters();
                 Some(Transition::Recovered(since))
             }

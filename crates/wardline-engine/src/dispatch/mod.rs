@@ -13,6 +13,7 @@ mod key_queue;
 mod path;
 pub(crate) mod queue;
 mod reading;
+pub(crate) mod share;
 mod verdict;
 mod window;
 

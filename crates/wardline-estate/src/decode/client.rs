@@ -76,6 +76,7 @@ impl Decoder<'_> {
                 .and_then(|node| self.client_webhook(node)),
             expires: date(view, "expires"),
             disabled: view.is_true("disabled"),
+            watch: view.parsed("watch", super::identity::watch_action),
             name: name.value,
         }
     }
@@ -146,6 +147,10 @@ impl Decoder<'_> {
                     self.files.problems.push(problem);
                     return None;
                 };
+                if written.value.contains("://") {
+                    let url = self.published_at(written)?;
+                    return Some(OAuth2::PublishedKeys { url });
+                }
                 let (file, jwks) = self.key_set(&written)?;
                 Some(OAuth2::PrivateKeyJwt { file, jwks })
             }

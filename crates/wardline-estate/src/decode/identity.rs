@@ -4,9 +4,10 @@ use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    FileRef, Identity, Issuer, IssuerKeys, Listener, TokenAlgorithm, TokenSettings,
+    FileRef, Identity, Issuer, IssuerKeys, IssuerScopes, Listener, TokenAlgorithm, TokenSettings,
+    WatchAction, WatchSettings,
 };
-use crate::shape::estate::{ISSUER, TOKEN};
+use crate::shape::estate::{ISSUER, TOKEN, WATCH};
 use crate::source::Spanned;
 use crate::value;
 use crate::yaml::{Entry, Node};
@@ -59,6 +60,7 @@ impl Decoder<'_> {
                 algorithm: algorithm.unwrap_or(TokenAlgorithm::Es256),
             },
             issuers,
+            watch: watch(view.below("watch", &WATCH)),
         }
     }
 
@@ -69,10 +71,15 @@ impl Decoder<'_> {
             .into_iter()
             .map(|text| text.value)
             .collect();
+        let url = view.text_or_stand_in("url", entry.key_at);
+        if view.text("jwks").is_none() {
+            // Its keys come from there.
+            self.trustworthy(&url);
+        }
         Issuer {
             name: entry.key.clone(),
             at: entry.key_at,
-            url: view.text_or_stand_in("url", entry.key_at),
+            url,
             keys: view
                 .text("jwks")
                 .and_then(|written| self.issuer_keys(written))
@@ -83,6 +90,13 @@ impl Decoder<'_> {
             } else {
                 algorithms
             },
+            scopes: view
+                .parsed("scopes", |text| match text {
+                    "granted" => Ok(IssuerScopes::Granted),
+                    _ => Ok(IssuerScopes::Token),
+                })
+                .unwrap_or(IssuerScopes::Token),
+            ca: self.file(view.text("ca")),
         }
     }
 
@@ -91,8 +105,13 @@ impl Decoder<'_> {
             let (file, _): (FileRef, _) = self.key_set(&written)?;
             return Some(IssuerKeys::File(file));
         }
+        self.published_at(written).map(IssuerKeys::Url)
+    }
+
+    /// A URL that keys are fetched from.
+    pub(super) fn published_at(&mut self, written: Spanned<String>) -> Option<Spanned<String>> {
         let problem = match value::url(&written.value) {
-            Ok(()) => return Some(IssuerKeys::Url(written)),
+            Ok(()) => return self.trustworthy(&written).then_some(written),
             Err(value::BadUrl::Malformed(why)) => {
                 Diagnostic::error(codes::BAD_URL, "this is not a URL").label(why)
             }
@@ -103,6 +122,52 @@ impl Decoder<'_> {
         };
         self.files.problems.push(problem.at(written.at));
         None
+    }
+
+    /// Whether keys that come from a URL are those of whom it names.
+    fn trustworthy(&mut self, url: &Spanned<String>) -> bool {
+        let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+        let here = |origin: &&str| {
+            url.strip_prefix(*origin)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        };
+        if !url.starts_with("http://") || local.iter().any(here) {
+            return true;
+        }
+        self.files.problems.push(
+            Diagnostic::error(codes::BAD_URL, "keys are fetched over `https` only")
+                .at(url.at)
+                .help(
+                    "whoever is on the way could put keys of their own there, and sign for anybody",
+                ),
+        );
+        false
+    }
+}
+
+/// A word of `watch`.
+pub(super) fn watch_action(text: &str) -> Result<WatchAction, String> {
+    match text {
+        "off" => Ok(WatchAction::Off),
+        "alert" => Ok(WatchAction::Alert),
+        "quarantine" => Ok(WatchAction::Quarantine),
+        other => Err(other.to_owned()),
+    }
+}
+
+fn watch(view: View<'_>) -> WatchSettings {
+    // What does not fit was told, and the default stands in for it.
+    let days = |key| u16::try_from(view.integer(key)).unwrap_or_default();
+    WatchSettings {
+        action: view
+            .parsed("action", watch_action)
+            .unwrap_or(WatchAction::Alert),
+        learning_days: days("learning_days"),
+        active_days: days("active_days"),
+        quiet_calls: view.integer("quiet_calls"),
+        times_most: view.integer("times_most"),
+        few_denials: view.integer("few_denials"),
+        denials_ceiling: view.integer("denials_ceiling"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clients: who may come in, how they prove who they are, and what they may do.
 
-use super::{FileRef, Network, Quota, SecretRef};
+use super::{FileRef, Network, Quota, SecretRef, WatchAction};
 use crate::source::{Span, Spanned};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Client {
     pub expires: Option<Spanned<Timestamp>>,
     /// Whether it is refused.
     pub disabled: bool,
+    /// What happens when its calls stand out; what `identity.watch` says where absent.
+    pub watch: Option<WatchAction>,
 }
 
 /// What a client is.
@@ -100,6 +102,11 @@ pub enum OAuth2 {
         file: FileRef,
         /// The keys: a JWK Set (RFC 7517) without private members.
         jwks: Arc<serde_json::Value>,
+    },
+    /// It signs an assertion with a key that it publishes itself.
+    PublishedKeys {
+        /// Where: a JWK Set behind `https`.
+        url: Spanned<String>,
     },
     /// It knows a secret (RFC 6749, 2.3.1).
     ClientSecretBasic {

@@ -17,6 +17,8 @@ pub struct Identity {
     pub token: TokenSettings,
     /// Others whose tokens are believed, by name.
     pub issuers: BTreeMap<String, Issuer>,
+    /// When calls of a client stand out.
+    pub watch: WatchSettings,
 }
 
 /// Tokens that Wardline issues.
@@ -62,6 +64,49 @@ pub struct Issuer {
     pub audience: Spanned<String>,
     /// The algorithms that its tokens may have; asymmetric ones only.
     pub algorithms: Vec<String>,
+    /// Which scopes its tokens bring.
+    pub scopes: IssuerScopes,
+    /// The authorities that its certificate is verified by, where they are not the system's.
+    pub ca: Option<FileRef>,
+}
+
+/// Which scopes a token of somebody else brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssuerScopes {
+    /// Those that stand in it and were granted to the client.
+    Token,
+    /// All that were granted to the client.
+    Granted,
+}
+
+/// `identity.watch`: when calls of a client stand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// What happens then.
+    pub action: WatchAction,
+    /// Days of a client's life in which only denials past the ceiling stand out.
+    pub learning_days: u16,
+    /// Days on which it must have called besides.
+    pub active_days: u16,
+    /// Calls an hour below which no volume is unusual.
+    pub quiet_calls: u32,
+    /// How many times the most that was seen before is too much.
+    pub times_most: u32,
+    /// Denials an hour below which they are mistakes.
+    pub few_denials: u32,
+    /// Denials an hour that stand out also while learning.
+    pub denials_ceiling: u32,
+}
+
+/// What happens when calls of a client stand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchAction {
+    /// Nothing: they are not watched.
+    Off,
+    /// People are told.
+    Alert,
+    /// People are told, and the client is refused until one of them lets it in again.
+    Quarantine,
 }
 
 /// Where an issuer's keys come from.

@@ -30,7 +30,10 @@ pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
 };
-pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
+pub use identity::{
+    Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,
+    WatchSettings,
+};
 pub use policy::PolicyFile;
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};

@@ -3,6 +3,7 @@
 use super::Need::{Default, Optional, Required};
 use super::Shape::{Bool, Integer, List, Object as Obj, OneOrMany, Text, Word};
 use super::api::ZONE;
+use super::estate::WATCH_ACTION;
 use super::{Form, Object, field};
 
 pub(crate) static CLIENT: Object = Object {
@@ -95,6 +96,12 @@ pub(crate) static CLIENT: Object = Object {
             "It is refused from then on.",
         ),
         field("disabled", Bool, Optional, "`true`: it is refused."),
+        field(
+            "watch",
+            WATCH_ACTION,
+            Optional,
+            "What happens when its calls stand out; `action` of `identity.watch` where absent.",
+        ),
     ],
     exactly_one: &[],
 };
@@ -143,9 +150,9 @@ pub(crate) static OAUTH2: Object = Object {
         ),
         field(
             "jwks",
-            Text(Form::File),
+            Text(Form::Prose),
             Optional,
-            "For `private_key_jwt`: the file of its public keys, a JWK Set (RFC 7517).",
+            "For `private_key_jwt`: its public keys, a JWK Set (RFC 7517): a file of the estate, or the `https` URL at which it publishes them.",
         ),
         field(
             "secret",

@@ -83,6 +83,62 @@ pub(crate) static IDENTITY: Object = Object {
             Optional,
             "Others whose tokens are believed, by name.",
         ),
+        field(
+            "watch",
+            Obj(&WATCH),
+            Optional,
+            "When calls of a client stand out, and what happens then.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static WATCH: Object = Object {
+    name: "`watch`",
+    doc: "When calls of a client stand out against what is usual for it, and what happens then. What is usual is learned from its calls over four weeks.",
+    fields: &[
+        field(
+            "action",
+            WATCH_ACTION,
+            Default("alert"),
+            "`alert`: people are told. `quarantine`: besides, the client is refused until one of them lets it in again. `off`: nothing is watched.",
+        ),
+        field(
+            "learning_days",
+            Integer(0, 28),
+            Default("7"),
+            "Days of a client's life in which only denials past the ceiling stand out.",
+        ),
+        field(
+            "active_days",
+            Integer(0, 28),
+            Default("3"),
+            "Days on which it must have called besides: who calls once a week takes longer to know.",
+        ),
+        field(
+            "quiet_calls",
+            Integer(1, 1_000_000),
+            Default("60"),
+            "Calls an hour below which no volume is unusual.",
+        ),
+        field(
+            "times_most",
+            Integer(2, 1_000),
+            Default("3"),
+            "How many times the most of an hour (and half as often of a day) that was seen before is too much.",
+        ),
+        field(
+            "few_denials",
+            Integer(1, 1_000_000),
+            Default("10"),
+            "Denials an hour below which they are mistakes.",
+        ),
+        field(
+            "denials_ceiling",
+            Integer(1, 1_000_000),
+            Default("100"),
+            "Denials an hour that stand out also while learning.",
+        ),
     ],
     exactly_one: &[],
 };
@@ -121,7 +177,7 @@ pub(crate) static ISSUER: Object = Object {
             "jwks",
             Text(Form::Prose),
             Optional,
-            "Its keys where they are not discovered: a URL, or a file of the estate that holds a JWK Set.",
+            "Its keys where they are not discovered, or discovered at another origin than its own: a URL, or a file of the estate that holds a JWK Set.",
         ),
         field(
             "audience",
@@ -136,6 +192,18 @@ pub(crate) static ISSUER: Object = Object {
             ])),
             Optional,
             "Algorithms that its tokens may have; `[ES256, RS256]` where absent. Never `none`, never shared secrets.",
+        ),
+        field(
+            "scopes",
+            Word(&["token", "granted"]),
+            Default("token"),
+            "`token`: those in `scope` or `scp` that the client was granted. `granted`: all that it was granted, for issuers that know nothing of our scopes.",
+        ),
+        field(
+            "ca",
+            Text(Form::File),
+            Optional,
+            "Authorities that its certificate is verified by, PEM; the system's where absent.",
         ),
     ],
     exactly_one: &[],
@@ -369,6 +437,7 @@ pub(crate) static RETRY: Object = Object {
     exactly_one: &[],
 };
 
+pub(super) const WATCH_ACTION: Shape = Word(&["off", "alert", "quarantine"]);
 pub(super) const EXHAUSTED: Shape = Word(&["hold", "park"]);
 pub(super) const LANE: Shape = Word(&["realtime", "normal", "bulk"]);
 pub(super) const MAPS: Shape = OneOrMany(&Text(Form::Map));

@@ -114,6 +114,7 @@ impl Handler for OAuth {
         let Ok(place) = self.recorder.place().await else {
             return unrecorded();
         };
+        self.identity.await_published_keys(&request).await;
         let identity = Arc::clone(&self.identity);
         // A revocation is on disk before it is answered, and signing takes its time.
         let answering = tokio::task::spawn_blocking(move || identity.serve(&request, &peer));

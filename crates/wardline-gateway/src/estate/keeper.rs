@@ -18,6 +18,7 @@ use wardline_access::policy::{self, Action, Policies, Resource};
 use wardline_access::quota::{
     Ask, Bucket, Limiter, Limits, Period, Quota, Rate, Refusal, rate_limit, rate_limit_policy,
 };
+use wardline_access::token::Reason;
 use wardline_access::{AccessEvent, Caller, Strength};
 use wardline_core::{Sensitivity, Zone};
 use wardline_estate::model::{self, Estate};
@@ -296,8 +297,13 @@ fn quota(declared: model::Quota) -> Option<Quota> {
 #[async_trait]
 impl Gatekeeper for Keeper {
     async fn identify(&self, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-        if let Ok(known) = self.identity.recognise(headers, &seen(peer)).await {
-            return Ok(stating(&known.caller, headers));
+        match self.identity.recognise(headers, &seen(peer)).await {
+            Ok(known) => return Ok(stating(&known.caller, headers)),
+            // It may be good: whoever throws it away and gets another has gained nothing.
+            Err(refusal) if refusal.reason() == Reason::NoKeys => {
+                return Err(Problem::new(Kind::KeysAway).retry_after(Duration::from_secs(10)));
+            }
+            Err(_) => {}
         }
         // Identity has told the audit log why; the caller learns nothing.
         let challenge = HeaderValue::from_static("Bearer");

@@ -8,10 +8,13 @@ mod answers;
 mod clients;
 mod documents;
 mod doors;
+mod fetch;
 mod given;
 mod keeper;
 mod later;
 mod locks;
+mod lookout;
+mod observer;
 mod programs;
 mod promises;
 mod record;
@@ -33,7 +36,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{Deferral, KeyBook, Recorder, WireError, Wiring};
+use wardline_engine::{CallGates, Deferral, KeyBook, Recorder, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -41,6 +44,8 @@ use wardline_vault::{KeyProvider, Secrets};
 pub use documents::{contract, description, document};
 pub use keeper::Keeper;
 pub use locks::{Lock, broken, entity_diff, locks};
+pub use lookout::{Lookout, Seen, Told};
+pub use observer::Observers;
 use programs::Programs;
 
 /// Why an estate's Apis cannot be served.
@@ -101,6 +106,10 @@ pub struct Running<'a> {
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
     /// Where differences of systems in the shadow are added up.
     pub shadows: &'a Arc<Ledger>,
+    /// What connections allow to calls and deliveries together.
+    pub gates: &'a CallGates,
+    /// Who is told of every call.
+    pub observers: Observers,
 }
 
 impl Front {
@@ -170,12 +179,8 @@ impl Front {
             // Nobody is refused for another's mistake.
             tracing::error!(code = %error.code(), %error, "a client or issuer cannot be used");
         }
+        identity.replace_issuers(issuers, fetch::of(&self.estate));
         identity.replace_clients(ClientDirectory::new(clients)?);
-        if !issuers.is_empty() {
-            tracing::warn!(
-                "tokens of external issuers are taken once their keys are fetched, which this release does not do"
-            );
-        }
         Ok(Arc::new(identity))
     }
 
@@ -211,9 +216,14 @@ impl Front {
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
-            upstreams: upstreams::all(estate, &wiring)?,
+            upstreams: upstreams::all(estate, &wiring, running.gates)?,
             gatekeeper: keeper,
-            observer: Arc::new(record::Records(Arc::clone(&running.recorder))),
+            observer: Arc::new(
+                running
+                    .observers
+                    .clone()
+                    .with(Arc::new(record::Records(Arc::clone(&running.recorder)))),
+            ),
             answers: Some(Arc::new(answers::Kept(Arc::clone(&running.keys)))),
             ..Plan::default()
         })

@@ -4,15 +4,21 @@ use super::FrontError;
 use crate::plan::{Breaker, Health, Upstream};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use wardline_engine::Wiring;
+use wardline_engine::{CallGates, Wiring};
 use wardline_estate::model::{Connection, ConnectionKind, Estate, HttpOut};
 
-/// Every HTTP connection, named `system.connection`.
-pub(super) fn all(estate: &Estate, wiring: &Wiring<'_>) -> Result<Vec<Upstream>, FrontError> {
+/// Every HTTP connection, named `system.connection`, with the gate that it shares with deliveries.
+pub(super) fn all(
+    estate: &Estate,
+    wiring: &Wiring<'_>,
+    gates: &CallGates,
+) -> Result<Vec<Upstream>, FrontError> {
     let mut all = Vec::new();
     for (_, connection) in estate.connections() {
         if let ConnectionKind::HttpOut(http) = &connection.kind {
-            all.push(one(connection, http, wiring)?);
+            let mut upstream = one(connection, http, wiring)?;
+            upstream.gate = gates.of(&connection.reference);
+            all.push(upstream);
         }
     }
     Ok(all)

@@ -540,6 +540,7 @@ impl Visit {
         let api = trail.endpoint.as_ref().map(|endpoint| &endpoint.api);
         let mut ended = Ended {
             api: api.map(|api| &api.name),
+            version: api.map(|api| &api.version),
             operation: trail
                 .endpoint
                 .as_ref()

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::wire::Connection;
-use super::{Address, Miss};
+use super::{Address, Entered, Miss};
 
 /// A body that is still arriving.
 pub(crate) struct Answering {
@@ -22,6 +22,8 @@ pub(crate) struct Answering {
     address: Arc<Address>,
     pause: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Held until the answer is at its end.
+    entered: Option<Entered>,
 }
 
 impl Answering {
@@ -38,6 +40,7 @@ impl Answering {
             address,
             pause,
             timer: None,
+            entered: None,
         };
         if this.body.is_end_stream() {
             this.release();
@@ -45,8 +48,15 @@ impl Answering {
         this
     }
 
+    /// Holds the right to this call until the answer is at its end.
+    pub(super) fn holding(mut self, entered: Entered) -> Self {
+        self.entered = self.connection.is_some().then_some(entered);
+        self
+    }
+
     /// Gives the connection back: the answer is at its end.
     fn release(&mut self) {
+        self.entered = None;
         if let Some((mut connection, permit)) = self.connection.take() {
             connection.rest();
             self.address.keep(connection);

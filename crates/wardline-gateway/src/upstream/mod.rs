@@ -28,7 +28,8 @@ use tokio::time::timeout;
 
 use crate::body::{OutBody, Stopped};
 use crate::error::GatewayError;
-use crate::plan::Upstream;
+use crate::plan::{Breaker, Upstream};
+use wardline_engine::CallPass;
 
 /// Tokens of the budget: a call earns one, a retry costs five; ten retries to begin with.
 const RETRY_COST: i64 = 5;
@@ -53,6 +54,43 @@ impl Miss {
     /// Whether the call may have arrived.
     pub(crate) fn arrived(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Closed(_))
+    }
+
+    /// In words, for who looks why nothing is sent.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "it cannot be reached",
+            Self::Closed(_) => "all its connections are in use",
+            Self::TooLate => "it does not answer in time",
+            Self::Broken => "it breaks off",
+            Self::Body(_) => "the caller's body stopped",
+        }
+    }
+}
+
+/// The right to call, and whom to tell what became of it.
+#[derive(Debug)]
+enum Entered {
+    /// Of a gate; held until the answer is gone.
+    Shared(CallPass),
+    /// Of the system's own breaker.
+    Own(Breaking, Breaker),
+}
+
+impl Entered {
+    fn note(&mut self, outcome: Result<(), &str>) {
+        match (self, outcome) {
+            (Self::Shared(pass), Ok(())) => pass.answered(),
+            (Self::Shared(pass), Err(reason)) => pass.failed(reason),
+            (Self::Own(breaking, breaker), outcome) => breaking.note(outcome.is_ok(), *breaker),
+        }
+    }
+
+    fn undecided(self) {
+        match self {
+            Self::Shared(pass) => drop(pass),
+            Self::Own(breaking, _) => breaking.release(),
+        }
     }
 }
 
@@ -135,10 +173,7 @@ impl Remote {
 
     /// Makes the call: well addresses first, in the order that was declared.
     pub(crate) async fn call(&self, mut call: Outgoing) -> Result<Response<Answering>, Miss> {
-        let breaker = self.settings.breaker;
-        if let Some(wait) = self.breaking.closed_for(breaker) {
-            return Err(Miss::Closed(wait));
-        }
+        let mut pass = self.enter(&call).await?;
         if self.budget.load(Ordering::Relaxed) < BUDGET {
             self.budget.fetch_add(1, Ordering::Relaxed);
         }
@@ -180,12 +215,16 @@ impl Remote {
                             | StatusCode::SERVICE_UNAVAILABLE
                             | StatusCode::GATEWAY_TIMEOUT
                     );
-                    self.breaking.note(!ill, breaker);
-                    return Ok(answer);
+                    pass.note(if ill {
+                        Err("it says that it cannot work")
+                    } else {
+                        Ok(())
+                    });
+                    return Ok(answer.map(|body| body.holding(pass)));
                 }
                 Err((miss, unsent)) => {
                     if let Miss::Body(_) = miss {
-                        self.breaking.release();
+                        pass.undecided();
                         return Err(miss);
                     }
                     if !matches!(miss, Miss::Closed(_)) {
@@ -201,7 +240,7 @@ impl Remote {
                     let Some(next) = next.filter(|_| {
                         tries < most && Instant::now() < deadline && self.afford(tries)
                     }) else {
-                        self.breaking.note(false, breaker);
+                        pass.note(Err(last.words()));
                         return Err(last);
                     };
                     call = next;
@@ -216,6 +255,22 @@ impl Remote {
                     tries += 1;
                 }
             }
+        }
+    }
+
+    /// The right to call: of the gate that it shares with deliveries, or of its own breaker.
+    async fn enter(&self, call: &Outgoing) -> Result<Entered, Miss> {
+        if let Some(gate) = &self.settings.gate {
+            let patience = call.time.min(self.settings.connect_time);
+            let pass = gate.pass(patience).await;
+            return pass
+                .map(Entered::Shared)
+                .map_err(|shut| Miss::Closed(shut.0));
+        }
+        let breaker = self.settings.breaker;
+        match self.breaking.closed_for(breaker) {
+            Some(wait) => Err(Miss::Closed(wait)),
+            None => Ok(Entered::Own(self.breaking.clone(), breaker)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The Apis of a running estate: the gateway, who may pass it, and the audit log's word on it.
 
+use super::callers::Callers;
 use super::quotas::Kept;
 use super::shadows::Shadows;
 use crate::place::Place;
@@ -7,14 +8,17 @@ use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wardline_access::AccessEvent;
 use wardline_access::identity::AccessSink;
 use wardline_access::quota::{Limiter, Quotas, Rates};
+use wardline_access::token::Reason;
 use wardline_core::RealClock;
 use tokio_util::sync::CancellationToken;
 use wardline_engine::{Engine, Recorder};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
-use wardline_gateway::estate::{Front, Running};
+use wardline_gateway::estate::{Front, Lookout, Observers, Running};
 
 /// The open doors of an estate.
 pub(crate) struct Doors {
@@ -22,9 +26,12 @@ pub(crate) struct Doors {
     places: Vec<(String, String)>,
     limiter: Arc<Limiter>,
     shadows: Arc<Shadows>,
+    callers: Arc<Callers>,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
     stop_auditing: CancellationToken,
+    quiet: CancellationToken,
+    hearing: JoinHandle<()>,
 }
 
 impl Doors {
@@ -32,16 +39,31 @@ impl Doors {
     pub(crate) async fn open(
         front: &Front,
         place: &Place,
-        estate: &Estate,
+        estate: &Arc<Estate>,
         engine: &Engine,
     ) -> anyhow::Result<Option<Self>> {
         if front.is_empty() {
             return Ok(None);
         }
         let secrets = place.secrets();
+        let (lookout, alerts) = Lookout::open(estate, engine.store(), Arc::new(RealClock))
+            .await
+            .context("the Apis cannot be opened")?;
+        let lookout = Arc::new(lookout);
+        let watched = Arc::clone(&lookout);
         let recorder = Recorder::new(engine.desk());
         let told = Arc::clone(&recorder);
         let sink = AccessSink::new(move |event| {
+            if let AccessEvent::CallRefused {
+                client: Some(client),
+                reason,
+                address,
+                ..
+            } = &event
+                && *reason != Reason::Held
+            {
+                watched.refused(client, *address);
+            }
             if event.is_refusal() {
                 told.tell(event.to_audit());
             } else {
@@ -74,8 +96,18 @@ impl Doors {
                 recorder: Arc::clone(&recorder),
                 inlets: engine.inlets(),
                 shadows: shadows.ledger(),
+                gates: engine.gates(),
+                observers: Observers::default().with(Arc::clone(&lookout) as _),
             })
             .context("the Apis cannot be opened")?;
+        // Before anybody comes: who was refused at the end of the last run still is.
+        let callers = Arc::new(Callers::new(
+            Arc::clone(estate),
+            lookout,
+            &identity,
+            Arc::clone(&limiter),
+            engine.desk(),
+        ));
         let gateway = Gateway::start(plan)
             .await
             .context("the Apis cannot be opened")?;
@@ -97,9 +129,14 @@ impl Doors {
         }
         let flushed = Arc::clone(&limiter);
         let kept = Arc::clone(&shadows);
+        let known = Arc::clone(&callers);
         let keeping = tokio::spawn(async move {
-            tokio::join!(identity.keep(), flush(flushed), kept.keep());
+            tokio::join!(identity.keep(), flush(flushed), kept.keep(), known.keep());
         });
+        let heard = Arc::clone(&callers);
+        let quiet = CancellationToken::new();
+        let until = quiet.clone();
+        let hearing = tokio::spawn(async move { heard.hear(alerts, until).await });
         let stop_auditing = CancellationToken::new();
         let auditing = tokio::spawn(recorder.run(stop_auditing.clone()));
         Ok(Some(Self {
@@ -107,10 +144,18 @@ impl Doors {
             places,
             limiter,
             shadows,
+            callers,
             keeping,
             auditing,
             stop_auditing,
+            quiet,
+            hearing,
         }))
+    }
+
+    /// Who calls, for the console.
+    pub(crate) fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.callers)
     }
 
     /// Each Api and where it is served.
@@ -125,6 +170,12 @@ impl Doors {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
         self.shadows.flush().await;
+        // The lookout could always raise one more, so whoever hears is told when it is over.
+        self.quiet.cancel();
+        if let Err(error) = self.hearing.await {
+            tracing::error!(%error, "hearing alerts ended abnormally");
+        }
+        self.callers.write_down().await;
         self.keeping.abort();
         drop(self.keeping.await);
         // Nobody comes any more; what they did is written to the end.

@@ -3,8 +3,10 @@
 mod apis;
 mod audit;
 mod bench;
+mod callers;
 mod check;
 mod compare;
+mod clients;
 mod demo;
 mod doors;
 mod hl7;
@@ -58,6 +60,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => runtime()?.block_on(search::trace(args)),
         Command::Dead(args) => runtime()?.block_on(search::dead(args)),
         Command::Status(place) => runtime()?.block_on(search::status(place)),
+        Command::Clients(args) => runtime()?.block_on(clients::clients(args)),
+        Command::Alerts(args) => runtime()?.block_on(clients::alerts(args)),
         Command::Api { command } => apis::run(command),
         Command::Policy { command } => apis::policy(command),
         Command::Shadow { command } => shadows::run(command),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wardline_console::{AdminToken, Auth};
+use wardline_console::{AdminToken, Auth, Console};
 use wardline_core::Zone;
 use wardline_engine::Engine;
 use wardline_gateway::estate::Front;
@@ -78,9 +78,11 @@ impl Running {
             link = Some(token.login_link(at));
             let auth = Auth::new(&token, at)?.with_actor(super::actor());
             let desk = engine.desk();
+            let access = doors.as_ref().map(|doors| doors.callers() as _);
+            let console = Console::with_access(desk, access, auth);
             let stop = stop_console.clone();
             console_task = Some(tokio::spawn(async move {
-                if let Err(error) = wardline_console::serve(listener, desk, auth, stop).await {
+                if let Err(error) = wardline_console::serve_console(listener, console, stop).await {
                     tracing::error!(%error, "the console stopped; messages go on");
                 }
             }));

@@ -70,6 +70,18 @@ impl Outcome {
         self
     }
 
+    /// Fails unless one of the two outputs holds this.
+    #[track_caller]
+    pub(crate) fn explains_or_says(self, word: &str) -> Self {
+        assert!(
+            self.err.contains(word) || self.out.contains(word),
+            "`{word}` is missing in:\n{}\n{}",
+            self.err,
+            self.out
+        );
+        self
+    }
+
     /// Fails unless standard error holds every one of these.
     #[track_caller]
     pub(crate) fn explains(self, words: &[&str]) -> Self {
@@ -371,6 +383,23 @@ fn copy(from: &Path, to: &Path, addresses: &[(String, String)], seen: &mut [bool
         }
         std::fs::write(to.join(name), text).unwrap();
     }
+}
+
+/// Where the peers' npm modules are, where this one is among them; `None` where it is absent and
+/// that is allowed.
+pub(crate) fn node_modules(module: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
+        PathBuf::from,
+    );
+    let modules = root.join("node/node_modules");
+    if modules.join(module).exists() {
+        return Some(modules);
+    }
+    let text = format!("{module} missing: `cargo xtask peers` installs what the tests need");
+    assert!(std::env::var_os("CI").is_none(), "{text}");
+    println!("skipped: {text}");
+    None
 }
 
 /// The peers' Python where it has these modules; `None` where they are absent and that is allowed.
