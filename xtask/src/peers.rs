@@ -30,6 +30,10 @@ const DEBIAN: &[Package] = &[
         proof: ("node", &["--version"]),
     },
     Package {
+        name: "age",
+        proof: ("age", &["--version"]),
+    },
+    Package {
         name: "npm",
         proof: ("npm", &["--version"]),
     },
@@ -45,6 +49,7 @@ const PYPI: &[(&str, &str)] = &[
     ("pymerkle", "7.0.0"),
     ("fhir.resources", "8.3.0"),
     ("standardwebhooks", "1.1.0"),
+    ("hvac", "2.4.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -6,6 +6,7 @@ use crate::dispatch::Dispatcher;
 use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
 use crate::dispatch::gate::{Gate, GateConfig};
 use crate::plan::Plan;
+use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
 use crate::schedule::{Call, Job};
@@ -65,28 +66,27 @@ pub struct Engine {
     workers: JoinSet<()>,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     places: BTreeMap<String, String>,
+    renewals: Arc<Renewals>,
 }
 
 impl Engine {
     /// Binds every listener and begins to accept and deliver. Nothing is accepted unless all
     /// of it starts.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let renewals = Renewals::new(parts.secrets.clone());
         let Prepared {
             acceptor,
             dispatcher,
             outbounds,
             desk,
-        } = prepare(&parts).await?;
-        let wiring = Wiring {
-            estate: &parts.plan.estate,
-            secrets: &parts.secrets,
-        };
+        } = prepare(&parts, &renewals).await?;
+        let wiring = Wiring::new(&parts.plan.estate, &parts.secrets);
         let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
         let Bound {
             listening,
             inlets,
             places,
-        } = wiring.listen(&parts.plan, &intake).await?;
+        } = wiring.listen(&parts.plan, &intake, &renewals).await?;
         desk.set_places(places.clone());
 
         let intake_stop = CancellationToken::new();
@@ -142,7 +142,13 @@ impl Engine {
             workers,
             inlets,
             places,
+            renewals,
         })
+    }
+
+    /// What is made again when a secret or a certificate changes; somebody has to look.
+    pub fn renewals(&self) -> &Arc<Renewals> {
+        &self.renewals
     }
 
     /// The read model and the operators' acts.
@@ -231,7 +237,7 @@ pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
     Ok(Arc::new(Desk::open(acceptor, dispatcher).await?))
 }
 
-async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
+async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartError> {
     let plan = &parts.plan;
     let acceptor = Arc::new(Acceptor::new(
         Arc::clone(plan),
@@ -240,15 +246,11 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
         Arc::clone(&parts.clock),
     ));
     acceptor.intern_all().await?;
-    let wiring = Wiring {
-        estate: &plan.estate,
-        secrets: &parts.secrets,
-    };
     let now = parts.clock.now();
     let mut outbounds: HashMap<String, Arc<dyn Outbound>> = HashMap::new();
     let mut gates: HashMap<String, Arc<Gate>> = HashMap::new();
     for (_, connection) in plan.estate.connections() {
-        if let Some(outbound) = wiring.outbound(connection)? {
+        if let Some(outbound) = renewals.outbound(&plan.estate, connection)? {
             outbounds.insert(connection.reference.clone(), outbound);
             gates.insert(
                 connection.reference.clone(),

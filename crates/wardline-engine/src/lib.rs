@@ -14,6 +14,7 @@
 //! The way of a message: `accept.rs` → `route.rs` → the store → `dispatch/` → the store.
 
 mod accept;
+pub mod certs;
 pub mod codes;
 mod desk;
 mod dispatch;
@@ -21,6 +22,7 @@ mod engine;
 mod fingerprint;
 mod metrics;
 mod plan;
+mod renew;
 mod retention;
 mod route;
 mod schedule;
@@ -32,5 +34,6 @@ mod wire;
 pub use desk::{Balance, Desk, DeskError, Found};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
+pub use renew::{Inputs, Renewals, Renewed};
 pub use tryout::MapBench;
 pub use wire::{WireError, Wiring};

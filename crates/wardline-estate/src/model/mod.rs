@@ -9,6 +9,7 @@ mod data;
 mod flow;
 mod identity;
 mod policy;
+mod secrets;
 mod system;
 mod test;
 
@@ -31,6 +32,7 @@ pub use flow::{
 };
 pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
 pub use policy::PolicyFile;
+pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
 
@@ -57,6 +59,8 @@ pub struct Estate {
     pub store: StoreUrl,
     /// Where master keys come from.
     pub keys: KeySource,
+    /// Where secrets come from.
+    pub secrets: Secrets,
     /// The time zone for messages and schedules that name none (IANA name).
     pub time_zone: String,
     /// Doors for HTTP, by name.
@@ -178,6 +182,13 @@ pub enum KeySource {
     },
     /// The environment variable `WARDLINE_MASTER_KEY`.
     Env,
+    /// A key of the Transit engine of the Vault under `secrets`.
+    Vault {
+        /// Where the engine is mounted.
+        mount: String,
+        /// The key's name.
+        key: String,
+    },
 }
 
 /// A door for HTTP.

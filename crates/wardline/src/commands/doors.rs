@@ -63,9 +63,12 @@ impl Doors {
         let store = Arc::new(Kept(engine.store()));
         let quotas = Quotas::new(Arc::new(RealClock), zone, store);
         let limiter = Arc::new(Limiter::new(Rates::default(), quotas));
+        let renewals = engine.renewals();
+        let listeners = front.listener_inputs(&secrets);
         let plan = front
             .plan(&Running {
                 secrets: &secrets,
+                renewals,
                 identity: Arc::clone(&identity),
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
@@ -75,6 +78,8 @@ impl Doors {
         let gateway = Gateway::start(plan)
             .await
             .context("the Apis cannot be opened")?;
+        front.keep_listeners(&gateway, renewals, listeners).await;
+        front.keep_clients(&identity, renewals);
         let mut places = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
             for listener in estate.listeners.values() {
