@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 const CALL: Duration = Duration::from_secs(5);
 /// After a failed call the next ones fail at once for so long, so that nobody who needs a
 /// value waits for a server that is away, again and again.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// How to reach a server, and as whom.
 #[derive(Clone, Debug)]

@@ -294,7 +294,7 @@ pub fn decrypt(file: &[u8], identities: &[AgeIdentity]) -> Result<Zeroizing<Vec<
         None => file,
         Some(rest) => {
             unarmored = unarmor(rest).ok_or(BROKEN)?;
-            &unarmored
+            unarmored.as_slice()
         }
     };
     let header = Header::read(file).ok_or(BROKEN)?;

@@ -9,6 +9,7 @@ use crate::VaultError;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
+use wardline_core::Code;
 
 /// Times of files are this coarse at worst; younger ones may hide a second change.
 const COARSE: Duration = Duration::from_secs(2);
@@ -45,6 +46,11 @@ pub enum SecretEvent {
         /// Its name.
         name: String,
     },
+    /// Its keeper is back; it is used again.
+    Restored {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl SecretEvent {
@@ -55,7 +61,8 @@ impl SecretEvent {
             | Self::Retired { name }
             | Self::Kept { name, .. }
             | Self::Back { name }
-            | Self::Withheld { name } => name,
+            | Self::Withheld { name }
+            | Self::Restored { name } => name,
         }
     }
 
@@ -63,7 +70,10 @@ impl SecretEvent {
     pub const fn changes(&self) -> bool {
         matches!(
             self,
-            Self::Rotated { .. } | Self::Retired { .. } | Self::Withheld { .. }
+            Self::Rotated { .. }
+                | Self::Retired { .. }
+                | Self::Withheld { .. }
+                | Self::Restored { .. }
         )
     }
 }
@@ -82,7 +92,7 @@ struct Watched {
     /// A value that was found once.
     candidate: Option<Secret>,
     /// Why it could not be read the last time.
-    trouble: Option<String>,
+    trouble: Option<Code>,
     stamps: [Stamp; 4],
     /// When it was last read, by both clocks.
     looked: Instant,
@@ -223,9 +233,10 @@ impl Watched {
             Ok(found) => found,
             Err(error) => {
                 self.candidate = None;
-                let why = error.to_string();
-                if self.trouble.as_ref() != Some(&why) {
-                    self.trouble = Some(why.clone());
+                // The words may differ each time; what is wrong does not.
+                let code = error.code();
+                if self.trouble.replace(code) != Some(code) {
+                    let why = error.to_string();
                     events.push(SecretEvent::Kept { name: name(), why });
                 }
                 if let (Origin::Vault, Some(vault)) = (self.origin, sources.vault())
@@ -259,17 +270,15 @@ impl Watched {
             self.origin = found.origin;
             self.previous = (!sources.overlap().is_zero())
                 .then(|| (before, Instant::now() + sources.overlap()));
-        } else {
-            self.candidate = Some(found.value);
-            if !back {
-                return;
-            }
-        }
-        if back || (!same && whole) {
             events.push(SecretEvent::Rotated {
                 name: name(),
                 origin: self.origin,
             });
+        } else {
+            self.candidate = Some(found.value);
+        }
+        if back {
+            events.push(SecretEvent::Restored { name: name() });
         }
     }
 }

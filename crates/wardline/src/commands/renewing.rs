@@ -105,6 +105,10 @@ impl Looking {
                     );
                     AuditEntry::new(ACTOR, "secret.withhold", name)
                 }
+                SecretEvent::Restored { name } => {
+                    tracing::info!(secret = name, "its keeper is back; it is used again");
+                    AuditEntry::new(ACTOR, "secret.restore", name)
+                }
                 SecretEvent::Kept { name, why } => {
                     tracing::warn!(
                         secret = name,
