@@ -93,7 +93,7 @@ impl VaultKv {
         Ok(Some(Found {
             value: Secret::new(text.into_bytes()),
             origin: Origin::Vault,
-            modified: made.map(SystemTime::from),
+            modified: made.and_then(|at| SystemTime::try_from(at).ok()),
         }))
     }
 }

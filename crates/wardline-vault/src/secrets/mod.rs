@@ -28,6 +28,7 @@ use age::{AgeIdentity, AgeRecipient};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::fmt;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -444,7 +445,7 @@ impl Sources<'_> {
             return Ok(None);
         };
         let path = self.encrypted_path_of(reference);
-        if let Some(sealed) = private_file(&path, 2 * MAX_SECRET, reference)? {
+        if let Some(sealed) = sealed_file(&path, 2 * MAX_SECRET)? {
             let opened = age
                 .identities
                 .read()
@@ -475,22 +476,16 @@ impl Age {
         {
             return Ok(Some(look(bundle)));
         }
-        let failed = |reason: String| VaultError::PrivateFile {
+        let Some(sealed) = sealed_file(path, MAX_BUNDLE)? else {
+            return Ok(None);
+        };
+        let identities = self.identities.read()?;
+        let text = age::decrypt(&sealed, &identities)?;
+        let bundle = bundle::Bundle::parse(&text).map_err(|reason| VaultError::PrivateFile {
             doing: "reading the secrets in",
             path: path.to_owned(),
             reason,
-        };
-        let sealed = durable::read_private(path, MAX_BUNDLE).map_err(|refusal| match refusal {
-            Refusal::Exposed(mode) => VaultError::Exposed {
-                path: path.to_owned(),
-                mode,
-            },
-            Refusal::TooLarge(limit) => failed(format!("it is larger than {limit} bytes")),
-            Refusal::Io(error) => failed(error.to_string()),
         })?;
-        let identities = self.identities.read()?;
-        let text = age::decrypt(&sealed, &identities)?;
-        let bundle = bundle::Bundle::parse(&text).map_err(failed)?;
         let answer = look(&bundle);
         *opened = Some((now, bundle));
         Ok(Some(answer))
@@ -556,6 +551,33 @@ fn private_file(
             path: path.to_owned(),
             reason: error.to_string(),
         }),
+    }
+}
+
+/// An encrypted file, which others may read; `None` where there is none.
+fn sealed_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, VaultError> {
+    let failed = |reason: String| VaultError::PrivateFile {
+        doing: "reading the encrypted",
+        path: path.to_owned(),
+        reason,
+    };
+    let mut content = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut content));
+    match read {
+        Ok(_) if content.len() as u64 > limit => {
+            Err(failed(format!("it is larger than {limit} bytes")))
+        }
+        Ok(_) => Ok(Some(content)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failed(error.to_string())),
     }
 }
 
