@@ -30,6 +30,10 @@ const DEBIAN: &[Package] = &[
         proof: ("node", &["--version"]),
     },
     Package {
+        name: "age",
+        proof: ("age", &["--version"]),
+    },
+    Package {
         name: "npm",
         proof: ("npm", &["--version"]),
     },
@@ -48,6 +52,7 @@ const PYPI: &[(&str, &str)] = &[
     ("Authlib", "1.9.10"),
     ("joserfc", "1.8.0"),
     ("httpx", "0.28.1"),
+    ("hvac", "2.4.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

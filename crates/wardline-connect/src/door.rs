@@ -81,6 +81,11 @@ impl Door {
         self.address
     }
 
+    /// Its TLS, to be changed while it runs; `None` where it is plain.
+    pub fn tls(&self) -> Option<SwappableTls> {
+        self.admission.tls.clone()
+    }
+
     /// What happened so far; stays valid while the listener runs.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)

@@ -1,4 +1,4 @@
-//! TLS for both sides of every protocol: rustls with the ring provider, TLS 1.2 and 1.3.
+//! TLS for both sides of every protocol: rustls on aws-lc-rs, TLS 1.2 and 1.3.
 //!
 //! Verification of servers cannot be switched off. A listener that names a client CA refuses
 //! peers without a certificate from it.
@@ -11,7 +11,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 
 use crate::{ConnectError, Secret};
 
@@ -85,6 +85,19 @@ impl Pem {
         PrivateKeyDer::from_pem_slice(text.expose()).map_err(|error| self.bad(WHAT, error))
     }
 
+    fn revocations(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, ConnectError> {
+        const WHAT: &str = "a revocation list";
+        let text = self.read(WHAT)?;
+        let found: Vec<_> = CertificateRevocationListDer::pem_slice_iter(text.expose())
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.bad(WHAT, error))?;
+        if found.is_empty() {
+            Err(self.bad(WHAT, "no X509 CRL entry"))
+        } else {
+            Ok(found)
+        }
+    }
+
     fn roots(&self) -> Result<RootCertStore, ConnectError> {
         const WHAT: &str = "a CA certificate";
         let mut roots = RootCertStore::empty();
@@ -113,6 +126,10 @@ pub struct ServerTls {
     pub identity: Identity,
     /// Mutual TLS: peers must present a certificate issued by one of these.
     pub client_ca: Option<Pem>,
+    /// What those have revoked (CRLs). With it, a certificate on which none of the lists of its
+    /// issuer speaks is refused. A list that is out of date still counts: what it revokes stays
+    /// revoked, and nobody is locked out because somebody forgot to fetch the next.
+    pub crl: Option<Pem>,
 }
 
 impl ServerTls {
@@ -131,7 +148,13 @@ impl ServerTls {
             None => builder.with_no_client_auth(),
             Some(ca) => {
                 let roots = Arc::new(ca.roots()?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+                let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                if let Some(crl) = &self.crl {
+                    verifier = verifier
+                        .with_crls(crl.revocations()?)
+                        .only_check_end_entity_revocation();
+                }
+                let verifier = verifier
                     .build()
                     .map_err(|error| failed(error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
@@ -188,7 +211,7 @@ impl ClientTls {
     pub(crate) fn for_plain_connections() -> ClientConfig {
         ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("the ring provider has suites for TLS 1.2 and 1.3")
+            .expect("aws-lc-rs has suites for TLS 1.2 and 1.3")
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth()
     }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
+    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 
 use crate::app::Shared;
@@ -43,6 +43,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/release", decide(Act::Release))
         .route("/api/cancel", decide(Act::Cancel))
         .route("/api/park", decide(Act::Park))
+        .route("/api/keys/destroy", post(destroy_keys))
         .route("/api/audit", get(audit))
         .route("/api/audit/records", get(audit_records))
         .route("/api/audit/state", get(audit_state).post(audit_sign))
@@ -234,6 +235,14 @@ pub(crate) async fn resubmit(
         )
         .await?;
     Ok(Json(Made { delivery }))
+}
+
+async fn destroy_keys(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<DestroyKeys>,
+) -> Answer<DestroyedKeys> {
+    Ok(Json(app.desk.destroy_keys(body, &caller.actor).await?))
 }
 
 #[derive(Deserialize)]

@@ -7,9 +7,9 @@ use serde::Serialize;
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
+    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 
 /// The engine's read model and the acts that people may do on it.
@@ -80,6 +80,12 @@ pub trait ConsoleDesk: Send + Sync + 'static {
     ) -> Result<Vec<AuditRecordView>, DeskError>;
     /// How long the audit log is, its key and its last signed checkpoint; with `sign`, signed now.
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError>;
+    /// Destroys sealing keys of days before one, or only says which that would be.
+    async fn destroy_keys(
+        &self,
+        request: DestroyKeys,
+        actor: &str,
+    ) -> Result<DestroyedKeys, DeskError>;
 }
 
 /// What sort of "no" the engine said; decides the HTTP status.

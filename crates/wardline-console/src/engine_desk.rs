@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
+    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 use wardline_engine::{Desk, Found};
 
@@ -102,6 +102,14 @@ impl ConsoleDesk for Desk {
 
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
         Ok(Self::audit_state(self, sign).await?)
+    }
+
+    async fn destroy_keys(
+        &self,
+        request: DestroyKeys,
+        actor: &str,
+    ) -> Result<DestroyedKeys, DeskError> {
+        Ok(Self::destroy_keys(self, &request, actor).await?)
     }
 }
 

@@ -5,6 +5,7 @@
 mod act;
 mod audit;
 mod balance;
+mod keys;
 mod look;
 mod overview;
 mod payload;
@@ -17,6 +18,7 @@ pub use balance::Balance;
 pub use look::Found;
 
 use crate::accept::{Acceptor, KEY_DOMAIN};
+use crate::certs::{CertificateState, CertificateView};
 use crate::codes;
 use crate::dispatch::Dispatcher;
 use parking_lot::RwLock;
@@ -91,6 +93,7 @@ pub struct Desk {
     dispatcher: Arc<Dispatcher>,
     audit: tokio::sync::Mutex<AuditLog>,
     places: RwLock<BTreeMap<String, String>>,
+    certificates: RwLock<Vec<CertificateView>>,
     /// Entries that the last stored checkpoint covers.
     signed: AtomicU64,
 }
@@ -107,11 +110,18 @@ impl Desk {
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
             places: RwLock::default(),
+            certificates: RwLock::default(),
         })
     }
 
     pub(crate) fn set_places(&self, places: BTreeMap<String, String>) {
         *self.places.write() = places;
+    }
+
+    /// Says how the estate's certificates stand; those that need somebody are shown.
+    pub fn set_certificates(&self, mut all: Vec<CertificateView>) {
+        all.retain(|one| one.state != CertificateState::Good);
+        *self.certificates.write() = all;
     }
 
     /// The estate's name.

@@ -9,6 +9,7 @@ use crate::dispatch::share::CallGates;
 use crate::keys::KeyBook;
 use crate::later::Deferral;
 use crate::plan::Plan;
+use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
 use crate::schedule::{Call, Job};
@@ -70,29 +71,28 @@ pub struct Engine {
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     gates: CallGates,
     places: BTreeMap<String, String>,
+    renewals: Arc<Renewals>,
 }
 
 impl Engine {
     /// Binds every listener and begins to accept and deliver. Nothing is accepted unless all
     /// of it starts.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let renewals = Renewals::new(parts.secrets.clone());
         let Prepared {
             acceptor,
             dispatcher,
             outbounds,
             gates,
             desk,
-        } = prepare(&parts).await?;
-        let wiring = Wiring {
-            estate: &parts.plan.estate,
-            secrets: &parts.secrets,
-        };
+        } = prepare(&parts, &renewals).await?;
+        let wiring = Wiring::new(&parts.plan.estate, &parts.secrets);
         let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
         let Bound {
             listening,
             inlets,
             places,
-        } = wiring.listen(&parts.plan, &intake).await?;
+        } = wiring.listen(&parts.plan, &intake, &renewals).await?;
         desk.set_places(places.clone());
 
         let intake_stop = CancellationToken::new();
@@ -150,7 +150,13 @@ impl Engine {
             inlets,
             gates,
             places,
+            renewals,
         })
+    }
+
+    /// What is made again when a secret or a certificate changes; somebody has to look.
+    pub fn renewals(&self) -> &Arc<Renewals> {
+        &self.renewals
     }
 
     /// The read model and the operators' acts.
@@ -255,7 +261,7 @@ pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
     Ok(Arc::new(Desk::open(acceptor, dispatcher).await?))
 }
 
-async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
+async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartError> {
     let plan = &parts.plan;
     let acceptor = Arc::new(Acceptor::new(
         Arc::clone(plan),
@@ -264,15 +270,11 @@ async fn prepare(parts: &Parts) -> Result<Prepared, StartError> {
         Arc::clone(&parts.clock),
     ));
     acceptor.intern_all().await?;
-    let wiring = Wiring {
-        estate: &plan.estate,
-        secrets: &parts.secrets,
-    };
     let now = parts.clock.now();
     let mut outbounds: HashMap<String, Arc<dyn Outbound>> = HashMap::new();
     let mut gates: HashMap<String, Arc<Gate>> = HashMap::new();
     for (_, connection) in plan.estate.connections() {
-        if let Some(outbound) = wiring.outbound(connection)? {
+        if let Some(outbound) = renewals.outbound(&plan.estate, connection)? {
             outbounds.insert(connection.reference.clone(), outbound);
             gates.insert(
                 connection.reference.clone(),

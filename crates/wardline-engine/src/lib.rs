@@ -14,6 +14,7 @@
 //! The way of a message: `accept.rs` → `route.rs` → the store → `dispatch/` → the store.
 
 mod accept;
+pub mod certs;
 pub mod codes;
 mod desk;
 mod dispatch;
@@ -24,6 +25,7 @@ mod later;
 mod metrics;
 mod plan;
 mod recorder;
+mod renew;
 mod retention;
 mod route;
 mod schedule;
@@ -39,5 +41,6 @@ pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use recorder::{Place, Recorder, Unrecorded};
+pub use renew::{Inputs, Renewals, Renewed};
 pub use tryout::MapBench;
 pub use wire::{WireError, Wiring};

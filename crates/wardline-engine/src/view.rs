@@ -2,6 +2,7 @@
 //! reasons in words. The console, the command line and the JSON API all show exactly
 //! these types; none of them reads the store.
 
+use crate::certs::CertificateView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId, Timestamp};
@@ -36,6 +37,9 @@ pub struct Overview {
     pub sources: Vec<SourceView>,
     /// Health of the store.
     pub store: StoreView,
+    /// Certificates that end within a month, have ended or cannot be read.
+    #[serde(default)]
+    pub certificates: Vec<CertificateView>,
 }
 
 /// One destination.
@@ -519,4 +523,42 @@ pub struct AuditView {
     pub target: String,
     /// Why.
     pub reason: String,
+}
+
+/// Which sealing keys to destroy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestroyKeys {
+    /// Keys of days before this one: `2026-11-24`.
+    pub before: String,
+    /// Those of audit entries, by month, instead of those of payloads.
+    #[serde(default)]
+    pub audit: bool,
+    /// Only say what would be destroyed.
+    #[serde(default)]
+    pub preview: bool,
+    /// Why; it goes into the audit log.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Which sealing keys are gone, or would be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DestroyedKeys {
+    /// Nothing was destroyed.
+    pub preview: bool,
+    /// What was sealed before this day cannot be opened.
+    pub before: String,
+    /// The keys are those of audit entries.
+    pub audit: bool,
+    /// How many keys.
+    pub keys: u64,
+    /// How many keys of the kind are left.
+    pub left: u64,
+    /// Period of the oldest of them.
+    pub first: Option<String>,
+    /// Period of the newest of them.
+    pub last: Option<String>,
+    /// When this was said.
+    pub at: Timestamp,
 }

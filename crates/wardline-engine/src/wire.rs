@@ -1,8 +1,12 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod renewing;
+
 use crate::plan::Plan;
+use crate::renew::{Inputs, Renewals};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
@@ -10,8 +14,8 @@ use wardline_connect::{
     tls,
 };
 use wardline_estate::model::{
-    self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, HeaderValue, Limits,
-    SecretRef, ServerTls,
+    self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
+    Limits, SecretRef, ServerTls,
 };
 use wardline_vault::{Secrets, VaultError};
 
@@ -36,12 +40,21 @@ pub enum WireError {
     },
 }
 
-/// From what an estate declares to what can be connected, secrets resolved and files read.
+impl WireError {
+    /// Whether the cause is a secret that may not be used any more.
+    pub const fn is_withheld(&self) -> bool {
+        matches!(self, Self::Secret(VaultError::SecretStale { .. }))
+    }
+}
+
+/// From what an estate declares to what can be connected, secrets resolved and files read. It
+/// remembers which, so that what was made can be made again when they change.
 pub struct Wiring<'a> {
     /// The estate.
     pub estate: &'a Estate,
     /// What `secret:…` stands for.
     pub secrets: &'a Secrets,
+    noted: Mutex<Inputs>,
 }
 
 /// Every inbound connection, ready to be served.
@@ -59,14 +72,54 @@ pub(crate) enum Listening {
     Http(http::Ingress),
 }
 
+impl<'a> Wiring<'a> {
+    /// Of an estate and its secrets.
+    pub fn new(estate: &'a Estate, secrets: &'a Secrets) -> Self {
+        Self {
+            estate,
+            secrets,
+            noted: Mutex::default(),
+        }
+    }
+}
+
 impl Wiring<'_> {
-    /// What a reference stands for.
+    /// What was asked for so far.
+    pub fn inputs(&self) -> Inputs {
+        self.noted.lock().clone()
+    }
+
+    /// What a reference stands for now.
     ///
     /// # Errors
     /// [`WireError::Secret`] where it is missing or unreadable.
     pub fn secret(&self, reference: &SecretRef) -> Result<Secret, WireError> {
         let reference: wardline_vault::SecretRef = reference.text.parse()?;
-        Ok(Secret::new(self.secrets.resolve(&reference)?.expose()))
+        self.noted.lock().note_secret(&reference);
+        Ok(Secret::new(self.secrets.present(&reference)?.expose()))
+    }
+
+    /// What a caller may show for a reference: what it stands for now, and for a while what it
+    /// did before.
+    fn accepted(&self, reference: &SecretRef) -> Result<Vec<Secret>, WireError> {
+        let reference: wardline_vault::SecretRef = reference.text.parse()?;
+        self.noted.lock().note_secret(&reference);
+        let all = self.secrets.accepted(&reference)?;
+        Ok(all.iter().map(|one| Secret::new(one.expose())).collect())
+    }
+
+    fn all_accepted(&self, references: &[SecretRef]) -> Result<Vec<Secret>, WireError> {
+        let mut all = Vec::new();
+        for reference in references {
+            all.extend(self.accepted(reference)?);
+        }
+        Ok(all)
+    }
+
+    fn pem(&self, file: &FileRef) -> tls::Pem {
+        let path = self.estate.root.join(&file.path);
+        self.noted.lock().note_file(&path);
+        tls::Pem::File(path)
     }
 
     fn secrets(&self, references: &[SecretRef]) -> Result<Vec<Secret>, WireError> {
@@ -92,7 +145,7 @@ impl Wiring<'_> {
             "sha1" => http::HmacAlgorithm::Sha1,
             _ => http::HmacAlgorithm::Sha256,
         };
-        let keys = self.secrets(&declared.secrets)?;
+        let keys = self.all_accepted(&declared.secrets)?;
         let name = header(&declared.header)?;
         let mut made = http::VendorHmac::new(&connection.reference, name, algorithm, &keys)?;
         if declared.encoding == "base64" {
@@ -115,13 +168,11 @@ impl Wiring<'_> {
     pub fn server_tls(&self, declared: &ServerTls) -> Result<tls::ServerTls, WireError> {
         Ok(tls::ServerTls {
             identity: tls::Identity {
-                cert: tls::Pem::File(self.estate.root.join(&declared.cert.path)),
+                cert: self.pem(&declared.cert),
                 key: tls::Pem::Text(self.secret(&declared.key)?),
             },
-            client_ca: declared
-                .client_ca
-                .as_ref()
-                .map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+            client_ca: declared.client_ca.as_ref().map(|file| self.pem(file)),
+            crl: declared.crl.as_ref().map(|file| self.pem(file)),
         })
     }
 
@@ -132,26 +183,24 @@ impl Wiring<'_> {
     pub fn client_tls(&self, declared: &ClientTls) -> Result<tls::ClientTls, WireError> {
         let identity = match (&declared.cert, &declared.key) {
             (Some(cert), Some(key)) => Some(tls::Identity {
-                cert: tls::Pem::File(self.estate.root.join(&cert.path)),
+                cert: self.pem(cert),
                 key: tls::Pem::Text(self.secret(key)?),
             }),
             _ => None,
         };
         Ok(tls::ClientTls {
-            ca: declared
-                .ca
-                .as_ref()
-                .map(|file| tls::Pem::File(self.estate.root.join(&file.path))),
+            ca: declared.ca.as_ref().map(|file| self.pem(file)),
             identity,
             server_name: declared.server_name.clone(),
         })
     }
 
-    /// Binds every inbound connection.
+    /// Binds every inbound connection, and keeps it in step with its secrets and certificates.
     pub(crate) async fn listen(
         &self,
         plan: &Plan,
         intake: &Arc<dyn Intake>,
+        renewals: &Renewals,
     ) -> Result<Bound, WireError> {
         let mut out = Vec::new();
         let mut inlets = BTreeMap::new();
@@ -164,10 +213,11 @@ impl Wiring<'_> {
                         connection.reference.as_str(),
                         declared.bind.value.to_string(),
                     );
+                    let own = Wiring::new(self.estate, self.secrets);
                     config.tls = declared
                         .tls
                         .as_ref()
-                        .map(|tls| self.server_tls(tls))
+                        .map(|tls| own.server_tls(tls))
                         .transpose()?;
                     config.ack_mode = match declared.ack.mode {
                         AckMode::Auto => mllp::AckMode::Auto,
@@ -181,6 +231,11 @@ impl Wiring<'_> {
                     config.allow = declared.allow.iter().filter_map(network).collect();
                     let secured = if config.tls.is_some() { " (tls)" } else { "" };
                     let listener = mllp::Listener::bind(config).await?;
+                    if let (Some(declared), Some(tls)) = (&declared.tls, listener.tls()) {
+                        let name = &connection.reference;
+                        let alpn = mllp::ALPN;
+                        renewals.server_tls(&plan.estate, name, declared, &tls, alpn, own.inputs());
+                    }
                     places.insert(
                         connection.reference.clone(),
                         format!("mllp {}{secured}", listener.local_addr()),
@@ -188,7 +243,9 @@ impl Wiring<'_> {
                     out.push(Listening::Mllp(listener));
                 }
                 ConnectionKind::HttpIn(declared) => {
-                    let route = self.route(connection, declared)?;
+                    let own = Wiring::new(self.estate, self.secrets);
+                    let route = own.route(connection, declared)?;
+                    renewals.inbound_auth(&plan.estate, connection, &route.auth, own.inputs());
                     routes
                         .entry(declared.listener.value.as_str())
                         .or_default()
@@ -213,10 +270,11 @@ impl Wiring<'_> {
                 .collect();
             let mut config =
                 http::IngressConfig::new(name, declared.bind.value.to_string(), routes);
+            let own = Wiring::new(self.estate, self.secrets);
             config.tls = declared
                 .tls
                 .as_ref()
-                .map(|tls| self.server_tls(tls))
+                .map(|tls| own.server_tls(tls))
                 .transpose()?;
             let scheme = if config.tls.is_some() {
                 "https"
@@ -234,6 +292,10 @@ impl Wiring<'_> {
                 continue;
             }
             let ingress = http::Ingress::bind(config).await?;
+            if let (Some(declared), Some(tls)) = (&declared.tls, ingress.tls()) {
+                let alpn = http::ALPN;
+                renewals.server_tls(&plan.estate, name, declared, &tls, alpn, own.inputs());
+            }
             for (source, words) in sources.iter().zip(words) {
                 places.insert(
                     source.to_string(),
@@ -249,17 +311,18 @@ impl Wiring<'_> {
         })
     }
 
-    fn route(
+    /// How senders of an inbound connection prove who they are.
+    fn inbound_auth(
         &self,
         connection: &Connection,
         declared: &model::HttpIn,
-    ) -> Result<http::Route, WireError> {
-        let auth = match &declared.auth {
+    ) -> Result<http::InboundAuth, WireError> {
+        Ok(match &declared.auth {
             Auth::None => http::InboundAuth::None,
-            Auth::Basic(secret) => http::InboundAuth::Basic(self.secret(secret)?),
-            Auth::Bearer(secret) => http::InboundAuth::Bearer(self.secret(secret)?),
+            Auth::Basic(secret) => http::InboundAuth::Basic(self.accepted(secret)?.into()),
+            Auth::Bearer(secret) => http::InboundAuth::Bearer(self.accepted(secret)?.into()),
             Auth::Webhook(secrets) => {
-                let keys = self.secrets(secrets)?;
+                let keys = self.all_accepted(secrets)?;
                 http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &keys)?)
             }
             Auth::Hmac(declared) => http::InboundAuth::Hmac(self.hmac(connection, declared)?),
@@ -269,7 +332,15 @@ impl Wiring<'_> {
                     header: name.clone(),
                 });
             }
-        };
+        })
+    }
+
+    fn route(
+        &self,
+        connection: &Connection,
+        declared: &model::HttpIn,
+    ) -> Result<http::Route, WireError> {
+        let auth = self.inbound_auth(connection, declared)?;
         let mut route = http::Route::post(
             connection.reference.as_str(),
             declared.path.value.as_str(),
@@ -283,10 +354,7 @@ impl Wiring<'_> {
     }
 
     /// Makes the sender of an outbound connection.
-    pub(crate) fn outbound(
-        &self,
-        connection: &Connection,
-    ) -> Result<Option<Arc<dyn Outbound>>, WireError> {
+    fn outbound(&self, connection: &Connection) -> Result<Option<Arc<dyn Outbound>>, WireError> {
         let mut all: Vec<Arc<dyn Outbound>> = Vec::new();
         match &connection.kind {
             ConnectionKind::Null => all.push(Arc::new(null::Outbound::new())),
@@ -322,7 +390,8 @@ impl Wiring<'_> {
                         config.tls = self.client_tls(tls)?;
                     }
                     if let Some(webhook) = &declared.webhook {
-                        let mut keys = vec![self.secret(&webhook.secret)?];
+                        // Receivers that know only the value before verify by its signature.
+                        let mut keys = self.accepted(&webhook.secret)?;
                         keys.extend(self.secrets(&webhook.previous)?);
                         let signer = http::WebhookSigner::new(&connection.reference, &keys)?;
                         config.webhook = Some(Arc::new(signer));

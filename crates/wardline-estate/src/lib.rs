@@ -28,7 +28,7 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Related, Severity};
 pub use document::Document;
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{LoadOptions, Loaded, SecretExists, load};
 pub use model::*;
 pub use origin::{Origin, Origins, Setting};
 pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned};

@@ -13,12 +13,16 @@ use std::fmt;
 use std::path::Path;
 use wardline_core::Code;
 
+/// Answers whether a secret exists.
+pub type SecretExists<'a> = dyn Fn(&Estate, &str) -> bool + 'a;
+
 /// How an estate is loaded.
 #[derive(Clone, Copy, Default)]
 pub struct LoadOptions<'a> {
-    /// Whether a secret (`secret:erp/ws`, as written) exists on this machine. Secrets are not
-    /// checked where this is `None`, as on a machine that only checks.
-    pub secret_exists: Option<&'a dyn Fn(&str) -> bool>,
+    /// Whether a secret (`secret:erp/ws`, as written) exists on this machine, given where the
+    /// estate says that secrets come from. Secrets are not checked where this is `None`, as on
+    /// a machine that only checks.
+    pub secret_exists: Option<&'a SecretExists<'a>>,
     /// What the environment says (`WARDLINE_STORE`) instead of the estate's `store`.
     pub store: Option<&'a str>,
 }
@@ -49,10 +53,12 @@ pub struct Loaded {
 
 /// Problems whose place in the file likely is a password or key. It is masked before anything is
 /// shown, also in the frames of other problems on the same line.
-const HOLDS_A_SECRET: [Code; 3] = [
+const HOLDS_A_SECRET: [Code; 4] = [
     codes::PASSWORD_IN_FILE,
     codes::BAD_SECRET,
     codes::KEY_IN_FILE,
+    // An identity may have been put in the recipient's place.
+    codes::BAD_RECIPIENT,
 ];
 
 /// Nobody reads more problems than this in one run, and each costs a frame.

@@ -484,13 +484,31 @@ pub(crate) fn secret(text: &str) -> Result<(), String> {
                 .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     match text.strip_prefix("secret:") {
-        Some(name) if name.split('/').all(part) => Ok(()),
-        Some(_) => {
+        Some(name) => {
+            let (place, field) = match name.split_once('#') {
+                Some((place, field)) => (place, Some(field)),
+                None => (name, None),
+            };
+            if place.split('/').chain(field).all(part) {
+                return Ok(());
+            }
             Err("expected letters, digits, `-`, `_`, `.` and `/` after `secret:`".to_owned())
         }
         None => {
             Err("expected a reference such as `secret:erp/ws`, never the secret itself".to_owned())
         }
+    }
+}
+
+/// Checks a recipient of age. Whether its last letters fit the others is for the vault to say.
+pub(crate) fn recipient(text: &str) -> Result<(), String> {
+    let alphabet = |byte: u8| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".contains(&byte);
+    match text.strip_prefix("age1") {
+        Some(rest) if rest.len() == 58 && rest.bytes().all(alphabet) => Ok(()),
+        _ if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") => {
+            Err("this is an identity, which opens files; name its recipient, `age1…`".to_owned())
+        }
+        _ => Err("expected `age1…`, as `wardline secrets identity` prints it".to_owned()),
     }
 }
 

@@ -27,7 +27,7 @@ fn cases() -> Vec<PathBuf> {
 
 fn run(case: &Path) -> Loaded {
     let secrets = fs::read_to_string(case.join("secrets.txt")).ok();
-    let exists = |secret: &str| {
+    let exists = |_: &wardline_estate::Estate, secret: &str| {
         secrets
             .as_ref()
             .is_some_and(|list| list.lines().any(|line| line == secret))

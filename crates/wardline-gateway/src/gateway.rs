@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wardline_connect::CountersSnapshot;
 use wardline_connect::threads::Threads;
+use wardline_connect::door::SwappableTls;
 
 use crate::error::GatewayError;
 use crate::idempotency::{Answers, Memory};
@@ -155,6 +156,14 @@ impl Gateway {
             .iter()
             .find(|one| &*one.listener.name == listener)
             .map(|one| one.address)
+    }
+
+    /// TLS of a listener, to be changed while it runs; `None` where it is plain. It stays the
+    /// same for as long as the listener does.
+    pub async fn tls(&self, listener: &str) -> Option<SwappableTls> {
+        let running = self.running.lock().await;
+        let one = running.iter().find(|one| &*one.listener.name == listener);
+        one.and_then(Running::tls)
     }
 
     /// What happened at a listener's door so far.

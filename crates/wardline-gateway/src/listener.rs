@@ -89,6 +89,11 @@ impl Running {
             && have.limits == wanted.limits
     }
 
+    /// Its TLS, to be changed while it runs.
+    pub(crate) fn tls(&self) -> Option<SwappableTls> {
+        self.tls.clone()
+    }
+
     /// Connections from now on see this certificate.
     pub(crate) fn renew(&self, tls: Option<&Arc<ServerConfig>>) {
         if let (Some(have), Some(new)) = (&self.tls, tls) {

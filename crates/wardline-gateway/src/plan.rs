@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use rustls::{ClientConfig, ServerConfig};
@@ -458,6 +459,10 @@ pub struct Part {
 /// Headers to send with every call, looked up for each one so that secrets can rotate.
 pub type Credentials = Arc<dyn Fn() -> HeaderMap + Send + Sync>;
 
+/// TLS towards a system, to be changed while calls are made: connections that are opened later
+/// use the new one.
+pub type SwappableClientTls = Arc<ArcSwap<ClientConfig>>;
+
 /// A system behind the gateway.
 #[derive(Clone)]
 pub struct Upstream {
@@ -466,7 +471,7 @@ pub struct Upstream {
     /// Where it is, most wanted first: `http` or `https`, with an optional path prefix.
     pub urls: Vec<Uri>,
     /// TLS for `https`.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<SwappableClientTls>,
     /// Headers that prove who we are.
     pub credentials: Option<Credentials>,
     /// How long connecting may take.

@@ -194,6 +194,36 @@ pub enum VaultError {
         /// What the system said.
         reason: String,
     },
+    /// A file of age, an identity or a recipient cannot be used.
+    #[error("{reason}")]
+    Age {
+        /// What is wrong with it; never its content.
+        reason: &'static str,
+    },
+    /// Vault or OpenBao did not do what was asked.
+    #[error("while {doing} {address}: {reason}")]
+    Remote {
+        /// What was attempted.
+        doing: &'static str,
+        /// Where.
+        address: String,
+        /// What it said, or why nothing was heard of it.
+        reason: String,
+    },
+    /// A secret that had a value was found empty.
+    #[error("secret:{name} is empty now, which is taken for a mistake: write the value anew")]
+    SecretEmpty {
+        /// Name of the secret.
+        name: String,
+    },
+    /// The keeper of a secret has been away for longer than the estate allows.
+    #[error(
+        "secret:{name} was last heard of too long ago and is not used: bring its keeper back, or raise `stale` under `secrets.vault`"
+    )]
+    SecretStale {
+        /// Name of the secret.
+        name: String,
+    },
     /// A secret's file could not be read.
     #[error("secret:{name} in {} cannot be read: {reason}", path.display())]
     SecretUnreadable {
@@ -233,6 +263,10 @@ impl VaultError {
             Self::SecretUnreadable { .. } => "W6021",
             Self::PrivateFile { .. } => "W6022",
             Self::AuditKey { .. } => "W6023",
+            Self::Age { .. } => "W6024",
+            Self::Remote { .. } => "W6025",
+            Self::SecretEmpty { .. } => "W6026",
+            Self::SecretStale { .. } => "W6027",
         })
     }
 
@@ -241,7 +275,10 @@ impl VaultError {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Keyring { .. } | Self::PrivateFile { .. } | Self::Randomness
+            Self::Keyring { .. }
+                | Self::PrivateFile { .. }
+                | Self::Remote { .. }
+                | Self::Randomness
         )
     }
 }

@@ -176,6 +176,14 @@ impl KeyStore {
         Self(Place::Memory(Mutex::new(None)))
     }
 
+    /// Whether a ring was ever written.
+    pub fn exists(&self) -> bool {
+        match &self.0 {
+            Place::File(path) => path.exists(),
+            Place::Memory(ring) => ring.lock().is_some(),
+        }
+    }
+
     /// The error for a ring that is not the one that was opened.
     pub(crate) fn replaced(&self, reason: &str) -> VaultError {
         let path = match &self.0 {

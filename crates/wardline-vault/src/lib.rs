@@ -33,7 +33,8 @@ pub mod mask;
 mod packing;
 mod private_file;
 mod provider;
-mod secret;
+mod remote;
+mod secrets;
 mod source;
 mod vault;
 
@@ -42,7 +43,13 @@ pub use day::Day;
 pub use error::VaultError;
 pub use keyring::KeyStore;
 pub use private_file::PrivateFile;
-pub use provider::{EnvProvider, FileProvider, Initialised, KeyProvider, WrappedKey};
-pub use secret::{Secret, SecretRef, Secrets};
+pub use provider::{
+    EnvProvider, FileProvider, Initialised, KeyProvider, TransitProvider, WrappedKey,
+};
+pub use remote::{VaultClient, VaultKv, VaultLogin, VaultSettings};
+pub use secrets::age::{AgeIdentity, AgeRecipient};
+pub use secrets::{
+    Identities, Origin, Secret, SecretEvent, SecretFacts, SecretPlaces, SecretRef, Secrets,
+};
 pub use source::KeySource;
 pub use vault::{Destroyed, KeyInfo, KeyList, Kind, MAX_PLAIN, Rewrapped, Vault};

@@ -15,14 +15,18 @@ use crate::{Day, EnvProvider, KeyProvider, KeySource, KeyStore, VaultError, Wrap
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wardline_core::{BlindIndex, Clock, Sealed};
 
 /// The largest payload that is sealed: 1 GiB.
 pub const MAX_PLAIN: usize = 1 << 30;
+
+/// How long a keeper of the master key that did not answer is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is sealed. Part of what is authenticated: a body does not open as a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +92,8 @@ pub struct Vault {
     audit: AuditSigner,
     current: ArcSwapOption<Current>,
     current_audit: ArcSwapOption<Current>,
+    /// Until when the keeper of the master key is not asked again, after it did not answer.
+    away_until: Mutex<Option<Instant>>,
     keys: RwLock<Keys>,
 }
 
@@ -212,6 +218,7 @@ impl Vault {
             clock,
             current: ArcSwapOption::empty(),
             current_audit: ArcSwapOption::empty(),
+            away_until: Mutex::new(None),
             keys: RwLock::new(Keys {
                 by_day: HashMap::new(),
                 destroyed_before: ring.destroyed_before,
@@ -493,12 +500,35 @@ impl Vault {
     }
 
     fn sealing_key(&self, series: Series) -> Result<Arc<DataKey>, VaultError> {
-        let day = series.period(Day::of(self.clock.now()));
+        let today = Day::of(self.clock.now());
+        let day = series.period(today);
         match &*self.current(series).load() {
             Some(current) if current.take(day) => return Ok(Arc::clone(&current.key)),
             _ => {}
         }
-        self.renew(series, day)
+        let away = self
+            .away_until
+            .lock()
+            .is_some_and(|until| until > Instant::now());
+        if away && let Some(key) = self.late(series, today) {
+            return Ok(key);
+        }
+        match self.renew(series, day) {
+            Err(error @ VaultError::Remote { .. }) => {
+                *self.away_until.lock() = Some(Instant::now() + ASK_AGAIN);
+                self.late(series, today).ok_or(error)
+            }
+            renewed => renewed,
+        }
+    }
+
+    /// The key of the period before, for a day: a key service that is away at midnight must not
+    /// keep messages out. What it seals is forgotten a period early.
+    fn late(&self, series: Series, today: Day) -> Option<Arc<DataKey>> {
+        let current = self.current(series).load_full()?;
+        let day = current.key.day;
+        let recent = day >= series.period(Day(today.0.saturating_sub(1)));
+        (recent && current.take(day)).then(|| Arc::clone(&current.key))
     }
 
     /// Takes the key of another day, or claims more uses of this day's.

@@ -4,9 +4,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wardline_core::{Clock, RealClock, Sealed, SimulatedClock, Timestamp};
-use wardline_vault::{Day, FileProvider, KeySource, Kind, Vault, VaultError};
+use wardline_vault::{
+    Day, FileProvider, KeyProvider, KeySource, KeyStore, Kind, Vault, VaultError, WrappedKey,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -427,4 +430,85 @@ fn a_ring_from_before_audit_entries_were_sealed_is_read_and_goes_on() {
     assert_eq!(&open().open_sealed(Kind::Audit, &entry).unwrap()[..], b"{}");
     let text = std::fs::read_to_string(&ring).unwrap();
     assert!(text.contains("\"version\": 2"), "{text}");
+}
+
+/// A key service that can be away.
+#[derive(Debug)]
+struct Service {
+    file: FileProvider,
+    away: AtomicBool,
+}
+
+impl Service {
+    fn answers(&self) -> Result<&FileProvider, VaultError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(VaultError::Remote {
+                doing: "asking",
+                address: "https://vault.example".to_owned(),
+                reason: "it does not answer in time".to_owned(),
+            });
+        }
+        Ok(&self.file)
+    }
+}
+
+impl KeyProvider for Service {
+    fn name(&self) -> &'static str {
+        "service"
+    }
+
+    fn wrap(&self, purpose: &str, key: &[u8; 32]) -> Result<WrappedKey, VaultError> {
+        self.answers()?.wrap(purpose, key)
+    }
+
+    fn unwrap(
+        &self,
+        purpose: &str,
+        wrapped: &WrappedKey,
+    ) -> Result<zeroize::Zeroizing<[u8; 32]>, VaultError> {
+        self.answers()?.unwrap(purpose, wrapped)
+    }
+
+    fn newest(&self) -> &str {
+        self.file.newest()
+    }
+}
+
+#[test]
+fn a_key_service_that_is_away_at_midnight_keeps_nothing_out_for_a_day() {
+    let place = Place::new();
+    let service = Arc::new(Service {
+        file: FileProvider::open(&place.keys).unwrap(),
+        away: AtomicBool::new(false),
+    });
+    let source = KeySource {
+        estate: "st-brigid".to_owned(),
+        provider: service.clone(),
+        store: KeyStore::in_directory(&place.data),
+    };
+    let vault = Vault::open(source, place.clock.clone()).unwrap();
+    vault.seal(Kind::Message, b"today").unwrap();
+    service.away.store(true, Ordering::SeqCst);
+    place.clock.advance(DAY);
+    let sealed = vault.seal(Kind::Message, b"late").unwrap();
+    assert_eq!(
+        &vault.open_sealed(Kind::Message, &sealed).unwrap()[..],
+        b"late"
+    );
+    // Not for ever: what would be forgotten two days early is not taken.
+    place.clock.advance(DAY);
+    assert!(matches!(
+        vault.seal(Kind::Message, b"too late"),
+        Err(VaultError::Remote { .. })
+    ));
+    service.away.store(false, Ordering::SeqCst);
+    vault.seal(Kind::Message, b"again").unwrap();
+    let days: Vec<String> = vault
+        .key_list()
+        .unwrap()
+        .payloads
+        .iter()
+        .map(|key| key.period.to_string())
+        .collect();
+    assert_eq!(days, ["2026-11-24", "2026-11-26"]);
 }

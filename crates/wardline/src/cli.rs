@@ -95,7 +95,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Make, rotate or use keys.
+    /// Look at secrets of other systems, and write them.
+    Secrets {
+        #[command(subcommand)]
+        command: SecretsCommand,
+    },
+    /// List every certificate of the estate and how long it is good; exit 1 where one needs
+    /// somebody.
+    Certs(Where),
+    /// Make, rotate, list or destroy keys.
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -574,6 +582,58 @@ pub(crate) enum KeysCommand {
     Rotate {
         #[command(flatten)]
         place: Where,
+    },
+    /// List the keys that seal payloads and audit entries, and what wraps them.
+    List {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Destroy the keys of days before one: what was sealed then cannot be opened again by
+    /// anybody. Without --reason: preview.
+    Destroy {
+        /// Keys of days before this one, such as 2026-11-24.
+        #[arg(long, value_name = "DATE")]
+        before: String,
+        /// The keys of audit entries, by month, instead of those of payloads.
+        #[arg(long)]
+        audit: bool,
+        /// Why; it goes into the audit log. Without it nothing is done but counted.
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        place: Where,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// List secrets by name: who gives each, how old it is, where it is used. Never a value.
+    List {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Say of every secret that the estate needs whether it can be read; exit 1 where one
+    /// cannot.
+    Check {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Write a secret, read from standard input: encrypted with age where the estate names
+    /// identities or recipients, else in a private file.
+    Set {
+        /// Its name, such as erp/ws.
+        name: String,
+        /// Do not encrypt it.
+        #[arg(long)]
+        plain: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Make an age identity, which opens what is encrypted to the recipient that is printed.
+    Identity {
+        /// The file to write it to; it must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
 }
 

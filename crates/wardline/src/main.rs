@@ -3,9 +3,11 @@
 
 mod cli;
 mod commands;
+mod dumps;
 mod paint;
 mod place;
 mod remote;
+mod sources;
 mod table;
 
 use clap::Parser as _;

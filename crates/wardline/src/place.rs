@@ -3,16 +3,20 @@
 use crate::cli::Where;
 use crate::paint;
 use anyhow::{Context as _, bail};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wardline_core::{Clock, RealClock};
+use wardline_core::{Clock, RealClock, Timestamp};
 use wardline_engine::{Parts, Plan};
 use wardline_estate::model::{Estate, KeySource as KeyPlace, StoreUrl};
 use wardline_estate::{Diagnostics, LoadOptions, SourceMap};
 use wardline_gateway::estate::Front;
 use wardline_store::sqlite::{Options, SqliteStore};
 use wardline_store::{Store, StoreError};
-use wardline_vault::{FileProvider, KeyProvider, KeySource, SecretRef, Secrets, Vault, VaultError};
+use wardline_vault::{
+    FileProvider, KeyProvider, KeySource, KeyStore, SecretRef, Secrets, TransitProvider, Vault,
+    VaultError,
+};
 
 /// An estate that was read, with everything that was found.
 pub(crate) struct Read {
@@ -40,8 +44,11 @@ pub(crate) fn read(dir: &Path, secrets: Option<&Secrets>) -> Read {
 
 /// As [`read`], without a look at what was promised before: for what compares or writes that down.
 pub(crate) fn read_unlocked(dir: &Path, secrets: Option<&Secrets>) -> Read {
-    let exists = |reference: &str| {
+    let configured = OnceCell::new();
+    let exists = |estate: &Estate, reference: &str| {
         secrets.is_none_or(|secrets| {
+            // What is wrong with where they come from is told when one is needed.
+            configured.get_or_init(|| crate::sources::configure(secrets, estate).ok());
             let Ok(reference) = reference.parse::<SecretRef>() else {
                 return false;
             };
@@ -57,12 +64,15 @@ pub(crate) fn read_unlocked(dir: &Path, secrets: Option<&Secrets>) -> Read {
         store: store.as_deref(),
         secret_exists: secrets
             .is_some()
-            .then_some(&exists as &dyn Fn(&str) -> bool),
+            .then_some(&exists as &wardline_estate::SecretExists<'_>),
     };
     let loaded = wardline_estate::load(dir, &options);
     let mut diagnostics = loaded.diagnostics;
     let mut compile = |estate: Estate| {
         let estate = Arc::new(estate);
+        for problem in wardline_engine::certs::check(&estate, Timestamp::now()) {
+            diagnostics.push(problem);
+        }
         let plan = Plan::compile(Arc::clone(&estate), &mut diagnostics).map(Arc::new);
         (plan, Front::compile(&estate, &mut diagnostics))
     };
@@ -120,6 +130,8 @@ pub(crate) struct Place {
     pub(crate) data: PathBuf,
     /// Keys and secrets beside the data instead of in the estate (the demo's).
     pub(crate) own_keys: bool,
+    /// One for all who ask, so that all see the same values.
+    secrets: Secrets,
 }
 
 impl Place {
@@ -131,20 +143,19 @@ impl Place {
         let data = data.map_or_else(|| estate.join("data"), Path::to_path_buf);
         // A demo leaves its keys with its data, so that later commands find them there.
         let own_keys = data.join("keys").is_dir();
+        let base = if own_keys { &data } else { estate };
+        let secrets = Secrets::in_directory(base.join("secrets"));
         Self {
             estate: estate.to_path_buf(),
             data,
             own_keys,
+            secrets,
         }
     }
 
+    /// What `secret:…` stands for, once the estate was read ([`read`], or [`Place::open`]).
     pub(crate) fn secrets(&self) -> Secrets {
-        let base = if self.own_keys {
-            &self.data
-        } else {
-            &self.estate
-        };
-        Secrets::in_directory(base.join("secrets"))
+        self.secrets.clone()
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
@@ -160,16 +171,35 @@ impl Place {
         match &estate.keys {
             _ if self.own_keys => Some(self.data.join("keys")),
             KeyPlace::File { path } => Some(estate.root.join(path)),
-            KeyPlace::Env => None,
+            KeyPlace::Env | KeyPlace::Vault { .. } => None,
         }
     }
 
     /// Where the master key and the key ring are.
     fn key_source(&self, estate: &Estate) -> anyhow::Result<KeySource> {
-        Ok(match self.keys_dir(estate) {
-            None => KeySource::env(&estate.name, &self.data)?,
-            Some(dir) => KeySource::file(&estate.name, &dir, &self.data)?,
+        Ok(match (self.keys_dir(estate), &estate.keys) {
+            (Some(dir), _) => KeySource::file(&estate.name, &dir, &self.data)?,
+            (None, KeyPlace::Vault { .. }) => KeySource {
+                estate: estate.name.clone(),
+                provider: Arc::new(self.transit(estate)?),
+                store: KeyStore::in_directory(&self.data),
+            },
+            (None, _) => KeySource::env(&estate.name, &self.data)?,
         })
+    }
+
+    /// The key service that the estate names.
+    pub(crate) fn transit(&self, estate: &Estate) -> anyhow::Result<TransitProvider> {
+        let KeyPlace::Vault { mount, key } = &estate.keys else {
+            bail!("this estate does not keep its master key in Vault");
+        };
+        let client = crate::sources::vault_client(&self.secrets, estate)?;
+        Ok(TransitProvider::open(client, mount, key)?)
+    }
+
+    /// The vault of an estate, whether or not its journal is open elsewhere.
+    pub(crate) fn vault(&self, estate: &Estate) -> anyhow::Result<Arc<Vault>> {
+        Ok(Vault::open(self.key_source(estate)?, Arc::new(RealClock))?)
     }
 
     /// The keeper of the master key.
@@ -204,6 +234,7 @@ impl Place {
                 "the estate asks for a PostgreSQL store, which this version does not have yet: use `store: sqlite`"
             )));
         }
+        crate::sources::configure(&self.secrets, &plan.estate).map_err(OpenError::Other)?;
         make_private_dir(&self.data).map_err(OpenError::Other)?;
         let options = Options {
             clock: Arc::clone(&clock),

@@ -18,9 +18,9 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
+    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 
 /// Bytes of one answer at most.
@@ -305,5 +305,12 @@ impl ConsoleDesk for RemoteDesk {
         self.call(method, "/api/audit/state", None)
             .await?
             .ok_or_else(gone)
+    }
+    async fn destroy_keys(
+        &self,
+        request: DestroyKeys,
+        _actor: &str,
+    ) -> Result<DestroyedKeys, DeskError> {
+        self.post("/api/keys/destroy", json!(request)).await
     }
 }

@@ -120,14 +120,18 @@ fn credentials(
         }
         Some(OAuth2::PublishedKeys { url }) => out.keys_at = Some(url.value.clone()),
         Some(OAuth2::ClientSecretBasic { secret }) => {
-            let hashed = secret
+            let hashed: Result<Vec<_>, AccessError> = secret
                 .text
                 .parse()
-                .and_then(|reference| secrets.resolve(&reference))
+                .and_then(|reference| secrets.accepted(&reference))
                 .map_err(AccessError::from)
-                .and_then(|secret| HashedSecret::new(secret.expose()));
+                .and_then(|all| {
+                    all.iter()
+                        .map(|one| HashedSecret::new(one.expose()))
+                        .collect()
+                });
             match hashed {
-                Ok(hashed) => out.secrets.push(hashed),
+                Ok(hashed) => out.secrets.extend(hashed),
                 Err(error) => unusable(error.to_string()),
             }
         }

@@ -13,15 +13,40 @@ use crate::secret::{Secret, same};
 /// Longest `Authorization` header that is looked at.
 const LONGEST_CREDENTIAL: usize = 8 * 1024;
 
+/// Values of which any one will do: the one in use, and the one before while it is changed.
+/// Without any, nobody is admitted.
+#[derive(Debug, Clone, Default)]
+pub struct AnyOf(Vec<Secret>);
+
+impl AnyOf {
+    /// All are compared, whichever fits.
+    fn matches(&self, given: &[u8]) -> bool {
+        let fitting = self.0.iter().filter(|one| same(one.expose(), given));
+        fitting.count() > 0
+    }
+}
+
+impl From<Vec<Secret>> for AnyOf {
+    fn from(all: Vec<Secret>) -> Self {
+        Self(all)
+    }
+}
+
+impl From<&str> for AnyOf {
+    fn from(one: &str) -> Self {
+        Self(vec![one.into()])
+    }
+}
+
 /// How a sender proves who it is. Values are compared in constant time.
 #[derive(Debug, Clone)]
 pub enum InboundAuth {
     /// Not at all. Only for listeners that nothing else can reach.
     None,
     /// HTTP Basic (RFC 7617); the secret is `user:password`.
-    Basic(Secret),
+    Basic(AnyOf),
     /// A bearer token (RFC 6750).
-    Bearer(Secret),
+    Bearer(AnyOf),
     /// A signature over id, time and body (Standard Webhooks).
     Webhook(WebhookKeys),
     /// An HMAC in a header, as a vendor does it.
@@ -56,9 +81,9 @@ impl InboundAuth {
             Self::Basic(expected) => credential(headers, "basic")
                 .and_then(|text| STANDARD.decode(text).ok())
                 .map(Secret::new)
-                .is_some_and(|given| same(expected.expose(), given.expose())),
+                .is_some_and(|given| expected.matches(given.expose())),
             Self::Bearer(expected) => credential(headers, "bearer")
-                .is_some_and(|given| same(expected.expose(), given.as_bytes())),
+                .is_some_and(|given| expected.matches(given.as_bytes())),
         }
     }
 }
@@ -145,6 +170,16 @@ mod tests {
         }
         assert!(!bearer.admits_head(&headers(&["Bearer abcd"])));
         assert!(!bearer.admits_head(&headers(&["abc"])));
+    }
+
+    #[test]
+    fn any_of_several_will_do_and_none_admits_nobody() {
+        let two = InboundAuth::Bearer(vec!["new".into(), "old".into()].into());
+        for (token, admitted) in [("new", true), ("old", true), ("other", false), ("", false)] {
+            let given = headers(&[&format!("Bearer {token}")]);
+            assert_eq!(two.admits_head(&given), admitted, "{token}");
+            assert!(!InboundAuth::Bearer(AnyOf::default()).admits_head(&given));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::auth::{InboundAuth, OutboundAuth};
@@ -55,6 +56,10 @@ impl IngressConfig {
     }
 }
 
+/// How senders prove who they are, to be changed while a listener runs: a request is judged by
+/// what stands there when it begins.
+pub type SwappableAuth = Arc<ArcSwap<InboundAuth>>;
+
 /// One method and path, and the connection that what arrives there belongs to.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -65,7 +70,7 @@ pub struct Route {
     /// The path, compared exactly.
     pub path: String,
     /// How a sender proves who it is.
-    pub auth: InboundAuth,
+    pub auth: SwappableAuth,
     /// Status of a positive answer, usually 202.
     pub status: StatusCode,
     /// Largest body in bytes.
@@ -79,7 +84,7 @@ impl Route {
             source: source.into(),
             method: Method::POST,
             path: path.into(),
-            auth,
+            auth: Arc::new(ArcSwap::from_pointee(auth)),
             status: StatusCode::ACCEPTED,
             max_body: 1 << 20,
         }

@@ -30,7 +30,7 @@ use super::config::{IngressConfig, Route};
 use super::problem::{come_later, problem};
 use super::webhook;
 use crate::admission::{Budget, worth_a_line};
-use crate::door::{Admission, Door};
+use crate::door::{Admission, Door, SwappableTls};
 use crate::stream::Stream;
 use crate::{ConnectError, ContentType, Counters, Intake, Received, Verdict, codes};
 
@@ -51,6 +51,9 @@ const STREAMS: u32 = 64;
 /// When to come again after a refusal that may pass or a full listener.
 const LATER: Duration = Duration::from_secs(2);
 
+/// Application protocols of a listener's TLS, most wanted first.
+pub const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
 /// A bound HTTP listener with its routes.
 pub struct Ingress {
     door: Door,
@@ -65,7 +68,7 @@ impl Ingress {
         let tls = config
             .tls
             .as_ref()
-            .map(|tls| tls.build(&config.name, &[b"h2", b"http/1.1"]))
+            .map(|tls| tls.build(&config.name, ALPN))
             .transpose()?;
         let door = Door::bind(Admission {
             name: Arc::clone(&config.name),
@@ -87,6 +90,12 @@ impl Ingress {
     /// The bound address; tells the port where 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// Its TLS, to be changed while it runs; `None` where it is plain. What is put in speaks
+    /// [`ALPN`].
+    pub fn tls(&self) -> Option<SwappableTls> {
+        self.door.tls()
     }
 
     /// What happened so far; stays valid while the listener runs.
@@ -289,7 +298,9 @@ impl Shared {
     {
         let (head, body) = request.into_parts();
         let route = self.route(&head)?;
-        if !route.auth.admits_head(&head.headers) {
+        // As it is now, for the whole of the request.
+        let auth = route.auth.load_full();
+        if !auth.admits_head(&head.headers) {
             return Err(self.unauthenticated(route, peer));
         }
         if head
@@ -311,7 +322,7 @@ impl Shared {
             problem(StatusCode::REQUEST_TIMEOUT, codes::BODY_TOO_SLOW, detail)
         })??;
         let now = Timestamp::now();
-        if !route.auth.admits_body(&head.headers, &body, now) {
+        if !auth.admits_body(&head.headers, &body, now) {
             return Err(self.unauthenticated(route, peer));
         }
         let content_type = head
@@ -369,7 +380,7 @@ impl Shared {
         }
         let detail = "no valid proof of who sends this";
         let mut answer = problem(StatusCode::UNAUTHORIZED, codes::NOT_AUTHENTICATED, detail);
-        let challenge = HeaderValue::from_static(route.auth.challenge());
+        let challenge = HeaderValue::from_static(route.auth.load().challenge());
         answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         answer
     }

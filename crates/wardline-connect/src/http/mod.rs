@@ -16,12 +16,12 @@ mod retry_after;
 mod sign;
 mod webhook;
 
-pub use auth::{InboundAuth, OutboundAuth};
-pub use config::{IngressConfig, OutboundConfig, Route};
+pub use auth::{AnyOf, InboundAuth, OutboundAuth};
+pub use config::{IngressConfig, OutboundConfig, Route, SwappableAuth};
 pub use get::{Document, GetError, Getter};
 pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};
 pub use http::{Method, StatusCode};
-pub use inbound::{Ingress, Inlet};
+pub use inbound::{ALPN, Ingress, Inlet};
 pub use outbound::Outbound;
 pub use reach::{NotPublic, Reach, is_public};
 pub use sign::WebhookSigner;

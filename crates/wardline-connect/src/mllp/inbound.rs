@@ -9,8 +9,11 @@ use super::config::InboundConfig;
 use super::session::{Rules, Session};
 use super::wire::CHUNK;
 use crate::admission::Budget;
-use crate::door::{Admission, Door};
+use crate::door::{Admission, Door, SwappableTls};
 use crate::{ConnectError, Counters, Intake};
+
+/// Application protocols of a listener's TLS: none.
+pub const ALPN: &[&[u8]] = &[];
 
 /// A bound MLLP listener.
 ///
@@ -46,7 +49,7 @@ impl Listener {
         let tls = config
             .tls
             .as_ref()
-            .map(|tls| tls.build(&config.source, &[]))
+            .map(|tls| tls.build(&config.source, ALPN))
             .transpose()?;
         let door = Door::bind(Admission {
             name: Arc::clone(&config.source),
@@ -64,6 +67,12 @@ impl Listener {
     /// The bound address; tells the port where 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// Its TLS, to be changed while it runs; `None` where it is plain. What is put in speaks
+    /// [`ALPN`].
+    pub fn tls(&self) -> Option<SwappableTls> {
+        self.door.tls()
     }
 
     /// What happened so far; stays valid while the listener runs.

@@ -16,6 +16,6 @@ mod wire;
 
 pub use client::send_once;
 pub use config::{AckMode, Correlation, InboundConfig, OnError, OutboundConfig};
-pub use inbound::Listener;
+pub use inbound::{ALPN, Listener};
 pub use outbound::Outbound;
 pub use receiver::Receiver;

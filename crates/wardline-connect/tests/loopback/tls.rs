@@ -36,6 +36,7 @@ async fn mllp_over_tls() {
         ServerTls {
             identity: authority.issue("127.0.0.1"),
             client_ca: None,
+            crl: None,
         },
         &engine,
     )
@@ -77,6 +78,7 @@ async fn a_server_that_cannot_be_verified_gets_nothing() {
         ServerTls {
             identity: authority.issue("127.0.0.1"),
             client_ca: None,
+            crl: None,
         },
         &engine,
     )
@@ -108,6 +110,7 @@ async fn mutual_tls_wants_a_certificate_of_its_own_authority() {
     let server = ServerTls {
         identity: servers.issue("127.0.0.1"),
         client_ca: Some(clients.pem()),
+        crl: None,
     };
     let running = mllps(server, &engine).await;
     let addr = running.addr.to_string();
@@ -150,6 +153,7 @@ async fn http_over_tls_both_ways() {
     config.tls = Some(ServerTls {
         identity: servers.issue("127.0.0.1"),
         client_ca: Some(clients.pem()),
+        crl: None,
     });
     let ingress = Ingress::bind(config).await.unwrap();
     let (addr, counters) = (ingress.local_addr(), ingress.counters());
@@ -216,6 +220,7 @@ async fn pem_files_are_read_and_faults_in_them_named() {
             key: Pem::File(path(key)),
         },
         client_ca: None,
+        crl: None,
     };
     assert!(tls("node.pem", "node.key").build("ehr.adt", &[]).is_ok());
     let fails = |cert, key| tls(cert, key).build("ehr.adt", &[]).unwrap_err();

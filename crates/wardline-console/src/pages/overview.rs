@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use wardline_engine::certs::{CertificateRole, CertificateState, CertificateView};
 use wardline_engine::view::{DestinationView, FlowView, Overview, SourceView};
 
 use super::Page;
@@ -74,6 +75,33 @@ fn headline(overview: &Overview) -> Markup {
                 " Senders get a negative acknowledgement and keep their messages."
             }
         }
+        @for one in &overview.certificates {
+            p.banner role="status" {
+                strong { (certificate(one)) }
+                " " (one.file) ", used by " (one.used_by.join(", ")) "."
+            }
+        }
+    }
+}
+
+/// What a certificate needs, in a sentence.
+fn certificate(one: &CertificateView) -> String {
+    let what = match one.role {
+        CertificateRole::Own => "A certificate",
+        CertificateRole::Authority => "An authority's certificate",
+        CertificateRole::Revocations => "A revocation list",
+    };
+    match (one.state, one.days_left) {
+        (CertificateState::Unreadable, _) => format!("{what} cannot be read."),
+        (CertificateState::NotValid, Some(left)) if left < 0 => {
+            format!("{what} has ended: renew {}.", one.subject)
+        }
+        (CertificateState::NotValid, _) => format!("{what} is not good yet: {}.", one.subject),
+        (_, left) => format!(
+            "{what} ends in {} days: renew {}.",
+            left.unwrap_or_default(),
+            one.subject
+        ),
     }
 }
 

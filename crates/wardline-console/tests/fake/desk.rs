@@ -8,10 +8,10 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, DeliveryState, Id, Timestamp};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestinationView, ErrorGroupView,
-    FlowView, Hl7SegmentView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView,
-    ReplayCount, ReplayReport, ReplayRequest, Selection, SourceView, StoreView, TraceItem,
-    TraceView,
+    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestinationView, DestroyKeys,
+    DestroyedKeys, ErrorGroupView, FlowView, Hl7SegmentView, MessageQuery, MessageView, Overview,
+    PageView, Part, PayloadView, ReplayCount, ReplayReport, ReplayRequest, Selection, SourceView,
+    StoreView, TraceItem, TraceView,
 };
 
 fn wave(phase: f64, base: f64) -> Vec<u64> {
@@ -142,6 +142,7 @@ impl ConsoleDesk for Hospital {
                 queued: 0,
                 commits: 18_402 + looks,
             },
+            certificates: Vec::new(),
         })
     }
 
@@ -506,6 +507,24 @@ impl ConsoleDesk for Hospital {
             size: self.audit.lock().len() as u64,
             key: "wardline/st-brigid+0+AA==".to_owned(),
             checkpoint: sign.then(|| "a checkpoint".to_owned()),
+        })
+    }
+
+    async fn destroy_keys(
+        &self,
+        request: DestroyKeys,
+        _actor: &str,
+    ) -> Result<DestroyedKeys, DeskError> {
+        self.up()?;
+        Ok(DestroyedKeys {
+            preview: request.preview,
+            before: request.before,
+            audit: request.audit,
+            keys: 0,
+            left: 1,
+            first: None,
+            last: None,
+            at: Timestamp::now(),
         })
     }
 }

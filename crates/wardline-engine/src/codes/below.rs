@@ -397,6 +397,26 @@ pub(super) const VAULT: &[Entry] = &[
         "a witness's key cannot be used",
         "Make one with `wardline audit witness NAME --out FILE`; a name has no blanks and no `+`.",
     ),
+    (
+        "W6024",
+        "an age file, identity or recipient cannot be used",
+        "The text says which. `wardline secrets identity` makes an identity, `wardline secrets set NAME` encrypts to it.",
+    ),
+    (
+        "W6025",
+        "Vault or OpenBao did not do what was asked",
+        "The text says what it said. Values in use stay in use for as long as `stale` under `secrets.vault` says.",
+    ),
+    (
+        "W6026",
+        "a secret was found empty",
+        "The value in use stays. Write the new one anew, best in one step: `wardline secrets set NAME`.",
+    ),
+    (
+        "W6027",
+        "a secret's keeper has been away for too long",
+        "What needs the secret is refused until its keeper answers again.",
+    ),
 ];
 
 /// Codes of `wardline-access`.

@@ -233,6 +233,7 @@ impl Desk {
                 queued: status.queued as u64,
                 commits: status.commits,
             },
+            certificates: self.certificates.read().clone(),
         })
     }
 

@@ -9,6 +9,7 @@
 mod again;
 mod flowing;
 mod http_receiver;
+mod keys;
 mod logs;
 mod people;
 mod sender;

@@ -27,7 +27,7 @@ pub(crate) struct Whole<'a> {
     /// reported as missing: the reader would be sent looking for a mistake that is not there.
     pub(crate) incomplete: &'a BTreeSet<&'static str>,
     /// Whether a secret exists on this machine; `None` where nobody can say.
-    pub(crate) secret_exists: Option<&'a dyn Fn(&str) -> bool>,
+    pub(crate) secret_exists: Option<&'a crate::load::SecretExists<'a>>,
     /// What was found before.
     pub(crate) found: &'a Diagnostics,
 }

@@ -411,7 +411,7 @@ impl References<'_> {
             return;
         };
         for secret in &self.whole.learned.secrets {
-            if !exists(&secret.text) {
+            if !exists(self.whole.estate, &secret.text) {
                 let name = clip(secret.name());
                 let variable = name
                     .to_uppercase()

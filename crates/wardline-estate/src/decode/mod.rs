@@ -13,6 +13,7 @@ mod entity;
 mod flow;
 mod identity;
 mod policy;
+mod secrets;
 mod settings;
 mod system;
 mod test;
@@ -138,6 +139,7 @@ pub(crate) fn decode(documents: &Documents, files: &mut Files) -> (Estate, Learn
         .filter_map(|node| decoder.test(node))
         .collect();
     estate.origins = decoder.origins;
+    estate.secrets.used.clone_from(&decoder.learned.secrets);
     (estate, decoder.learned)
 }
 

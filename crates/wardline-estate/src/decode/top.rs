@@ -24,6 +24,10 @@ impl Decoder<'_> {
         let key_word = |key: &str| Some(keys?.get(key)?.scalar()?.text.clone());
         let keys = match key_word("provider").as_deref() {
             Some("env") => KeySource::Env,
+            Some("vault") => KeySource::Vault {
+                mount: key_word("mount").unwrap_or_else(|| "transit".to_owned()),
+                key: key_word("key").unwrap_or_else(|| "wardline".to_owned()),
+            },
             _ => KeySource::File {
                 path: PathBuf::from(key_word("path").unwrap_or_else(|| "./keys".to_owned())),
             },
@@ -32,6 +36,12 @@ impl Decoder<'_> {
         for entry in view.get("listeners").map_or(&[][..], Node::entries) {
             let listener = self.listener(entry);
             listeners.entry(entry.key.clone()).or_insert(listener);
+        }
+        let secrets = self.secret_sources(view);
+        if let (KeySource::Vault { .. }, None, Some(node)) =
+            (&keys, &secrets.vault, view.get("keys"))
+        {
+            self.no_vault(node.at);
         }
         let identity = self.identity(view.below("identity", &IDENTITY), &listeners);
         Estate {
@@ -45,6 +55,7 @@ impl Decoder<'_> {
                 .collect(),
             store: store.unwrap_or(StoreUrl::Sqlite),
             keys,
+            secrets,
             time_zone: view
                 .parsed("zone", |text| {
                     value::time_zone(text).map(|()| text.to_owned())
@@ -89,14 +100,19 @@ impl Decoder<'_> {
 
     pub(super) fn server_tls(&mut self, node: Option<&Node>) -> Option<ServerTls> {
         let view = View::new(Some(node?), &SERVER_TLS);
-        let client_ca = view.text("client_ca");
+        let (client_ca, crl) = (view.text("client_ca"), view.text("crl"));
         let cert = self.file(view.text("cert"));
         let key = self.secret(view.text("key"));
         let client_ca = self.file(client_ca);
+        if let (None, Some(crl)) = (&client_ca, &crl) {
+            self.crl_of_nobody(crl.at);
+        }
+        let crl = self.file(crl);
         Some(ServerTls {
             cert: cert?,
             key: key?,
             client_ca,
+            crl,
         })
     }
 

@@ -305,6 +305,8 @@ pub struct ServerTls {
     pub key: SecretRef,
     /// Authorities whose client certificates are required, PEM.
     pub client_ca: Option<FileRef>,
+    /// What those authorities have revoked: lists (CRLs), PEM.
+    pub crl: Option<FileRef>,
 }
 
 /// TLS towards a server. An empty value means: verify with the system's trust store.

@@ -9,6 +9,7 @@ mod data;
 mod flow;
 mod identity;
 mod policy;
+mod secrets;
 mod system;
 mod test;
 
@@ -35,6 +36,7 @@ pub use identity::{
     WatchSettings,
 };
 pub use policy::PolicyFile;
+pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
 
@@ -61,6 +63,8 @@ pub struct Estate {
     pub store: StoreUrl,
     /// Where master keys come from.
     pub keys: KeySource,
+    /// Where secrets come from.
+    pub secrets: Secrets,
     /// The time zone for messages and schedules that name none (IANA name).
     pub time_zone: String,
     /// Doors for HTTP, by name.
@@ -182,6 +186,13 @@ pub enum KeySource {
     },
     /// The environment variable `WARDLINE_MASTER_KEY`.
     Env,
+    /// A key of the Transit engine of the Vault under `secrets`.
+    Vault {
+        /// Where the engine is mounted.
+        mount: String,
+        /// The key's name.
+        key: String,
+    },
 }
 
 /// A door for HTTP.

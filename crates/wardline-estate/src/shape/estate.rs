@@ -34,6 +34,12 @@ pub(crate) static ESTATE: Object = Object {
             "Where master keys come from; `{ provider: file, path: ./keys }` where absent.",
         ),
         field(
+            "secrets",
+            Obj(&super::secrets::SECRETS),
+            Optional,
+            "Where secrets come from beside the environment and the directory `secrets`.",
+        ),
+        field(
             "zone",
             Text(Form::TimeZone),
             Default("UTC"),
@@ -215,15 +221,27 @@ pub(crate) static KEYS: Object = Object {
     fields: &[
         field(
             "provider",
-            Word(&["file", "env"]),
+            Word(&["file", "env", "vault"]),
             Required,
-            "`file`: a directory of key files. `env`: the variable `WARDLINE_MASTER_KEY`.",
+            "`file`: a directory of key files. `env`: the variable `WARDLINE_MASTER_KEY`. `vault`: a key of the Transit engine of the server under `secrets.vault`, which it never leaves.",
         ),
         field(
             "path",
             Text(Form::Prose),
             Default("./keys"),
             "The directory of `provider: file`; relative paths are below the estate.",
+        ),
+        field(
+            "key",
+            Text(Form::Prose),
+            Default("wardline"),
+            "The name of the key of `provider: vault`.",
+        ),
+        field(
+            "mount",
+            Text(Form::Prose),
+            Default("transit"),
+            "Where the Transit engine of `provider: vault` is mounted.",
         ),
     ],
     exactly_one: &[],
@@ -310,6 +328,12 @@ pub(crate) static SERVER_TLS: Object = Object {
             Text(Form::File),
             Optional,
             "Authorities whose client certificates are required, PEM.",
+        ),
+        field(
+            "crl",
+            Text(Form::File),
+            Optional,
+            "What those authorities have revoked: one list (CRL) of each that issued a client's certificate, PEM. With it, a certificate of which no list speaks is refused.",
         ),
     ],
     exactly_one: &[],

@@ -40,6 +40,8 @@ pub(crate) enum Form {
     /// Dotted path of an attribute of an entity.
     Attribute,
     Secret,
+    /// A recipient of age: `age1…`.
+    Recipient,
     /// A secret, or a text as it is.
     SecretOrText,
     /// A file of the estate.
@@ -109,6 +111,7 @@ impl Form {
             Self::Event => value::event(text).map_err(with(codes::BAD_EVENT)),
             Self::Field => value::field(text).map_err(with(codes::BAD_FIELD)),
             Self::Secret => value::secret(text).map_err(with(codes::BAD_SECRET)),
+            Self::Recipient => value::recipient(text).map_err(with(codes::BAD_RECIPIENT)),
             Self::SecretOrText if text.starts_with("secret:") => {
                 value::secret(text).map_err(with(codes::BAD_SECRET))
             }
@@ -179,6 +182,7 @@ impl Form {
             Self::Field => "a field",
             Self::Attribute => "an attribute",
             Self::Secret => "a reference to a secret",
+            Self::Recipient => "a recipient of age",
             Self::SecretOrText => "text or a reference to a secret",
             Self::File => "a file of the estate",
             Self::Map => "a mapping program",

@@ -16,6 +16,7 @@ pub(crate) mod flow;
 mod form;
 mod manual;
 mod schema;
+pub(crate) mod secrets;
 pub(crate) mod system;
 
 pub(crate) use check::check;

@@ -28,7 +28,7 @@ pub(super) fn listeners(estate: &Estate, wiring: &Wiring<'_>) -> Result<Vec<List
             Some(declared) => Some(
                 wiring
                     .server_tls(declared)?
-                    .build(&listener.name, &[b"h2", b"http/1.1"])?,
+                    .build(&listener.name, super::renewing::ALPN)?,
             ),
         };
         all.push(Listener {

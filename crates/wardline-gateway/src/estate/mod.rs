@@ -18,6 +18,7 @@ mod observer;
 mod programs;
 mod promises;
 mod record;
+mod renewing;
 mod upstreams;
 mod work;
 mod world;
@@ -36,7 +37,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{CallGates, Deferral, KeyBook, Recorder, WireError, Wiring};
+use wardline_engine::{CallGates, Deferral, KeyBook, Recorder, Renewals, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -90,6 +91,8 @@ impl std::fmt::Debug for Front {
 pub struct Running<'a> {
     /// What `secret:…` stands for.
     pub secrets: &'a Secrets,
+    /// What is made again when a secret or certificate changes.
+    pub renewals: &'a Renewals,
     /// Who calls.
     pub identity: Arc<Identity>,
     /// How much callers may do.
@@ -190,10 +193,7 @@ impl Front {
     /// What of the files or secrets cannot be used.
     pub fn plan(&self, running: &Running<'_>) -> Result<Plan, FrontError> {
         let estate = &self.estate;
-        let wiring = Wiring {
-            estate,
-            secrets: running.secrets,
-        };
+        let wiring = Wiring::new(estate, running.secrets);
         let keeper = Arc::new(Keeper::new(
             Arc::clone(&running.identity),
             Arc::clone(&self.policies),
@@ -216,7 +216,7 @@ impl Front {
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
-            upstreams: upstreams::all(estate, &wiring, running.gates)?,
+            upstreams: upstreams::all(estate, running.renewals, running.gates)?,
             gatekeeper: keeper,
             observer: Arc::new(
                 running

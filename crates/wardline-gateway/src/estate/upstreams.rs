@@ -2,21 +2,23 @@
 
 use super::FrontError;
 use crate::plan::{Breaker, Health, Upstream};
+use arc_swap::ArcSwap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use wardline_engine::{CallGates, Wiring};
+use wardline_engine::{CallGates, Renewals, WireError, Wiring};
 use wardline_estate::model::{Connection, ConnectionKind, Estate, HttpOut};
 
-/// Every HTTP connection, named `system.connection`, with the gate that it shares with deliveries.
+/// Every HTTP connection, named `system.connection`, its credentials and TLS kept in step with
+/// the secrets and files they are made of, with the gate that it shares with deliveries.
 pub(super) fn all(
-    estate: &Estate,
-    wiring: &Wiring<'_>,
+    estate: &Arc<Estate>,
+    renewals: &Renewals,
     gates: &CallGates,
 ) -> Result<Vec<Upstream>, FrontError> {
     let mut all = Vec::new();
     for (_, connection) in estate.connections() {
         if let ConnectionKind::HttpOut(http) = &connection.kind {
-            let mut upstream = one(connection, http, wiring)?;
+            let mut upstream = one(estate, connection, http, renewals)?;
             upstream.gate = gates.of(&connection.reference);
             all.push(upstream);
         }
@@ -24,10 +26,33 @@ pub(super) fn all(
     Ok(all)
 }
 
-fn one(
+/// The connection as the estate declares it, for making something of it again.
+fn declared<'a>(estate: &'a Estate, reference: &str) -> Option<(&'a Connection, &'a HttpOut)> {
+    let (_, connection) = estate.connection(reference)?;
+    match &connection.kind {
+        ConnectionKind::HttpOut(http) => Some((connection, http)),
+        _ => None,
+    }
+}
+
+fn client_tls(
+    wiring: &Wiring<'_>,
     connection: &Connection,
     http: &HttpOut,
-    wiring: &Wiring<'_>,
+) -> Result<rustls::ClientConfig, WireError> {
+    let tls = http
+        .tls
+        .as_ref()
+        .map(|tls| wiring.client_tls(tls))
+        .transpose()?;
+    Ok(tls.unwrap_or_default().build(&connection.reference)?)
+}
+
+fn one(
+    estate: &Arc<Estate>,
+    connection: &Connection,
+    http: &HttpOut,
+    renewals: &Renewals,
 ) -> Result<Upstream, FrontError> {
     let urls = std::iter::once(&http.url).chain(&connection.failover);
     let urls: Result<Vec<http::Uri>, _> = urls
@@ -39,22 +64,45 @@ fn one(
         })
         .collect();
     let mut upstream = Upstream::at(connection.reference.as_str(), urls?);
-    let tls = http
-        .tls
-        .as_ref()
-        .map(|tls| wiring.client_tls(tls))
-        .transpose()?;
+    let secrets = renewals.secrets();
+    let what = || format!("calls of {}", connection.reference);
     if upstream
         .urls
         .iter()
         .any(|url| url.scheme_str() == Some("https"))
     {
-        let tls = tls.unwrap_or_default().build(&connection.reference)?;
-        upstream.tls = Some(Arc::new(tls));
+        let wiring = Wiring::new(estate, secrets);
+        let tls = client_tls(&wiring, connection, http)?;
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
+        let (estate, secrets) = (Arc::clone(estate), secrets.clone());
+        let reference = connection.reference.clone();
+        renewals.keep(what(), &tls, wiring.inputs(), None, move || {
+            let wiring = Wiring::new(&estate, &secrets);
+            let tls = match declared(&estate, &reference) {
+                Some((connection, http)) => client_tls(&wiring, connection, http)?,
+                None => wardline_connect::tls::ClientTls::default().build(&reference)?,
+            };
+            Ok((tls, wiring.inputs()))
+        });
+        upstream.tls = Some(tls);
     }
+    let wiring = Wiring::new(estate, secrets);
     let headers = wiring.request_headers(connection, http)?;
     if !headers.is_empty() {
-        upstream.credentials = Some(Arc::new(move || headers.clone()));
+        let headers = Arc::new(ArcSwap::from_pointee(headers));
+        let (estate, secrets) = (Arc::clone(estate), secrets.clone());
+        let reference = connection.reference.clone();
+        // Whatever may not be used is not sent; the system then refuses, and says so.
+        let none = Arc::new(::http::HeaderMap::new());
+        renewals.keep(what(), &headers, wiring.inputs(), Some(none), move || {
+            let wiring = Wiring::new(&estate, &secrets);
+            let headers = match declared(&estate, &reference) {
+                Some((connection, http)) => wiring.request_headers(connection, http)?,
+                None => ::http::HeaderMap::new(),
+            };
+            Ok((headers, wiring.inputs()))
+        });
+        upstream.credentials = Some(Arc::new(move || (**headers.load()).clone()));
     }
     upstream.connect_time = http.connect_timeout;
     upstream.time = http.timeout;

@@ -79,7 +79,9 @@ impl Connection {
             Some(tls) if address.secure => {
                 let name =
                     ServerName::try_from(address.host.clone()).map_err(std::io::Error::other)?;
-                let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await?;
+                let stream = TlsConnector::from(tls.load_full())
+                    .connect(name, tcp)
+                    .await?;
                 Stream::Tls(Box::new(stream.into()))
             }
             _ => Stream::Plain(tcp),

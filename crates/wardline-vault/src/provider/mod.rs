@@ -2,14 +2,16 @@
 //!
 //! A master key never touches a payload: it only wraps the data keys in the key ring. So it
 //! can live elsewhere (a directory that is not backed up with the data, an environment
-//! variable set by the service manager, later a key service) and be rotated by wrapping a
+//! variable set by the service manager, a key service) and be rotated by wrapping a
 //! handful of keys again.
 
 mod env;
 mod file;
+mod transit;
 
 pub use env::EnvProvider;
 pub use file::{FileProvider, Initialised};
+pub use transit::TransitProvider;
 
 use crate::VaultError;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -23,7 +25,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// Keeps master keys and wraps other keys with them. Calls are rare (a few at start, one a
 /// day), so an implementation may take its time.
 pub trait KeyProvider: Send + Sync + fmt::Debug {
-    /// What kind of provider this is, for messages: `file`, `env`.
+    /// What kind of provider this is, for messages: `file`, `env`, `vault`.
     fn name(&self) -> &'static str;
 
     /// Wraps `key` with the newest master key. `purpose` is authenticated, not stored: a
@@ -53,7 +55,8 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
 pub struct WrappedKey {
     /// Id of the master key.
     pub by: String,
-    /// Base64 of a 96-bit nonce, 32 encrypted bytes and a 128-bit tag (AES-256-GCM).
+    /// Base64 of a 96-bit nonce, 32 encrypted bytes and a 128-bit tag (AES-256-GCM); of a
+    /// key service, its own text.
     pub sealed: String,
 }
 

@@ -14,7 +14,6 @@ use wardline_access::identity::AccessSink;
 use wardline_access::quota::{Limiter, Quotas, Rates};
 use wardline_access::token::Reason;
 use wardline_core::RealClock;
-use tokio_util::sync::CancellationToken;
 use wardline_engine::{Engine, Recorder};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
@@ -85,9 +84,12 @@ impl Doors {
         let quotas = Quotas::new(Arc::new(RealClock), zone, store);
         let limiter = Arc::new(Limiter::new(Rates::default(), quotas));
         let shadows = Arc::new(Shadows::open(&place.data));
+        let renewals = engine.renewals();
+        let listeners = front.listener_inputs(&secrets);
         let plan = front
             .plan(&Running {
                 secrets: &secrets,
+                renewals,
                 identity: Arc::clone(&identity),
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
@@ -111,6 +113,8 @@ impl Doors {
         let gateway = Gateway::start(plan)
             .await
             .context("the Apis cannot be opened")?;
+        front.keep_listeners(&gateway, renewals, listeners).await;
+        front.keep_clients(&identity, renewals);
         let mut places = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
             for listener in estate.listeners.values() {

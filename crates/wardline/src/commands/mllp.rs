@@ -109,6 +109,7 @@ pub(crate) async fn listen(args: Listen) -> anyhow::Result<ExitCode> {
         (true, Some(identity)) => Some(tls::ServerTls {
             identity,
             client_ca: args.tls.ca.clone().map(tls::Pem::File),
+            crl: None,
         }),
         (true, None) => anyhow::bail!("listening with --tls needs --cert and --key"),
     };

@@ -4,6 +4,7 @@ mod apis;
 mod audit;
 mod bench;
 mod callers;
+mod certs;
 mod check;
 mod compare;
 mod clients;
@@ -16,7 +17,9 @@ mod mllp;
 mod operate;
 mod quotas;
 mod reference;
+mod renewing;
 mod search;
+mod secrets;
 mod serve;
 mod shadows;
 
@@ -72,7 +75,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Park(args) => runtime()?.block_on(operate::act(operate::Verb::Park, args)),
         Command::Resubmit(args) => runtime()?.block_on(operate::resubmit(args)),
         Command::Console(place) => keys::console(&place),
-        Command::Keys { command } => keys::run(command),
+        Command::Keys { command } => runtime()?.block_on(keys::run(command)),
+        Command::Secrets { command } => secrets::run(command),
+        Command::Certs(place) => certs::run(&place),
         Command::Bench(args) => bench::run(args),
     }
 }
@@ -141,7 +146,10 @@ impl Open {
             OpenError::Other(error) => error,
         })?;
         let store = Arc::clone(&parts.store);
+        let estate = Arc::clone(&parts.plan.estate);
         let desk = wardline_engine::open_desk(parts).await?;
+        let now = wardline_core::Timestamp::now();
+        desk.set_certificates(wardline_engine::certs::certificates(&estate, now));
         Ok(Self {
             desk: desk as Arc<dyn ConsoleDesk>,
             store: Some(store),

@@ -377,6 +377,9 @@ pub(crate) async fn status(place: Where) -> anyhow::Result<ExitCode> {
                 paint::wait(&overview.headline)
             }
         );
+        for one in &overview.certificates {
+            anstream::println!("{}", paint::wait(&super::certs::sentence(one)));
+        }
         let rows: Vec<Vec<String>> = overview
             .destinations
             .iter()

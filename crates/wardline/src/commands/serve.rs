@@ -1,6 +1,7 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
 use super::doors::Doors;
+use super::renewing::Renewing;
 use crate::cli::Serve;
 use crate::place::{OpenError, Place, make_private_dir, read_served};
 use crate::remote::Server;
@@ -27,6 +28,8 @@ pub(crate) struct Running {
     console_task: Option<JoinHandle<()>>,
     /// The Apis, where the estate has some.
     pub(crate) doors: Option<Doors>,
+    /// Looks whether secrets and certificates change.
+    renewing: Renewing,
     place: Place,
 }
 
@@ -69,6 +72,7 @@ impl Running {
                 return Err(error);
             }
         };
+        let renewing = Renewing::start(&engine, &plan);
         let stop_console = CancellationToken::new();
         let mut link = None;
         let mut console_task = None;
@@ -94,12 +98,14 @@ impl Running {
             stop_console,
             console_task,
             doors,
+            renewing,
             place,
         })
     }
 
     /// Stops in order and waits for it.
     pub(crate) async fn stop(self, drain: Duration) {
+        self.renewing.stop().await;
         // Nobody comes in any more; what came in is in the journal before the engine stops.
         if let Some(doors) = self.doors {
             doors.close().await;
@@ -131,6 +137,7 @@ fn announce(place: &Place, console: SocketAddr) -> anyhow::Result<()> {
 
 pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    crate::dumps::forbid();
     let place = Place::new(&args.estate, args.data.as_deref());
     let secrets = place.secrets();
     let (plan, front) = read_served(&args.estate, Some(&secrets))?;
