@@ -45,11 +45,14 @@ const PYPI: &[(&str, &str)] = &[
     ("pymerkle", "7.0.0"),
     ("fhir.resources", "8.3.0"),
     ("standardwebhooks", "1.1.0"),
+    ("cryptography", "50.0.2"),
+    ("dnslib", "0.9.26"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
     ("node-hl7-server", "2.5.0"),
     ("axe-core", "4.14.1"),
+    ("standardwebhooks", "1.1.1"),
 ];
 
 /// Installs what is missing.

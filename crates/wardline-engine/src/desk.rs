@@ -11,6 +11,7 @@ mod payload;
 mod replay;
 mod select;
 mod trace;
+mod webhooks;
 mod words;
 
 pub use balance::Balance;
@@ -19,6 +20,7 @@ pub use look::Found;
 use crate::accept::{Acceptor, KEY_DOMAIN};
 use crate::codes;
 use crate::dispatch::Dispatcher;
+use crate::webhook::Endpoint;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,12 +95,15 @@ pub struct Desk {
     places: RwLock<BTreeMap<String, String>>,
     /// Entries that the last stored checkpoint covers.
     signed: AtomicU64,
+    /// Clients' endpoints that are sent to; none where no engine runs.
+    endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
 }
 
 impl Desk {
     pub(crate) async fn open(
         acceptor: Arc<Acceptor>,
         dispatcher: Arc<Dispatcher>,
+        endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
     ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
         Ok(Self {
@@ -107,6 +112,7 @@ impl Desk {
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
             places: RwLock::default(),
+            endpoints,
         })
     }
 

@@ -27,10 +27,12 @@ mod schedule;
 pub mod trial;
 mod tryout;
 pub mod view;
+mod webhook;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;
+pub use webhook::{Audience, EVENTS_PATH, Nobody, Told};
 pub use wire::{WireError, Wiring};

@@ -99,12 +99,20 @@ impl Wiring<'_> {
             made.encoding = http::HmacEncoding::Base64;
         }
         made.prefix.clone_from(&declared.prefix);
-        if let Some(timestamp) = &declared.timestamp {
-            made.time = Some(http::HmacTime {
-                header: header(timestamp)?,
-                tolerance: declared.tolerance,
-            });
-        }
+        let fields = declared.fields.as_ref();
+        made.member = fields.map(|fields| fields.signature.clone());
+        let member = fields.and_then(|fields| fields.timestamp.clone());
+        let place = match (&declared.timestamp, member) {
+            (Some(name), _) => Some(http::HmacPlace::Header(header(name)?)),
+            (None, Some(name)) => Some(http::HmacPlace::Member(name)),
+            (None, None) => None,
+        };
+        made.time = place.map(|place| http::HmacTime {
+            place,
+            tolerance: declared.tolerance,
+        });
+        // The loader has checked the template.
+        made.signs = declared.signs.as_deref().and_then(http::Signs::template);
         Ok(made)
     }
 
@@ -340,6 +348,32 @@ impl Wiring<'_> {
         } else {
             Some(Arc::new(Failover(all)))
         })
+    }
+
+    /// Makes the sender to a client's endpoint, and says by which public keys its signatures are
+    /// verified. `name` is the destination's.
+    pub(crate) fn client_webhook(
+        &self,
+        name: &str,
+        declared: &model::ClientWebhook,
+    ) -> Result<(Arc<dyn Outbound>, Vec<String>), WireError> {
+        let mut config = http::OutboundConfig::new(name, declared.url.value.as_str());
+        config.timeout = declared.timeout;
+        config.idle_connections = declared.concurrent as usize;
+        // An answer is for people to look at, whoever sends it.
+        config.max_response = 64 << 10;
+        if let Some(tls) = &declared.tls {
+            config.tls = self.client_tls(tls)?;
+        }
+        let mut keys = vec![self.secret(&declared.secret)?];
+        keys.extend(self.secrets(&declared.previous)?);
+        let signer = http::WebhookSigner::new(name, &keys)?;
+        let public = signer.public_keys();
+        config.webhook = Some(Arc::new(signer));
+        if declared.public_only {
+            config.reach = http::Reach::Public;
+        }
+        Ok((Arc::new(http::Outbound::new(config)?), public))
     }
 
     fn outbound_auth(

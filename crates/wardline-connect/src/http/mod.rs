@@ -14,13 +14,14 @@ mod reach;
 mod retry_after;
 mod sign;
 mod webhook;
+mod webhook_key;
 
 pub use auth::{InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route};
-pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};
+pub use hmac::{HmacAlgorithm, HmacEncoding, HmacPlace, HmacTime, Signs, VendorHmac};
 pub use http::{Method, StatusCode};
 pub use inbound::{Ingress, Inlet};
 pub use outbound::Outbound;
-pub use reach::{NotPublic, Reach, is_public};
+pub use reach::{NotPublic, Reach, is_public, why_not_public};
 pub use sign::WebhookSigner;
 pub use webhook::WebhookKeys;

@@ -5,6 +5,7 @@
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wardline_core::Timestamp;
@@ -50,6 +51,8 @@ pub(crate) enum Closed {
     Rate(Timestamp),
     /// The breaker is open until the next probe.
     Down(Timestamp),
+    /// Until somebody opens it again.
+    Paused,
 }
 
 /// What a report changed.
@@ -88,6 +91,7 @@ pub(crate) struct Gate {
     sessions: Arc<Semaphore>,
     bucket: Mutex<Bucket>,
     breaker: Mutex<Breaker>,
+    paused: AtomicBool,
     freed: Arc<Notify>,
 }
 
@@ -121,8 +125,20 @@ impl Gate {
             breaker: Mutex::new(Breaker::Closed {
                 failures: VecDeque::new(),
             }),
+            paused: AtomicBool::new(false),
             freed: Arc::new(Notify::new()),
         }
+    }
+
+    /// Lets nothing pass until [`Gate::resume`].
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets sends pass again, and wakes who waits.
+    pub(crate) fn resume(&self) {
+        self.paused.store(false, Ordering::SeqCst);
+        self.freed.notify_waiters();
     }
 
     /// Completes when a session was freed after this was called.
@@ -132,6 +148,9 @@ impl Gate {
 
     /// The right to send now, or why not.
     pub(crate) fn pass(&self, now: Timestamp) -> Result<Pass, Closed> {
+        if self.paused.load(Ordering::SeqCst) {
+            return Err(Closed::Paused);
+        }
         let mut breaker = self.breaker.lock();
         if let Breaker::Open { outage, probing } = &*breaker
             && (*probing || now < outage.next_probe)
@@ -268,6 +287,18 @@ mod tests {
         let pass = gate.pass(T0).unwrap();
         assert_eq!(gate.pass(T0).unwrap_err(), Closed::Concurrency);
         drop(pass);
+        assert!(gate.pass(T0).is_ok());
+    }
+
+    #[test]
+    fn a_paused_gate_lets_nothing_pass_until_it_is_resumed() {
+        let gate = Gate::new(GateConfig::default(), T0);
+        gate.pause();
+        assert_eq!(gate.pass(T0).unwrap_err(), Closed::Paused);
+        let mut freed = std::pin::pin!(gate.freed());
+        freed.as_mut().enable();
+        gate.resume();
+        assert!(freed.now_or_never().is_some());
         assert!(gate.pass(T0).is_ok());
     }
 

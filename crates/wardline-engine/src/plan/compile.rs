@@ -3,6 +3,7 @@
 
 use super::{EventPlan, FlowPlan, KeyPlan, MapPlan, TargetPlan, ThenPlan, input_of};
 use crate::codes;
+use crate::dispatch::backoff::Backoff;
 use ahash::{AHashMap, AHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl<'a> Compiler<'a> {
             lane: flow.lane,
             targets: targets.into_iter().collect::<Option<_>>()?,
             failed: format!("flow/{}", flow.name).into(),
+            hook: None,
         })
     }
 
@@ -160,14 +162,7 @@ impl<'a> Compiler<'a> {
             key: key?,
             maps: maps?,
             lane: target.lane,
-            backoff: crate::dispatch::backoff::Backoff {
-                first: target.retry.first,
-                factor: target.retry.factor,
-                max: target.retry.max,
-                attempts: target.retry.attempts,
-                max_age: target.retry.max_age,
-                jitter: target.retry.jitter == Jitter::Full,
-            },
+            backoff: backoff(&target.retry),
             park: target.on_exhausted == Exhausted::Park,
             runbook: target
                 .runbook
@@ -200,7 +195,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn predicate(&mut self, text: &Spanned<String>, input: Input) -> Option<Predicate> {
+    /// The estate that is compiled.
+    pub(super) fn estate(&self) -> &Estate {
+        self.estate
+    }
+
+    pub(super) fn predicate(&mut self, text: &Spanned<String>, input: Input) -> Option<Predicate> {
         match Predicate::compile(&text.value, &self.environment(input)) {
             Ok(predicate) => Some(predicate),
             Err(problems) => {
@@ -382,6 +382,19 @@ impl<'a> Compiler<'a> {
             return;
         }
         self.found.push(diagnostic_at(span, problem));
+    }
+}
+
+/// Retries as declared.
+pub(super) fn backoff(retry: &model::Retry) -> Backoff {
+    Backoff {
+        first: retry.first,
+        factor: retry.factor,
+        max: retry.max,
+        attempts: retry.attempts,
+        max_age: retry.max_age,
+        jitter: retry.jitter == Jitter::Full,
+        steps: None,
     }
 }
 

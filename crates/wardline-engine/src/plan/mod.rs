@@ -4,11 +4,13 @@
 
 mod circles;
 mod compile;
+mod hooks;
 
 use compile::Compiler;
 pub(crate) use compile::span_in;
 pub use compile::{diagnostic_in, environment};
 
+use crate::webhook::{Audience, HookPlan, Nobody};
 use ahash::AHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub struct Plan {
     by_event: AHashMap<Arc<str>, Vec<usize>>,
     pub(crate) sources: AHashMap<Arc<str>, SourcePlan>,
     pub(crate) destinations: BTreeMap<Arc<str>, DestinationPlan>,
+    /// Who may receive events by webhooks.
+    pub(crate) audience: Arc<dyn Audience>,
 }
 
 /// What is known about an inbound connection.
@@ -87,6 +91,8 @@ pub(crate) struct FlowPlan {
     pub(crate) targets: Vec<TargetPlan>,
     /// Pseudo-destination of deliveries that died before they had one.
     pub(crate) failed: Arc<str>,
+    /// Set where it is no flow of the estate but a client's webhook.
+    pub(crate) hook: Option<HookPlan>,
 }
 
 /// An event that a flow emits.
@@ -147,6 +153,12 @@ impl Plan {
             .values()
             .filter_map(|flow| compiler.flow(flow))
             .collect();
+        let hooks: Vec<FlowPlan> = estate
+            .clients
+            .values()
+            .flat_map(|client| client.webhooks.iter().map(move |webhook| (client, webhook)))
+            .filter_map(|(client, webhook)| compiler.hook(client, webhook))
+            .collect();
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
         let failed = compiler
@@ -160,10 +172,17 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        Some(Self::assemble(estate, flows))
+        Some(Self::assemble(estate, flows, hooks))
     }
 
-    fn assemble(estate: Arc<Estate>, flows: Vec<FlowPlan>) -> Self {
+    /// Who may receive events by webhooks; nobody where this is not called.
+    #[must_use]
+    pub fn with_audience(mut self, audience: Arc<dyn Audience>) -> Self {
+        self.audience = audience;
+        self
+    }
+
+    fn assemble(estate: Arc<Estate>, mut flows: Vec<FlowPlan>, hooks: Vec<FlowPlan>) -> Self {
         let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         let mut by_event: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         for (index, flow) in estate.flows.values().enumerate() {
@@ -186,6 +205,12 @@ impl Plan {
                     .entry(schedule_source(&flow.name))
                     .or_default()
                     .push(index),
+            }
+        }
+        for (index, hook) in hooks.iter().enumerate() {
+            for event in hook.hook.iter().flat_map(|hook| hook.events.keys()) {
+                let all: &mut Vec<usize> = by_event.entry(Arc::clone(event)).or_default();
+                all.push(flows.len() + index);
             }
         }
         let mut sources = AHashMap::new();
@@ -263,6 +288,10 @@ impl Plan {
                 plan.runbook = plan.runbook.take().or(runbook);
             }
         }
+        for hook in hooks {
+            destinations.extend(hooks::destination(&hook));
+            flows.push(hook);
+        }
         Self {
             estate,
             flows,
@@ -270,6 +299,7 @@ impl Plan {
             by_event,
             sources,
             destinations,
+            audience: Arc::new(Nobody),
         }
     }
 

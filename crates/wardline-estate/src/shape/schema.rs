@@ -140,6 +140,9 @@ fn text(form: Form) -> Value {
         Form::Secret => "^secret:[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
         Form::Map => r"\.vrl$",
         Form::Reference => r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$",
+        Form::Destination => {
+            r"^([a-z][a-z0-9-]*\.[a-z][a-z0-9-]*|webhook/[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?)$"
+        }
         Form::Version => r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$",
         Form::Store => "^(sqlite|postgres(ql)?://.+)$",
         Form::Value => return json!({ "type": "string" }),

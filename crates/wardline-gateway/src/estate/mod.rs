@@ -4,9 +4,11 @@
 //! wrong at its place in the files, so that `check` finds it. [`Front::plan`] joins it with what
 //! runs (keys, secrets, the journal) to a [`Plan`] that a [`Gateway`](crate::Gateway) serves.
 
+mod audience;
 mod clients;
 mod documents;
 mod doors;
+mod events;
 mod keeper;
 mod programs;
 mod promises;
@@ -16,6 +18,7 @@ mod world;
 
 use crate::Plan;
 use crate::plan;
+use crate::seam::Gatekeeper;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_access::AccessError;
@@ -27,7 +30,7 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{WireError, Wiring};
+use wardline_engine::{Audience, Desk, WireError, Wiring};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -66,6 +69,7 @@ pub struct Front {
     estate: Arc<Estate>,
     programs: Programs,
     policies: Arc<Policies>,
+    audience: Arc<audience::Receivers>,
 }
 
 impl std::fmt::Debug for Front {
@@ -86,6 +90,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// Who has the events that clients were sent the id of.
+    pub desk: Arc<Desk>,
 }
 
 impl Front {
@@ -106,11 +112,16 @@ impl Front {
         for one in found {
             diagnostics.push(one);
         }
-        let policies = policies.filter(|_| !failed)?;
+        let policies = Arc::new(policies.filter(|_| !failed)?);
+        let audience = audience::Receivers::new(Arc::clone(&policies), estate);
+        for one in audience.deaf(estate) {
+            diagnostics.push(one);
+        }
         Some(Self {
             estate: Arc::clone(estate),
             programs,
-            policies: Arc::new(policies),
+            policies,
+            audience: Arc::new(audience),
         })
     }
 
@@ -126,6 +137,11 @@ impl Front {
     /// The compiled policies: who may do what.
     pub fn policies(&self) -> &Arc<Policies> {
         &self.policies
+    }
+
+    /// Who may receive events by webhooks, for [`Plan::with_audience`](wardline_engine::Plan::with_audience).
+    pub fn audience(&self) -> Arc<dyn Audience> {
+        Arc::clone(&self.audience) as Arc<dyn Audience>
     }
 
     /// Opens signing keys and revocations in the data directory and registers the clients.
@@ -186,6 +202,8 @@ impl Front {
         }
         apis.extend(doors::oauth(estate, &running.identity));
         apis.extend(doors::inlets(estate, running.inlets));
+        let gatekeeper: Arc<dyn Gatekeeper> = Arc::clone(&keeper) as _;
+        apis.extend(events::api(estate, &gatekeeper, &running.desk));
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,

@@ -70,6 +70,7 @@ impl Doors {
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
                 inlets: engine.inlets(),
+                desk: engine.desk(),
             })
             .context("the Apis cannot be opened")?;
         let gateway = Gateway::start(plan)

@@ -15,6 +15,7 @@ mod quotas;
 mod reference;
 mod search;
 mod serve;
+mod webhooks;
 
 use crate::cli::{Cli, Command, Where};
 use crate::place::{OpenError, Place, read_well};
@@ -65,6 +66,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Park(args) => runtime()?.block_on(operate::act(operate::Verb::Park, args)),
         Command::Resubmit(args) => runtime()?.block_on(operate::resubmit(args)),
         Command::Console(place) => keys::console(&place),
+        Command::Webhooks { command } => runtime()?.block_on(webhooks::run(command)),
         Command::Keys { command } => keys::run(command),
         Command::Bench(args) => bench::run(args),
     }

@@ -1,5 +1,10 @@
 //! Certificates of one test.
 
+#![allow(
+    dead_code,
+    reason = "several test programs include this file, and each uses its part"
+)]
+
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
@@ -27,8 +32,13 @@ impl Authority {
 
     /// A certificate for `localhost` and its key.
     pub(crate) fn issue(&self) -> (String, String) {
+        self.issue_for("localhost")
+    }
+
+    /// A certificate for a name and its key.
+    pub(crate) fn issue_for(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
