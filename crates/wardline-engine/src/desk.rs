@@ -8,6 +8,7 @@ mod balance;
 mod look;
 mod overview;
 mod payload;
+mod register;
 mod replay;
 mod select;
 mod trace;
@@ -16,6 +17,7 @@ mod words;
 
 pub use balance::Balance;
 pub use look::Found;
+pub use register::RegisterError;
 
 use crate::accept::{Acceptor, KEY_DOMAIN};
 use crate::codes;

@@ -367,19 +367,21 @@ async fn webhooks(
             let standing =
                 kept.map_or_else(Standing::default, |kept| Standing::from_bytes(&kept, now));
             let name: Arc<str> = declared.name.as_str().into();
-            let (sender, public_keys) = wiring.client_webhook(&destination, declared)?;
+            let (make, public_keys) = wiring.client_webhook(&destination, declared)?;
             let endpoint = Endpoint::new(EndpointParts {
                 name: Arc::clone(&name),
                 rule: declared.disable,
                 expires: client.expires.as_ref().map(|expires| expires.value),
                 events: events_of(declared),
-                sender,
+                make,
+                url: declared.url.as_ref().map(|url| url.value.clone()),
                 public_keys,
                 gate: Arc::clone(&gate),
                 clock: Arc::clone(&parts.clock),
                 standing,
                 tell: tell.clone(),
-            });
+            })
+            .map_err(WireError::from)?;
             hooks.insert(name, (Arc::new(endpoint), gate));
         }
     }

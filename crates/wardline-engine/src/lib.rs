@@ -30,7 +30,7 @@ pub mod view;
 mod webhook;
 mod wire;
 
-pub use desk::{Balance, Desk, DeskError, Found};
+pub use desk::{Balance, Desk, DeskError, Found, RegisterError};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;

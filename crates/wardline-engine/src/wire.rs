@@ -44,6 +44,10 @@ pub struct Wiring<'a> {
     pub secrets: &'a Secrets,
 }
 
+/// Makes a sender to a url.
+pub(crate) type MakeSender =
+    Box<dyn Fn(&str) -> Result<Arc<dyn Outbound>, ConnectError> + Send + Sync>;
+
 /// Every inbound connection, ready to be served.
 pub(crate) struct Bound {
     pub(crate) listening: Vec<Listening>,
@@ -350,14 +354,14 @@ impl Wiring<'_> {
         })
     }
 
-    /// Makes the sender to a client's endpoint, and says by which public keys its signatures are
-    /// verified. `name` is the destination's.
+    /// Makes what makes the sender to a client's endpoint, wherever that is, and says by which
+    /// public keys its signatures are verified. `name` is the destination's.
     pub(crate) fn client_webhook(
         &self,
         name: &str,
         declared: &model::ClientWebhook,
-    ) -> Result<(Arc<dyn Outbound>, Vec<String>), WireError> {
-        let mut config = http::OutboundConfig::new(name, declared.url.value.as_str());
+    ) -> Result<(MakeSender, Vec<String>), WireError> {
+        let mut config = http::OutboundConfig::new(name, "");
         config.timeout = declared.timeout;
         config.idle_connections = declared.concurrent as usize;
         // An answer is for people to look at, whoever sends it.
@@ -373,7 +377,12 @@ impl Wiring<'_> {
         if declared.public_only {
             config.reach = http::Reach::Public;
         }
-        Ok((Arc::new(http::Outbound::new(config)?), public))
+        let make = move |url: &str| {
+            let mut config = config.clone();
+            url.clone_into(&mut config.url);
+            Ok(Arc::new(http::Outbound::new(config)?) as Arc<dyn Outbound>)
+        };
+        Ok((Box::new(make), public))
     }
 
     fn outbound_auth(

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
 use wardline_connect::Request;
-use wardline_core::{DeliveryId, DeliveryState, MessageId};
+use wardline_core::{DeliveryId, DeliveryState, MessageId, Timestamp};
 use wardline_estate::model::{Client, ClientWebhook};
 use wardline_store::{Change, MessageRow, Operation};
 use wardline_vault::{AuditEntry, Kind, VaultError};
@@ -65,6 +65,12 @@ impl Desk {
     ) -> Result<WebhookView, DeskError> {
         demand_reason(reason)?;
         let (client, declared) = self.declared(name)?;
+        let standing = self.standing(name).await?.well();
+        if declared.url.is_none() && standing.url.is_none() {
+            return Err(DeskError::Invalid(format!(
+                "no address is registered for `{name}`: its client does that by PUT /webhooks/{name}"
+            )));
+        }
         let destination = webhook::destination(name);
         let retrying = Selection {
             destination: Some(destination.clone()),
@@ -78,7 +84,7 @@ impl Desk {
             .with("retrying", rows.len());
         let mut changes = vec![Change::SetMeta {
             name: destination.clone(),
-            value: Vec::new(),
+            value: standing.to_bytes(),
         }];
         if !rows.is_empty() {
             changes.push(Change::Operate(Operation::Release {
@@ -94,7 +100,7 @@ impl Desk {
         if let Some(channel) = sym.and_then(|sym| self.dispatcher.channel(sym)) {
             channel.resumed();
         }
-        Ok(view(client, declared, &Standing::default()))
+        Ok(view(client, declared, &standing))
     }
 
     /// Stops sending to an endpoint; events for it wait.
@@ -147,19 +153,8 @@ impl Desk {
             )));
         };
         let now = self.acceptor.clock.now();
-        let id = crate::accept::unique_id(now);
-        let received = now.to_string();
-        let body: Bytes = webhook::full(TEST, Some(&received), serde_json::json!({}));
-        let request = Request {
-            idempotency_key: &id,
-            attempt: 1,
-            body,
-            content_type: crate::route::JSON,
-            method: Some(http::Method::POST),
-            path: None,
-            correlation: "",
-        };
-        let outcome = endpoint.try_once(request).await;
+        let (id, body) = trial(now);
+        let outcome = endpoint.try_once(trial_request(&id, body)).await;
         let took_us = self.acceptor.clock.now().since(now).as_micros();
         let (status, error) = match outcome {
             Ok(reply) => (reply.status, None),
@@ -268,14 +263,9 @@ impl Desk {
             standing,
             disabled,
         } = news;
-        let value = if standing == Standing::default() {
-            Vec::new()
-        } else {
-            standing.to_bytes()
-        };
         let kept = Change::SetMeta {
             name: webhook::destination(&endpoint),
-            value,
+            value: standing.to_bytes(),
         };
         let written = if let Some(why) = standing.disabled.as_ref().filter(|_| disabled) {
             tracing::error!(
@@ -304,7 +294,7 @@ impl Desk {
         self.endpoints.get(name)?.standing().disabled
     }
 
-    async fn standing(&self, name: &str) -> Result<Standing, DeskError> {
+    pub(super) async fn standing(&self, name: &str) -> Result<Standing, DeskError> {
         if let Some(endpoint) = self.endpoints.get(name) {
             return Ok(endpoint.standing());
         }
@@ -343,9 +333,37 @@ impl Desk {
     }
 }
 
-fn view(client: &Client, declared: &ClientWebhook, standing: &Standing) -> WebhookView {
+/// Id and body of a request that only tries an endpoint.
+pub(super) fn trial(now: Timestamp) -> (String, Bytes) {
+    let id = crate::accept::unique_id(now);
+    let received = now.to_string();
+    (
+        id,
+        webhook::full(TEST, Some(&received), serde_json::json!({})),
+    )
+}
+
+pub(super) fn trial_request(id: &str, body: Bytes) -> Request<'_> {
+    Request {
+        idempotency_key: id,
+        attempt: 1,
+        body,
+        content_type: crate::route::JSON,
+        method: Some(http::Method::POST),
+        path: None,
+        correlation: "",
+    }
+}
+
+pub(super) fn view(client: &Client, declared: &ClientWebhook, standing: &Standing) -> WebhookView {
     let (state, since, reason, by) = match (&standing.disabled, standing.failing_since) {
         _ if client.disabled => ("refused", None, "the client is disabled".to_owned(), None),
+        _ if declared.url.is_none() && standing.url.is_none() => (
+            "unregistered",
+            None,
+            "its client has not said where it is".to_owned(),
+            None,
+        ),
         (Some(disabled), _) => (
             "disabled",
             Some(disabled.since),
@@ -355,10 +373,12 @@ fn view(client: &Client, declared: &ClientWebhook, standing: &Standing) -> Webho
         (None, Some(since)) => ("failing", Some(since), String::new(), None),
         (None, None) => ("enabled", None, String::new(), None),
     };
+    let url = declared.url.as_ref().map(|url| url.value.clone());
+    let url = url.or_else(|| standing.url.clone());
     WebhookView {
         name: declared.name.clone(),
         client: client.name.clone(),
-        url: declared.url.value.clone(),
+        url: url.unwrap_or_default(),
         events: declared
             .events
             .iter()

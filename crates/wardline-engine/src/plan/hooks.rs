@@ -26,11 +26,12 @@ impl Compiler<'_> {
     /// One endpoint; `None` where its client is refused, or where something does not compile.
     pub(super) fn hook(&mut self, client: &Client, declared: &ClientWebhook) -> Option<FlowPlan> {
         if declared.public_only
-            && let Some(why) = wardline_connect::http::why_not_public(&declared.url.value)
+            && let Some(url) = &declared.url
+            && let Some(why) = wardline_connect::http::why_not_public(&url.value)
         {
             self.found.push(
                 Diagnostic::error(codes::BAD_URL, "no webhook is sent there")
-                    .at(declared.url.at)
+                    .at(url.at)
                     .label(why)
                     .help("`reach: anywhere` is for clients inside this organisation"),
             );

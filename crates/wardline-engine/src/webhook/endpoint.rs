@@ -4,12 +4,13 @@ use super::standing::Turn;
 use super::{Disabled, Standing, body};
 use crate::codes;
 use crate::dispatch::gate::Gate;
+use crate::wire::MakeSender;
 use async_trait::async_trait;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use wardline_connect::codes::{HTTP_GONE, HTTP_NOT_PUBLIC, HTTP_REDIRECT, HTTP_REJECTED};
-use wardline_connect::{Failure, FailureKind, Outbound, Reply, Request};
+use wardline_connect::{ConnectError, Failure, FailureKind, Outbound, Reply, Request};
 use wardline_core::{Clock, Timestamp};
 use wardline_estate::model::DisableRule;
 
@@ -32,8 +33,10 @@ pub(crate) struct EndpointParts {
     pub(crate) expires: Option<Timestamp>,
     /// Where a thin event is fetched, without its id.
     pub(crate) events: String,
-    /// Sends, and signs.
-    pub(crate) sender: Arc<dyn Outbound>,
+    /// Makes what sends and signs, for an address.
+    pub(crate) make: MakeSender,
+    /// Its address, where the file says it.
+    pub(crate) url: Option<String>,
     /// What its asymmetric signatures are verified with.
     pub(crate) public_keys: Vec<String>,
     /// Its limits, shared with the channel that sends.
@@ -50,17 +53,61 @@ pub(crate) struct EndpointParts {
 pub(crate) struct Endpoint {
     parts: EndpointParts,
     standing: Mutex<Standing>,
+    /// `None` until its client has registered an address.
+    sender: RwLock<Option<Arc<dyn Outbound>>>,
+    /// One registration at a time: each makes us call somebody.
+    pub(crate) registering: tokio::sync::Mutex<()>,
 }
 
 impl Endpoint {
-    pub(crate) fn new(mut parts: EndpointParts) -> Self {
+    /// Errors where the address that the file says cannot be sent to.
+    pub(crate) fn new(mut parts: EndpointParts) -> Result<Self, ConnectError> {
         let standing = std::mem::take(&mut parts.standing);
-        if standing.disabled.is_some() {
+        let sender = match (&parts.url, &standing.url) {
+            (Some(url), _) => Some((parts.make)(url)?),
+            // It was good when it was registered: where that changed its client has to do it again.
+            (None, Some(url)) => (parts.make)(url)
+                .inspect_err(|error| tracing::error!(endpoint = %parts.name, %error, "the registered address cannot be used"))
+                .ok(),
+            (None, None) => None,
+        };
+        if standing.disabled.is_some() || sender.is_none() {
             parts.gate.pause();
         }
-        Self {
+        Ok(Self {
             standing: Mutex::new(standing),
+            sender: RwLock::new(sender),
+            registering: tokio::sync::Mutex::new(()),
             parts,
+        })
+    }
+
+    /// Where it is, where that is known.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.parts
+            .url
+            .clone()
+            .or_else(|| self.standing.lock().url.clone())
+    }
+
+    /// A sender to an address that is not its own yet.
+    pub(crate) fn sender_to(&self, url: &str) -> Result<Arc<dyn Outbound>, ConnectError> {
+        (self.parts.make)(url)
+    }
+
+    /// From now on it is there, or nowhere. The channel that sends has to be woken.
+    pub(crate) fn moved(&self, to: Option<(String, Arc<dyn Outbound>)>) {
+        let (url, sender) = to.unzip();
+        *self.sender.write() = sender;
+        let known = url.is_some();
+        *self.standing.lock() = Standing {
+            url,
+            ..Standing::default()
+        };
+        if known {
+            self.parts.gate.resume();
+        } else {
+            self.parts.gate.pause();
         }
     }
 
@@ -80,13 +127,26 @@ impl Endpoint {
 
     /// Forgets what was wrong. The channel that sends has to be woken.
     pub(crate) fn enable(&self) {
-        *self.standing.lock() = Standing::default();
-        self.parts.gate.resume();
+        let mut standing = self.standing.lock();
+        *standing = std::mem::take(&mut *standing).well();
+        drop(standing);
+        if self.sender.read().is_some() {
+            self.parts.gate.resume();
+        }
     }
 
     /// One request whatever its standing, which it does not change.
     pub(crate) async fn try_once(&self, request: Request<'_>) -> Result<Reply, Failure> {
-        self.parts.sender.send(request).await
+        let sender = self.sender.read().clone();
+        let Some(sender) = sender else {
+            let text = format!("no address is registered for {}", self.parts.name);
+            return Err(Failure::new(
+                FailureKind::Unreachable,
+                codes::WEBHOOK_DISABLED,
+                text,
+            ));
+        };
+        sender.send(request).await
     }
 
     fn turn(&self, outcome: &Result<Reply, Failure>) -> Option<News> {
@@ -131,7 +191,7 @@ impl Outbound for Endpoint {
             ));
         }
         request.body = body::completed(&request.body, request.idempotency_key, &self.parts.events);
-        let outcome = self.parts.sender.send(request).await;
+        let outcome = self.try_once(request).await;
         if let Some(news) = self.turn(&outcome)
             && self.parts.tell.send(news).await.is_err()
         {
@@ -142,7 +202,8 @@ impl Outbound for Endpoint {
     }
 
     fn describe(&self) -> String {
-        self.parts.sender.describe()
+        let url = self.url();
+        format!("webhook {}", url.as_deref().unwrap_or("without an address"))
     }
 }
 

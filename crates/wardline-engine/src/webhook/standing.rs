@@ -25,6 +25,9 @@ pub(crate) struct Standing {
     /// The first failure after the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failing_since: Option<Timestamp>,
+    /// Where the client registered that it wants to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
     /// Failures since then, as far as this process has seen them.
     #[serde(skip)]
     pub(crate) failures: u32,
@@ -80,8 +83,20 @@ impl Standing {
         Some(Turn::Disabled)
     }
 
-    /// As it is kept in the journal.
+    /// Nothing is wrong with it (any more); it is where it was.
+    #[must_use]
+    pub(crate) fn well(self) -> Self {
+        Self {
+            url: self.url,
+            ..Self::default()
+        }
+    }
+
+    /// As it is kept in the journal; nothing where there is nothing to say.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        if self.disabled.is_none() && self.failing_since.is_none() && self.url.is_none() {
+            return Vec::new();
+        }
         // Numbers and texts always serialise.
         serde_json::to_vec(self).unwrap_or_default()
     }

@@ -145,7 +145,7 @@ impl References<'_> {
         if client.kind == ClientKind::PersonGroup {
             self.problems.push(
                 Diagnostic::error(codes::DEAF_WEBHOOK, "a group of people has no webhook")
-                    .at(first.url.at)
+                    .at(first.at)
                     .help("declare the application that is to be told as a client of its own"),
             );
             return;

@@ -235,13 +235,32 @@ impl<'a> Decoder<'a> {
                     .help("anybody on the way could read them"),
             );
         }
+        let registers = view.is_true("register");
+        let reach = view.text("reach");
+        if let Some(reach) = reach
+            .as_ref()
+            .filter(|reach| registers && reach.value == "anywhere")
+        {
+            self.files.problems.push(
+                Diagnostic::error(
+                    codes::BAD_URL,
+                    "what a client registers leads to public addresses only",
+                )
+                .at(reach.at)
+                .help("write its `url` here instead"),
+            );
+        }
+        if url.is_none() && !registers {
+            return None;
+        }
         let disable = view.below("disable", &DISABLE);
         let failures = disable.integer("failures");
         // Only what the file itself says: defaults are those of systems of this house.
         let own = Levels::only(node);
         let path = format!("webhooks.{name}");
         Some(ClientWebhook {
-            url: url?,
+            at: url.as_ref().map_or(node.at, |url| url.at),
+            url,
             secret: secret?,
             previous,
             events: view.texts("events"),
@@ -265,7 +284,7 @@ impl<'a> Decoder<'a> {
             },
             timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
             concurrent: view.integer("concurrent"),
-            public_only: view.string("reach").as_deref() != Some("anywhere"),
+            public_only: reach.is_none_or(|reach| reach.value != "anywhere"),
             tls: self.client_tls(view.get("tls")),
             name,
         })

@@ -164,8 +164,10 @@ pub struct ClientLimits {
 pub struct ClientWebhook {
     /// The endpoint's name: the client's for `webhook`, `CLIENT.NAME` for one of `webhooks`.
     pub name: String,
-    /// Where they are sent; always `https`.
-    pub url: Spanned<String>,
+    /// Where the file says where they are sent.
+    pub at: Span,
+    /// Where they are sent; always `https`. `None` where the client registers that itself.
+    pub url: Option<Spanned<String>>,
     /// What signs them.
     pub secret: SecretRef,
     /// Further secrets that sign too: those before while they are changed, or one of the other kind.

@@ -288,8 +288,14 @@ pub(crate) static CLIENT_WEBHOOK: Object = Object {
         field(
             "url",
             Text(Form::Url),
-            Required,
+            Optional,
             "Where they are sent: `https`, and no address inside this organisation unless `reach` says so.",
+        ),
+        field(
+            "register",
+            Bool,
+            Optional,
+            "The client itself says where, by `PUT /webhooks/NAME` at the gateway: `https`, a public address, and it has to take a signed test.",
         ),
         field(
             "secret",
@@ -372,7 +378,7 @@ pub(crate) static CLIENT_WEBHOOK: Object = Object {
             "How to verify the receiver and prove who we are.",
         ),
     ],
-    exactly_one: &[],
+    exactly_one: &["url", "register"],
 };
 
 pub(crate) static DISABLE: Object = Object {
