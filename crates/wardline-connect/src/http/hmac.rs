@@ -409,4 +409,67 @@ mod tests {
         }
         assert!(VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, &["short".into()]).is_err());
     }
+
+    #[test]
+    fn what_is_signed_is_said_by_a_template() {
+        for bad in [
+            "",
+            "{timestamp}",
+            "{body}{body}",
+            "{timestamp}{timestamp}{body}",
+        ] {
+            assert_eq!(Signs::template(bad), None, "{bad}");
+        }
+        assert!(!Signs::template("a{body}b").unwrap().covers_time());
+        let key = Secret::from("a key of enough length");
+        let mut vendor =
+            VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, std::slice::from_ref(&key)).unwrap();
+        vendor.time = Some(HmacTime {
+            place: HmacPlace::Header(TIME),
+            tolerance: Duration::from_secs(60),
+        });
+        vendor.signs = Signs::template("<{body}|{timestamp}>");
+        let raw = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let tag: String = hmac::sign(&raw, b"<body|1700000000>")
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let given = headers(&[(NAME, &tag), (TIME, "1700000000")]);
+        assert!(vendor.verify(&given, b"body", at(1_700_000_000)));
+        assert!(!vendor.verify(&given, b"bodx", at(1_700_000_000)));
+        assert!(!vendor.verify(&given, b"body", at(1_700_000_061)));
+    }
+
+    #[test]
+    fn a_list_may_hold_several_signatures_and_one_time() {
+        let key = Secret::from("a key of enough length");
+        let mut vendor =
+            VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, std::slice::from_ref(&key)).unwrap();
+        vendor.member = Some("v1".to_owned());
+        vendor.time = Some(HmacTime {
+            place: HmacPlace::Member("t".to_owned()),
+            tolerance: Duration::from_secs(60),
+        });
+        let raw = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let tag: String = hmac::sign(&raw, b"1700000000.body")
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let now = at(1_700_000_000);
+        let verify = |text: &str| vendor.verify(&headers(&[(NAME, text)]), b"body", now);
+        assert!(verify(&format!("t=1700000000,v1={tag}")));
+        assert!(verify(&format!("v1=00, t=1700000000 ,v0=zz,v1={tag}")));
+        for bad in [
+            format!("t=1700000000,v0={tag}"),
+            format!("v1={tag}"),
+            format!("t=1700000000,t=1700000000,v1={tag}"),
+            format!("t=1600000000,v1={tag}"),
+            format!("t=1700000001,v1={tag}"),
+            format!("t=1700000000,{}v1={tag}", "v1=00,".repeat(4)),
+        ] {
+            assert!(!verify(&bad), "{bad}");
+        }
+    }
 }
