@@ -148,7 +148,7 @@ impl Street {
             ),
             (
                 "systems/beds.yaml",
-                "system: beds\nowner: it\nconnections:\n  in:\n    http: { listen: internal, post: \"/beds\" }\n    \
+                "system: beds\nowner: it\nconnections:\n  in:\n    http: { listen: internal, post: \"/beds\", auth: none }\n    \
                  sensitivity: internal\n  board:\n    http: { url: \"http://127.0.0.1:1\" }\n    sensitivity: internal\n\
                  operations:\n  get-bed: { http: { connection: board, get: \"/beds/{bed}\" }, returns: bed }\n",
             ),

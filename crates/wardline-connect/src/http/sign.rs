@@ -131,7 +131,7 @@ mod tests {
             "whsk_AAAA",
             "whsec_?",
             "short",
-            &public_only(),
+            public_only().as_str(),
         ] {
             assert!(WebhookSigner::new("t", &[bad.into()]).is_err(), "{bad}");
         }

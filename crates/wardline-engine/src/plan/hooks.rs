@@ -89,7 +89,6 @@ impl Compiler<'_> {
             targets: vec![target],
             failed: format!("flow/{name}").into(),
             hook: Some(HookPlan {
-                endpoint: declared.name.as_str().into(),
                 client: client.name.as_str().into(),
                 purpose: declared
                     .purpose

@@ -99,9 +99,9 @@ impl Audience for Nobody {
 
 /// What routing knows of an endpoint.
 pub(crate) struct HookPlan {
-    /// The endpoint's name: `ghx`.
-    pub(crate) endpoint: Arc<str>,
+    /// Who is told.
     pub(crate) client: Arc<str>,
+    /// What it needs it for, where its file says so.
     pub(crate) purpose: Option<Arc<str>>,
     /// Each event: its entity, and whether only an id is sent.
     pub(crate) events: AHashMap<Arc<str>, (Arc<str>, bool)>,
