@@ -53,6 +53,8 @@ const PYPI: &[(&str, &str)] = &[
     ("joserfc", "1.8.0"),
     ("httpx", "0.28.1"),
     ("hvac", "2.4.0"),
+    ("cryptography", "50.0.2"),
+    ("dnslib", "0.9.26"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
@@ -61,6 +63,7 @@ const NPM: &[(&str, &str)] = &[
     ("oauth2-mock-server", "8.2.3"),
     ("oauth4webapi", "3.8.8"),
     ("openid-client", "6.9.0"),
+    ("standardwebhooks", "1.1.1"),
 ];
 
 /// Installs what is missing.

@@ -15,7 +15,7 @@ use wardline_engine::Found;
 use wardline_engine::view::{
     AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView,
+    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
 
 use crate::app::Shared;
@@ -44,6 +44,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/cancel", decide(Act::Cancel))
         .route("/api/park", decide(Act::Park))
         .route("/api/keys/destroy", post(destroy_keys))
+        .route("/api/webhooks", get(webhooks).post(set_webhook))
+        .route("/api/webhooks/test", post(try_webhook))
         .route("/api/audit", get(audit))
         .route("/api/audit/records", get(audit_records))
         .route("/api/audit/state", get(audit_state).post(audit_sign))
@@ -285,6 +287,46 @@ async fn audit_state(State(app): State<Shared>, _: Caller) -> Answer<AuditStateV
 /// A POST, since signing writes to the journal.
 async fn audit_sign(State(app): State<Shared>, _: Caller) -> Answer<AuditStateView> {
     Ok(Json(app.desk.audit_state(true).await?))
+}
+
+async fn webhooks(State(app): State<Shared>, _: Caller) -> Answer<Vec<WebhookView>> {
+    Ok(Json(app.desk.webhooks().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetWebhookBody {
+    name: String,
+    enabled: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+async fn set_webhook(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<SetWebhookBody>,
+) -> Answer<WebhookView> {
+    let reason = needed(body.reason)?;
+    let (desk, actor) = (&app.desk, &caller.actor);
+    Ok(Json(
+        desk.set_webhook(&body.name, body.enabled, reason, actor)
+            .await?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TryWebhookBody {
+    name: String,
+}
+
+async fn try_webhook(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<TryWebhookBody>,
+) -> Answer<WebhookTrialView> {
+    Ok(Json(app.desk.try_webhook(&body.name, &caller.actor).await?))
 }
 
 const fn rows(asked: usize) -> usize {

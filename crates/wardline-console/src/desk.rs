@@ -9,7 +9,7 @@ use wardline_engine::Found;
 use wardline_engine::view::{
     AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView,
+    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
 
 /// The engine's read model and the acts that people may do on it.
@@ -69,6 +69,26 @@ pub trait ConsoleDesk: Send + Sync + 'static {
         reason: String,
         actor: &str,
     ) -> Result<DeliveryId, DeskError>;
+    /// Clients' endpoints and how they stand, by name.
+    async fn webhooks(&self) -> Result<Vec<WebhookView>, DeskError> {
+        Ok(Vec::new())
+    }
+    /// Sends to a client's endpoint again, or stops it; how it stands then.
+    async fn set_webhook(
+        &self,
+        name: &str,
+        enabled: bool,
+        reason: String,
+        actor: &str,
+    ) -> Result<WebhookView, DeskError> {
+        let _ = (enabled, reason, actor);
+        Err(DeskError::no_webhook(name))
+    }
+    /// Sends one request without data to a client's endpoint.
+    async fn try_webhook(&self, name: &str, actor: &str) -> Result<WebhookTrialView, DeskError> {
+        let _ = actor;
+        Err(DeskError::no_webhook(name))
+    }
     /// The audit log, newest first, below the entry with sequence `before` (from the newest
     /// where `None`), at most `limit`.
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError>;
@@ -116,4 +136,16 @@ pub struct DeskError {
     pub text: String,
     /// What the reader can do.
     pub help: Option<String>,
+}
+
+impl DeskError {
+    /// What a desk without endpoints says of each.
+    fn no_webhook(name: &str) -> Self {
+        Self {
+            kind: DeskErrorKind::Invalid,
+            code: Code("W7002"),
+            text: format!("there is no webhook `{name}` here"),
+            help: None,
+        }
+    }
 }

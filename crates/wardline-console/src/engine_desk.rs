@@ -5,7 +5,7 @@ use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
     AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView,
+    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
 use wardline_engine::{Desk, Found};
 
@@ -86,6 +86,28 @@ impl ConsoleDesk for Desk {
         actor: &str,
     ) -> Result<DeliveryId, DeskError> {
         Ok(Self::resubmit(self, delivery, &body, &reason, actor).await?)
+    }
+
+    async fn webhooks(&self) -> Result<Vec<WebhookView>, DeskError> {
+        Ok(Self::webhooks(self).await?)
+    }
+
+    async fn set_webhook(
+        &self,
+        name: &str,
+        enabled: bool,
+        reason: String,
+        actor: &str,
+    ) -> Result<WebhookView, DeskError> {
+        Ok(if enabled {
+            self.enable_webhook(name, &reason, actor).await?
+        } else {
+            self.disable_webhook(name, &reason, actor).await?
+        })
+    }
+
+    async fn try_webhook(&self, name: &str, actor: &str) -> Result<WebhookTrialView, DeskError> {
+        Ok(Self::try_webhook(self, name, actor).await?)
     }
 
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {

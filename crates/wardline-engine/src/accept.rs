@@ -40,6 +40,17 @@ pub(crate) struct Acceptor {
     kinds: AtomicUsize,
 }
 
+/// A secret of the estate for this purpose: the same after every restart, and nothing without
+/// the estate's keys.
+pub(crate) fn secret_for(vault: &Vault, purpose: &str) -> [u8; 32] {
+    let mut secret = [0; 32];
+    for (part, bytes) in secret.chunks_exact_mut(8).enumerate() {
+        let index = vault.blind(purpose, &part.to_string());
+        bytes.copy_from_slice(&index.0.to_be_bytes());
+    }
+    secret
+}
+
 /// Why something could not be accepted.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum AcceptError {
@@ -72,6 +83,7 @@ impl Acceptor {
         vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        plan.audience.begin(secret_for(&vault, "pseudonyms"));
         let latency = plan
             .sources
             .keys()

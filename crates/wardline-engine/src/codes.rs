@@ -19,6 +19,8 @@ pub const UNREADABLE_BODY: Code = Code("W3301");
 pub const TOO_DEEP: Code = Code("W2403");
 /// The body lacks a value that the operation's path needs.
 pub const PATH_VALUE_MISSING: Code = Code("W4001");
+/// A client's endpoint is disabled.
+pub const WEBHOOK_DISABLED: Code = Code("W4004");
 /// The engine is stopping.
 pub const STOPPING: Code = Code("W4002");
 /// The journal cannot take messages.
@@ -88,6 +90,13 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         PATH_VALUE_MISSING,
         "the operation's path needs a value that the body lacks",
         "An operation such as `/accounts/{account}/close` takes `account` from the body. Let the map set it.",
+    ),
+    (
+        WEBHOOK_DISABLED,
+        "a client's endpoint is disabled",
+        "It answered 410, failed as long or as often as its file allows, its client has expired, or a person disabled \
+         it. Events for it wait in the journal and nothing is lost. `wardline webhooks list` says why and since when; \
+         try it with `wardline webhooks test NAME`, then `wardline webhooks enable NAME`.",
     ),
     (
         STOPPING,

@@ -9,18 +9,22 @@ mod keys;
 mod look;
 mod overview;
 mod payload;
+mod register;
 mod replay;
 mod select;
 mod trace;
+mod webhooks;
 mod words;
 
 pub use balance::Balance;
 pub use look::Found;
+pub use register::RegisterError;
 
 use crate::accept::{Acceptor, KEY_DOMAIN};
 use crate::certs::{CertificateState, CertificateView};
 use crate::codes;
 use crate::dispatch::Dispatcher;
+use crate::webhook::Endpoint;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,12 +100,15 @@ pub struct Desk {
     certificates: RwLock<Vec<CertificateView>>,
     /// Entries that the last stored checkpoint covers.
     signed: AtomicU64,
+    /// Clients' endpoints that are sent to; none where no engine runs.
+    endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
 }
 
 impl Desk {
     pub(crate) async fn open(
         acceptor: Arc<Acceptor>,
         dispatcher: Arc<Dispatcher>,
+        endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
     ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
         Ok(Self {
@@ -111,6 +118,7 @@ impl Desk {
             signed: AtomicU64::new(0),
             places: RwLock::default(),
             certificates: RwLock::default(),
+            endpoints,
         })
     }
 

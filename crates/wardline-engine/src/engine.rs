@@ -13,16 +13,18 @@ use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::route::{self, PlainKey};
 use crate::schedule::{Call, Job};
+use crate::webhook::{Endpoint, EndpointParts, News, Standing};
 use crate::wire::{Bound, Listening, WireError, Wiring};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Intake, Outbound, Reply, http};
 use wardline_core::{Clock, Sym};
-use wardline_estate::model::{Connection, Estate, Idempotency, Source};
+use wardline_estate::model::{ClientWebhook, Connection, Estate, Idempotency, Source};
 use wardline_mapping::Subject;
 use wardline_store::{Acceptance, Cause, Ready, Store, StoreError};
 use wardline_vault::audit::Break;
@@ -85,6 +87,7 @@ impl Engine {
             outbounds,
             gates,
             desk,
+            news,
         } = prepare(&parts, &renewals).await?;
         let wiring = Wiring::new(&parts.plan.estate, &parts.secrets);
         let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
@@ -102,7 +105,14 @@ impl Engine {
         parts
             .store
             .listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
-        workers.spawn(Arc::clone(&dispatcher).run(work_stop.clone()));
+        let sending = CancellationToken::new();
+        let (sent, stop) = (sending.clone(), work_stop.clone());
+        workers.spawn(async move {
+            dispatcher.run(stop).await;
+            // What the last answers said about endpoints is written down still.
+            sent.cancel();
+        });
+        workers.spawn(write_down(Arc::clone(&desk), news, sending));
         workers.spawn(
             Forgetting {
                 retention: parts.plan.estate.retention,
@@ -172,13 +182,7 @@ impl Engine {
     /// A secret of the estate for this purpose: the same after every restart, and nothing
     /// without the estate's keys.
     pub fn secret_for(&self, purpose: &str) -> [u8; 32] {
-        let vault = &self.acceptor.vault;
-        let mut secret = [0; 32];
-        for (part, bytes) in secret.chunks_exact_mut(8).enumerate() {
-            let index = vault.blind(purpose, &part.to_string());
-            bytes.copy_from_slice(&index.0.to_be_bytes());
-        }
-        secret
+        crate::accept::secret_for(&self.acceptor.vault, purpose)
     }
 
     /// Where idempotency keys of calls and their answers are kept.
@@ -245,6 +249,7 @@ struct Prepared {
     outbounds: HashMap<String, Arc<dyn Outbound>>,
     gates: CallGates,
     desk: Arc<Desk>,
+    news: mpsc::Receiver<News>,
 }
 
 /// Opens the desk alone: everything can be read and decided, nothing is accepted or sent.
@@ -258,7 +263,9 @@ pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
     ));
     acceptor.intern_all().await?;
     let dispatcher = Arc::new(Dispatcher::new(Vec::new()));
-    Ok(Arc::new(Desk::open(acceptor, dispatcher).await?))
+    Ok(Arc::new(
+        Desk::open(acceptor, dispatcher, BTreeMap::new()).await?,
+    ))
 }
 
 async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartError> {
@@ -281,6 +288,12 @@ async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartEr
                 Arc::new(Gate::new(gate_config(connection), now)),
             );
         }
+    }
+    let (hooks, news) = webhooks(parts, &wiring, now).await?;
+    for (name, (endpoint, gate)) in &hooks {
+        let name = crate::webhook::destination(name);
+        gates.insert(name.clone(), Arc::clone(gate));
+        outbounds.insert(name, Arc::clone(endpoint) as Arc<dyn Outbound>);
     }
     let shared = Arc::new(Shared {
         store: Arc::clone(&parts.store),
@@ -333,14 +346,83 @@ async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartEr
         )));
     }
     let dispatcher = Arc::new(Dispatcher::new(channels));
-    let desk = Arc::new(Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher)).await?);
+    let endpoints = hooks
+        .into_iter()
+        .map(|(name, (endpoint, _))| (name, endpoint))
+        .collect();
+    let desk = Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher), endpoints).await?;
     Ok(Prepared {
         acceptor,
         dispatcher,
         outbounds,
         gates: CallGates::new(gates, Arc::clone(&parts.clock)),
-        desk,
+        desk: Arc::new(desk),
+        news,
     })
+}
+
+/// Endpoints of clients with their gates, as the journal last knew them.
+type Hooks = BTreeMap<Arc<str>, (Arc<Endpoint>, Arc<Gate>)>;
+
+/// Changes of endpoints that may wait for the journal; then sends wait too.
+const NEWS: usize = 64;
+
+async fn webhooks(
+    parts: &Parts,
+    wiring: &Wiring<'_>,
+    now: wardline_core::Timestamp,
+) -> Result<(Hooks, mpsc::Receiver<News>), StartError> {
+    let (tell, news) = mpsc::channel(NEWS);
+    let mut hooks = Hooks::new();
+    for client in parts.plan.estate.clients.values() {
+        for declared in &client.webhooks {
+            let destination = crate::webhook::destination(&declared.name);
+            // That of a client that is refused is no destination.
+            if !parts.plan.destinations.contains_key(destination.as_str()) {
+                continue;
+            }
+            let gate = Arc::new(Gate::new(
+                GateConfig {
+                    concurrent: declared.concurrent as usize,
+                    // The schedule says when to try again, and an outage ends by disabling.
+                    open_after: 0,
+                    ..GateConfig::default()
+                },
+                now,
+            ));
+            let kept = parts.store.meta(&destination).await?;
+            let standing =
+                kept.map_or_else(Standing::default, |kept| Standing::from_bytes(&kept, now));
+            let name: Arc<str> = declared.name.as_str().into();
+            let (make, public_keys) = wiring.client_webhook(&destination, declared)?;
+            let endpoint = Endpoint::new(EndpointParts {
+                name: Arc::clone(&name),
+                rule: declared.disable,
+                expires: client.expires.as_ref().map(|expires| expires.value),
+                events: events_of(declared),
+                make,
+                url: declared.url.as_ref().map(|url| url.value.clone()),
+                public_keys,
+                gate: Arc::clone(&gate),
+                clock: Arc::clone(&parts.clock),
+                standing,
+                tell: tell.clone(),
+            })
+            .map_err(WireError::from)?;
+            hooks.insert(name, (Arc::new(endpoint), gate));
+        }
+    }
+    Ok((hooks, news))
+}
+
+/// Where the client fetches events of which it was sent the id.
+fn events_of(declared: &ClientWebhook) -> String {
+    let gateway = declared.fetch.as_ref().map_or("", |url| url.value.as_str());
+    format!(
+        "{}{}",
+        gateway.trim_end_matches('/'),
+        crate::webhook::EVENTS_PATH
+    )
 }
 
 /// Makes the event that a flow declared with `then:` out of an answer. It is committed with
@@ -370,13 +452,17 @@ fn follow(acceptor: &Arc<Acceptor>, flow: usize, target: usize) -> Follow {
             };
             let content =
                 route::read(content_type, &body).unwrap_or(wardline_mapping::Content::Text(body));
+            let answered = wardline_mapping::Metadata {
+                received: Some(acceptor.clock.now().to_string().into()),
+                ..wardline_mapping::Metadata::default()
+            };
             let key = ready.key.clone().map(PlainKey::Recorded);
             let derived = crate::accept::with_runtime(|runtime| {
                 route::follow(
                     &plan,
                     flow,
                     then,
-                    Subject::new(content),
+                    Subject::new(content).with(answered),
                     key,
                     ready.lane,
                     runtime,
@@ -440,6 +526,24 @@ fn idempotent_for(estate: &Estate) -> impl Iterator<Item = Duration> {
         Idempotency::Key { keep } => Some(keep),
         Idempotency::No => None,
     })
+}
+
+/// Writes changes of endpoints into the journal until nothing is sent any more.
+async fn write_down(desk: Arc<Desk>, mut news: mpsc::Receiver<News>, done: CancellationToken) {
+    loop {
+        let one = tokio::select! {
+            biased;
+            one = news.recv() => one,
+            () = done.cancelled() => {
+                news.close();
+                news.recv().await
+            }
+        };
+        match one {
+            Some(one) => desk.webhook_turned(one).await,
+            None => return,
+        }
+    }
 }
 
 /// How long entries of the audit log may go unsigned.

@@ -32,9 +32,10 @@ mod schedule;
 pub mod trial;
 mod tryout;
 pub mod view;
+mod webhook;
 mod wire;
 
-pub use desk::{Balance, Desk, DeskError, Found};
+pub use desk::{Balance, Desk, DeskError, Found, RegisterError};
 pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
@@ -43,4 +44,5 @@ pub use plan::{Plan, diagnostic_in, environment};
 pub use recorder::{Place, Recorder, Unrecorded};
 pub use renew::{Inputs, Renewals, Renewed};
 pub use tryout::MapBench;
+pub use webhook::{Audience, EVENTS_PATH, Nobody, Told};
 pub use wire::{WireError, Wiring};

@@ -3,6 +3,7 @@
 //! same code.
 
 mod content;
+mod hook;
 mod router;
 
 pub(crate) use content::{field_text, read, read_as};

@@ -562,3 +562,42 @@ pub struct DestroyedKeys {
     /// When this was said.
     pub at: Timestamp,
 }
+
+/// A client's endpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WebhookView {
+    /// `ghx`, or `ghx.orders` for one of several.
+    pub name: String,
+    /// The client.
+    pub client: String,
+    /// Where it is.
+    pub url: String,
+    /// What it is told of.
+    pub events: Vec<String>,
+    /// `enabled`, `failing`, `disabled`, or `refused` where its client is.
+    pub state: String,
+    /// Since when it fails or is disabled.
+    pub since: Option<Timestamp>,
+    /// Why it is disabled.
+    pub reason: String,
+    /// Who disabled it, as in the audit log.
+    pub by: Option<String>,
+    /// Deliveries that wait.
+    pub waiting: u64,
+    /// What its client verifies `v1a` signatures with, `whpk_…`; empty where no server runs.
+    #[serde(default)]
+    pub public_keys: Vec<String>,
+}
+
+/// What an endpoint answered when it was tried.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WebhookTrialView {
+    /// The `webhook-id` that was sent.
+    pub id: String,
+    /// What it answered; empty where nothing did.
+    pub status: String,
+    /// Code and text where that was no success.
+    pub error: Option<String>,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}

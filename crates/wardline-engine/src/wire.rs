@@ -57,6 +57,10 @@ pub struct Wiring<'a> {
     noted: Mutex<Inputs>,
 }
 
+/// Makes a sender to a url.
+pub(crate) type MakeSender =
+    Box<dyn Fn(&str) -> Result<Arc<dyn Outbound>, ConnectError> + Send + Sync>;
+
 /// Every inbound connection, ready to be served.
 pub(crate) struct Bound {
     pub(crate) listening: Vec<Listening>,
@@ -152,12 +156,20 @@ impl Wiring<'_> {
             made.encoding = http::HmacEncoding::Base64;
         }
         made.prefix.clone_from(&declared.prefix);
-        if let Some(timestamp) = &declared.timestamp {
-            made.time = Some(http::HmacTime {
-                header: header(timestamp)?,
-                tolerance: declared.tolerance,
-            });
-        }
+        let fields = declared.fields.as_ref();
+        made.member = fields.map(|fields| fields.signature.clone());
+        let member = fields.and_then(|fields| fields.timestamp.clone());
+        let place = match (&declared.timestamp, member) {
+            (Some(name), _) => Some(http::HmacPlace::Header(header(name)?)),
+            (None, Some(name)) => Some(http::HmacPlace::Member(name)),
+            (None, None) => None,
+        };
+        made.time = place.map(|place| http::HmacTime {
+            place,
+            tolerance: declared.tolerance,
+        });
+        // The loader has checked the template.
+        made.signs = declared.signs.as_deref().and_then(http::Signs::template);
         Ok(made)
     }
 
@@ -409,6 +421,37 @@ impl Wiring<'_> {
         } else {
             Some(Arc::new(Failover(all)))
         })
+    }
+
+    /// Makes what makes the sender to a client's endpoint, wherever that is, and says by which
+    /// public keys its signatures are verified. `name` is the destination's.
+    pub(crate) fn client_webhook(
+        &self,
+        name: &str,
+        declared: &model::ClientWebhook,
+    ) -> Result<(MakeSender, Vec<String>), WireError> {
+        let mut config = http::OutboundConfig::new(name, "");
+        config.timeout = declared.timeout;
+        config.idle_connections = declared.concurrent as usize;
+        // An answer is for people to look at, whoever sends it.
+        config.max_response = 64 << 10;
+        if let Some(tls) = &declared.tls {
+            config.tls = self.client_tls(tls)?;
+        }
+        let mut keys = vec![self.secret(&declared.secret)?];
+        keys.extend(self.secrets(&declared.previous)?);
+        let signer = http::WebhookSigner::new(name, &keys)?;
+        let public = signer.public_keys();
+        config.webhook = Some(Arc::new(signer));
+        if declared.public_only {
+            config.reach = http::Reach::Public;
+        }
+        let make = move |url: &str| {
+            let mut config = config.clone();
+            url.clone_into(&mut config.url);
+            Ok(Arc::new(http::Outbound::new(config)?) as Arc<dyn Outbound>)
+        };
+        Ok((Box::new(make), public))
     }
 
     fn outbound_auth(

@@ -428,6 +428,17 @@ pub(crate) fn reference(text: &str) -> Result<(), String> {
         .map_err(|_| hint.to_owned())
 }
 
+/// Checks where a delivery goes: a reference, or `webhook/ghx`, `webhook/ghx.orders`.
+pub(crate) fn destination(text: &str) -> Result<(), String> {
+    let Some(endpoint) = text.strip_prefix("webhook/") else {
+        return reference(text);
+    };
+    endpoint
+        .splitn(2, '.')
+        .try_for_each(name)
+        .map_err(|_| "expected a client's webhook, such as `webhook/ghx`".to_owned())
+}
+
 /// Checks `encounter.discharged`.
 pub(crate) fn event(text: &str) -> Result<(), String> {
     let word = |word: &str| {

@@ -122,6 +122,43 @@ fn a_client_has_its_values_and_no_more() {
 }
 
 #[test]
+fn webhooks_have_what_they_say_and_the_standard_where_they_say_nothing() {
+    let shop = &case("client-webhooks-good").clients["shop"];
+    let [plain, orders] = shop.webhooks.as_slice() else {
+        panic!("{:?}", shop.webhooks)
+    };
+    assert_eq!(
+        (plain.name.as_str(), orders.name.as_str()),
+        ("shop", "shop.orders")
+    );
+    assert!(plain.public_only && plain.retry.is_none() && plain.thin.is_none());
+    assert_eq!(plain.on_exhausted, Exhausted::Park);
+    let hours = |hours| Duration::from_secs(hours * 3_600);
+    assert_eq!(
+        (plain.disable.after, plain.disable.failures),
+        (hours(120), None)
+    );
+    assert_eq!((plain.timeout.as_secs(), plain.concurrent), (20, 4));
+
+    assert!(!orders.public_only && orders.thin == Some(true));
+    assert_eq!(orders.previous.len(), 2);
+    let retry = orders.retry.unwrap();
+    assert_eq!((retry.attempts, retry.max_age), (5, Some(hours(1))));
+    assert_eq!(
+        (orders.disable.after, orders.disable.failures),
+        (hours(2), Some(50))
+    );
+    assert_eq!(
+        (orders.lane, orders.on_exhausted),
+        (Lane::Realtime, Exhausted::Hold)
+    );
+    assert_eq!((orders.timeout.as_secs(), orders.concurrent), (5, 1));
+    assert_eq!(orders.fetch.as_ref().unwrap().value, "https://api.example");
+    let tls = orders.tls.as_ref().unwrap();
+    assert_eq!(tls.server_name.as_deref(), Some("orders.inside.example"));
+}
+
+#[test]
 fn identity_is_what_the_file_says_or_the_first_internal_listener() {
     let said = case("api-and-client-good").identity;
     assert_eq!(said.issuer, "https://api.example");

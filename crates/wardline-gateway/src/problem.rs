@@ -197,6 +197,11 @@ impl Problem {
 
     /// The answer.
     pub(crate) fn into_response(self, correlation: &str) -> Response<Body> {
+        self.into_answer(correlation).map(Body::full)
+    }
+
+    /// The answer of a [`Handler`](crate::seam::Handler), whole.
+    pub(crate) fn into_answer(self, correlation: &str) -> Response<Bytes> {
         #[derive(Serialize)]
         struct Details<'a> {
             r#type: String,
@@ -223,7 +228,7 @@ impl Problem {
             errors: &errors,
         };
         let text = serde_json::to_vec(&details).unwrap_or_default();
-        let mut response = Response::new(Body::full(Bytes::from(text)));
+        let mut response = Response::new(Bytes::from(text));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let problem = HeaderValue::from_static("application/problem+json");

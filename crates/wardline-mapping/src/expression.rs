@@ -144,7 +144,7 @@ fn compile(
             } else if problem.code == Code("W2009") {
                 problem.message = format!("a {what} only looks at a message and cannot change it");
                 "changes the message".clone_into(&mut problem.label);
-                problem.help = Some("compare with `==`; changes belong into the flow's `map:`".to_owned());
+                problem.help = Some("compare with `==`; changes belong into a map: a flow's `map:`, an operation's `request:` or `response:`".to_owned());
             }
         }
         problems
@@ -164,7 +164,7 @@ fn compile(
             "W2110",
             format!("a {what} only looks at a message and cannot write one"),
             "this writes",
-            "write in the flow's `map:`",
+            "write in a map: a flow's `map:`, an operation's `request:` or `response:`",
         )]);
     }
     Ok(compiled)

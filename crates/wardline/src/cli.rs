@@ -90,6 +90,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Look at clients' webhooks, try them, and decide whether they are sent to.
+    Webhooks {
+        #[command(subcommand)]
+        command: WebhooksCommand,
+    },
     /// Read or verify the audit log.
     Audit {
         #[command(subcommand)]
@@ -796,4 +801,36 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhooksCommand {
+    /// List every endpoint and how it stands.
+    List {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Send one signed request without data, also to an endpoint that is disabled; exit 1 where
+    /// it is not taken.
+    Test {
+        /// The endpoint, as `webhooks list` prints it.
+        name: String,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Send to an endpoint again: what waits goes out in order.
+    Enable(WebhookAct),
+    /// Send nothing more to an endpoint: its events wait.
+    Disable(WebhookAct),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebhookAct {
+    /// The endpoint, as `webhooks list` prints it.
+    pub(crate) name: String,
+    /// Why; it goes into the audit log.
+    #[arg(long, required = true)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
 }

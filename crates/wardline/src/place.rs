@@ -73,8 +73,13 @@ pub(crate) fn read_unlocked(dir: &Path, secrets: Option<&Secrets>) -> Read {
         for problem in wardline_engine::certs::check(&estate, Timestamp::now()) {
             diagnostics.push(problem);
         }
-        let plan = Plan::compile(Arc::clone(&estate), &mut diagnostics).map(Arc::new);
-        (plan, Front::compile(&estate, &mut diagnostics))
+        let plan = Plan::compile(Arc::clone(&estate), &mut diagnostics);
+        let front = Front::compile(&estate, &mut diagnostics);
+        let plan = plan.map(|plan| match &front {
+            Some(front) => Arc::new(plan.with_audience(front.audience())),
+            None => Arc::new(plan),
+        });
+        (plan, front)
     };
     let (plan, front) = match (loaded.estate, loaded.partial) {
         (Some(estate), _) => compile(estate),

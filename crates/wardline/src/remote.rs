@@ -20,7 +20,7 @@ use wardline_engine::Found;
 use wardline_engine::view::{
     AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView,
+    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
 
 /// Bytes of one answer at most.
@@ -298,6 +298,23 @@ impl ConsoleDesk for RemoteDesk {
         limit: usize,
     ) -> Result<Vec<AuditRecordView>, DeskError> {
         self.get(&format!("/api/audit/records?from={from}&limit={limit}"))
+            .await
+    }
+    async fn webhooks(&self) -> Result<Vec<WebhookView>, DeskError> {
+        self.get("/api/webhooks").await
+    }
+    async fn set_webhook(
+        &self,
+        name: &str,
+        enabled: bool,
+        reason: String,
+        _actor: &str,
+    ) -> Result<WebhookView, DeskError> {
+        let body = json!({ "name": name, "enabled": enabled, "reason": reason });
+        self.post("/api/webhooks", body).await
+    }
+    async fn try_webhook(&self, name: &str, _actor: &str) -> Result<WebhookTrialView, DeskError> {
+        self.post("/api/webhooks/test", json!({ "name": name }))
             .await
     }
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {

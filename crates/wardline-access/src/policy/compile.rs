@@ -18,6 +18,15 @@ pub const BASE: &str = include_str!("base.cedar");
 /// What policies may speak of, in Cedar's schema language: for editors and the reference.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
 
+/// The scope that lets a client be told of an entity's events: `encounter.receive`.
+///
+/// ```
+/// assert_eq!(&*wardline_access::policy::receive_scope("encounter"), "encounter.receive");
+/// ```
+pub fn receive_scope(entity: &str) -> Arc<str> {
+    format!("{entity}.receive").into()
+}
+
 /// Compiles the estate's policies together with the built-in ones. The second part of the
 /// answer is what is wrong with them; policies are handed out only where none of it is an error.
 ///
@@ -73,14 +82,14 @@ pub fn compile(world: &World) -> (Option<Policies>, Vec<Problem>) {
         bits: select::of_resource(&rules, &uid, &entities),
         uid,
         call: None,
+        receive: None,
     };
     let mut places: ahash::AHashMap<Resource, Place> = ahash::AHashMap::new();
     places.insert(Resource::Estate, place(names.estate()));
     for entity in &world.entities {
-        places.insert(
-            Resource::Entity(Arc::clone(&entity.name)),
-            place(names.entity(&entity.name)),
-        );
+        let mut place = place(names.entity(&entity.name));
+        place.receive = Some(receive_scope(&entity.name));
+        places.insert(Resource::Entity(Arc::clone(&entity.name)), place);
     }
     for flow in &world.flows {
         places.insert(

@@ -45,6 +45,8 @@ pub(super) struct Place {
     pub(super) bits: Bits,
     /// For operations.
     pub(super) call: Option<Call>,
+    /// For entities: the scope to be told of their events.
+    pub(super) receive: Option<Arc<str>>,
 }
 
 /// What calling an operation needs.
@@ -459,6 +461,12 @@ fn pairs(
             put(Wanted::VERSION, "version", &|| number(call.version.into()));
         }
         _ => {}
+    }
+    let receives = question.action.id().unescaped() == Action::Receive.name();
+    if let Some(scope) = question.place.receive.as_ref().filter(|_| receives) {
+        put(Wanted::HAS_SCOPE, "has_scope", &|| {
+            flag(holds(caller, client, scope))
+        });
     }
     put(Wanted::CLASS, "class", &|| {
         facts.class.map(class_name).and_then(text)

@@ -25,7 +25,7 @@ mod tests;
 mod text;
 mod world;
 
-pub use compile::{BASE, SCHEMA, compile};
+pub use compile::{BASE, SCHEMA, compile, receive_scope};
 pub use decide::{Decision, NotDecided, Policies};
 pub use explain::{Explanation, Reason};
 pub use problem::{Problem, ProblemKind};

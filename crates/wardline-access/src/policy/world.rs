@@ -121,6 +121,8 @@ pub struct PolicyText {
 pub enum Action {
     /// Call an operation of an Api.
     Call,
+    /// Be told of an entity's events, by a webhook.
+    Receive,
     /// Look at something in the console, payloads masked.
     View,
     /// Search the journal.
@@ -139,8 +141,9 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Call,
+        Self::Receive,
         Self::View,
         Self::Search,
         Self::Reveal,
@@ -154,6 +157,7 @@ impl Action {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Call => "call",
+            Self::Receive => "receive",
             Self::View => "view",
             Self::Search => "search",
             Self::Reveal => "reveal",

@@ -15,6 +15,8 @@ use crate::{ConnectError, Secret};
 
 /// Longest signature header that is looked at: SHA-512 in hexadecimal, twice over.
 const LONGEST: usize = 512;
+/// Signatures of one name that are looked at; a sender that rotates keys sends two.
+const MOST_SIGNATURES: usize = 4;
 
 /// The digest of the HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,13 +50,88 @@ pub enum HmacEncoding {
     Base64,
 }
 
+/// Where something stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HmacPlace {
+    /// A header of its own.
+    Header(HeaderName),
+    /// A member of the signature's header, which is a list such as `t=1700000000,v1=…`.
+    Member(String),
+}
+
 /// When the sender says it signed, where its signature covers that.
 #[derive(Debug, Clone)]
 pub struct HmacTime {
-    /// The header with the time, in seconds or milliseconds since 1970.
-    pub header: HeaderName,
+    /// Where the time stands, in seconds or milliseconds since 1970.
+    pub place: HmacPlace,
     /// How far it may lie from now, either way.
     pub tolerance: Duration,
+}
+
+/// What is signed: text around the body, with the time in it or not.
+///
+/// ```
+/// use wardline_connect::http::Signs;
+/// assert!(Signs::template("v0:{timestamp}:{body}").is_some());
+/// assert!(Signs::template("{timestamp}").is_none(), "without the body nothing is proven");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signs {
+    before: Vec<Piece>,
+    after: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Time,
+}
+
+impl Signs {
+    /// Reads a template: `{body}` occurs once, `{timestamp}` at most once. `None` where it does
+    /// not.
+    pub fn template(text: &str) -> Option<Self> {
+        let (before, after) = text.split_once("{body}")?;
+        let pieces = |text: &str| {
+            let mut pieces = Vec::new();
+            for (at, part) in text.split("{timestamp}").enumerate() {
+                if at > 0 {
+                    pieces.push(Piece::Time);
+                }
+                if !part.is_empty() {
+                    pieces.push(Piece::Text(part.to_owned()));
+                }
+            }
+            pieces
+        };
+        let signs = Self {
+            before: pieces(before),
+            after: pieces(after),
+        };
+        let all = || signs.before.iter().chain(&signs.after);
+        let times = all().filter(|piece| **piece == Piece::Time).count();
+        (times <= 1 && !after.contains("{body}")).then_some(signs)
+    }
+
+    /// Whether the time is part of it.
+    pub fn covers_time(&self) -> bool {
+        let mut all = self.before.iter().chain(&self.after);
+        all.any(|piece| *piece == Piece::Time)
+    }
+
+    fn feed(&self, context: &mut hmac::Context, time: &str, body: &[u8]) {
+        let put = |context: &mut hmac::Context, pieces: &[Piece]| {
+            for piece in pieces {
+                context.update(match piece {
+                    Piece::Text(text) => text.as_bytes(),
+                    Piece::Time => time.as_bytes(),
+                });
+            }
+        };
+        put(context, &self.before);
+        context.update(body);
+        put(context, &self.after);
+    }
 }
 
 /// One vendor's way of signing.
@@ -68,9 +145,13 @@ pub struct VendorHmac {
     pub encoding: HmacEncoding,
     /// What stands before it in the header, such as `sha256=`; empty for nothing.
     pub prefix: String,
-    /// Where set, `TIME.BODY` is signed and the time must be near; else the body alone, which
-    /// leaves repeats to the connection's duplicate key.
+    /// Where set, the header is a list, and this is the signature's name in it.
+    pub member: Option<String>,
+    /// Where set, the time must be near; a signature without one leaves repeats to the
+    /// connection's duplicate key.
     pub time: Option<HmacTime>,
+    /// What is signed; `TIME.BODY` where `None`, or the body alone without a time.
+    pub signs: Option<Signs>,
     keys: Vec<hmac::Key>,
 }
 
@@ -110,42 +191,63 @@ impl VendorHmac {
             algorithm,
             encoding: HmacEncoding::Hex,
             prefix: String::new(),
+            member: None,
             time: None,
+            signs: None,
             keys,
         })
     }
 
     pub(super) fn has_headers(&self, headers: &HeaderMap) -> bool {
         single(headers, &self.header).is_some()
-            && self
-                .time
-                .as_ref()
-                .is_none_or(|time| single(headers, &time.header).is_some())
+            && self.time.as_ref().is_none_or(|time| match &time.place {
+                HmacPlace::Header(name) => single(headers, name).is_some(),
+                HmacPlace::Member(_) => true,
+            })
     }
 
     /// Whether the body was signed with one of the keys, and lately where a time is declared.
     pub(super) fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> bool {
-        let Some(tag) = single(headers, &self.header)
-            .and_then(|text| text.strip_prefix(self.prefix.as_str()))
-            .and_then(|text| self.decode(text.trim()))
-        else {
+        let Some(whole) = single(headers, &self.header) else {
             return false;
         };
-        let mut signed = Vec::new();
-        if let Some(time) = &self.time {
-            let Some(text) = single(headers, &time.header) else {
-                return false;
+        let mut time = "";
+        if let Some(declared) = &self.time {
+            let found = match &declared.place {
+                HmacPlace::Header(name) => single(headers, name),
+                // Two times would leave open which of them was signed.
+                HmacPlace::Member(name) => only(members(whole, name)),
             };
-            if !near(text, now, time.tolerance) {
-                return false;
+            match found {
+                Some(text) if near(text, now, declared.tolerance) => time = text,
+                _ => return false,
             }
-            signed.extend_from_slice(text.as_bytes());
-            signed.push(b'.');
         }
+        match &self.member {
+            None => self.fits(whole, time, body),
+            Some(name) => members(whole, name)
+                .take(MOST_SIGNATURES)
+                .any(|text| self.fits(text, time, body)),
+        }
+    }
+
+    fn fits(&self, text: &str, time: &str, body: &[u8]) -> bool {
+        let tag = text
+            .strip_prefix(self.prefix.as_str())
+            .and_then(|text| self.decode(text.trim()));
+        let Some(tag) = tag else { return false };
         self.keys.iter().any(|key| {
             let mut context = hmac::Context::with_key(key);
-            context.update(&signed);
-            context.update(body);
+            match &self.signs {
+                Some(signs) => signs.feed(&mut context, time, body),
+                None => {
+                    if self.time.is_some() {
+                        context.update(time.as_bytes());
+                        context.update(b".");
+                    }
+                    context.update(body);
+                }
+            }
             // Both sides are hashed once more under the same key, so that comparing tells nothing.
             let expected = context.sign();
             hmac::verify(key, &tag, hmac::sign(key, expected.as_ref()).as_ref()).is_ok()
@@ -167,6 +269,19 @@ impl VendorHmac {
             }
         }
     }
+}
+
+/// The values of a name in a list such as `t=1700000000,v1=…,v1=…`.
+fn members<'h>(list: &'h str, name: &'h str) -> impl Iterator<Item = &'h str> {
+    list.split(',')
+        .filter_map(|member| member.trim().split_once('='))
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+fn only<'h>(mut all: impl Iterator<Item = &'h str>) -> Option<&'h str> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
 }
 
 /// A header that stands there once, is text, and is not long.
@@ -270,7 +385,7 @@ mod tests {
                 VendorHmac::new("t", NAME, algorithm, std::slice::from_ref(&key)).unwrap();
             vendor.encoding = HmacEncoding::Base64;
             vendor.time = Some(HmacTime {
-                header: TIME,
+                place: HmacPlace::Header(TIME),
                 tolerance: Duration::from_secs(60),
             });
             let raw = hmac::Key::new(algorithm.get(), key.expose());
@@ -293,5 +408,68 @@ mod tests {
             }
         }
         assert!(VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, &["short".into()]).is_err());
+    }
+
+    #[test]
+    fn what_is_signed_is_said_by_a_template() {
+        for bad in [
+            "",
+            "{timestamp}",
+            "{body}{body}",
+            "{timestamp}{timestamp}{body}",
+        ] {
+            assert_eq!(Signs::template(bad), None, "{bad}");
+        }
+        assert!(!Signs::template("a{body}b").unwrap().covers_time());
+        let key = Secret::from("a key of enough length");
+        let mut vendor =
+            VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, std::slice::from_ref(&key)).unwrap();
+        vendor.time = Some(HmacTime {
+            place: HmacPlace::Header(TIME),
+            tolerance: Duration::from_secs(60),
+        });
+        vendor.signs = Signs::template("<{body}|{timestamp}>");
+        let raw = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let tag: String = hmac::sign(&raw, b"<body|1700000000>")
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let given = headers(&[(NAME, &tag), (TIME, "1700000000")]);
+        assert!(vendor.verify(&given, b"body", at(1_700_000_000)));
+        assert!(!vendor.verify(&given, b"bodx", at(1_700_000_000)));
+        assert!(!vendor.verify(&given, b"body", at(1_700_000_061)));
+    }
+
+    #[test]
+    fn a_list_may_hold_several_signatures_and_one_time() {
+        let key = Secret::from("a key of enough length");
+        let mut vendor =
+            VendorHmac::new("t", NAME, HmacAlgorithm::Sha256, std::slice::from_ref(&key)).unwrap();
+        vendor.member = Some("v1".to_owned());
+        vendor.time = Some(HmacTime {
+            place: HmacPlace::Member("t".to_owned()),
+            tolerance: Duration::from_secs(60),
+        });
+        let raw = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let tag: String = hmac::sign(&raw, b"1700000000.body")
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let now = at(1_700_000_000);
+        let verify = |text: &str| vendor.verify(&headers(&[(NAME, text)]), b"body", now);
+        assert!(verify(&format!("t=1700000000,v1={tag}")));
+        assert!(verify(&format!("v1=00, t=1700000000 ,v0=zz,v1={tag}")));
+        for bad in [
+            format!("t=1700000000,v0={tag}"),
+            format!("v1={tag}"),
+            format!("t=1700000000,t=1700000000,v1={tag}"),
+            format!("t=1600000000,v1={tag}"),
+            format!("t=1700000001,v1={tag}"),
+            format!("t=1700000000,{}v1={tag}", "v1=00,".repeat(4)),
+        ] {
+            assert!(!verify(&bad), "{bad}");
+        }
     }
 }

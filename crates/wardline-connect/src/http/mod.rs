@@ -15,14 +15,15 @@ mod reach;
 mod retry_after;
 mod sign;
 mod webhook;
+mod webhook_key;
 
 pub use auth::{AnyOf, InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route, SwappableAuth};
 pub use get::{Document, GetError, Getter};
-pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};
+pub use hmac::{HmacAlgorithm, HmacEncoding, HmacPlace, HmacTime, Signs, VendorHmac};
 pub use http::{Method, StatusCode};
 pub use inbound::{ALPN, Ingress, Inlet};
 pub use outbound::Outbound;
-pub use reach::{NotPublic, Reach, is_public};
+pub use reach::{NotPublic, Reach, is_public, why_not_public};
 pub use sign::WebhookSigner;
 pub use webhook::WebhookKeys;

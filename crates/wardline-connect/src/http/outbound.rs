@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use wardline_core::{Code, Timestamp};
 
 use super::config::OutboundConfig;
-use super::reach::{NotPublic, Reach, Resolver, is_plain, is_refused_literal};
+use super::reach::{NotPublic, Reach, Resolver, why_not_public};
 use super::retry_after;
 use crate::tls::ClientTls;
 use crate::{ConnectError, Failure, FailureKind, Reply, Request, codes};
@@ -80,22 +80,10 @@ impl Outbound {
         } else {
             ClientTls::for_plain_connections()
         };
-        if config.reach == Reach::Public {
-            if !secure {
-                return Err(bad(
-                    "the URL",
-                    "one that others supply must begin with https://".into(),
-                ));
-            }
-            let host = base.host().unwrap_or_default();
-            // `127.1`, `0x7f000001` and their like: resolvers read them, nobody else writes them.
-            if !is_plain(host) {
-                let detail = "its host is neither a name nor an address in the usual form";
-                return Err(bad("the URL", detail.into()));
-            }
-            if is_refused_literal(host) {
-                return Err(bad("the URL", NotPublic.to_string()));
-            }
+        if config.reach == Reach::Public
+            && let Some(why) = why_not_public(&config.url)
+        {
+            return Err(bad("the URL", why.to_owned()));
         }
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new(config.reach));
         tcp.enforce_http(false);

@@ -122,6 +122,30 @@ impl Service<Name> for Resolver {
     }
 }
 
+/// Why a url that others supply cannot be used, as far as its text tells: it has to be https to a
+/// name, or to a public address in the usual form, without password or query. What its name leads
+/// to is checked at each connection.
+#[must_use]
+pub fn why_not_public(url: &str) -> Option<&'static str> {
+    let Ok(url) = url.parse::<http::Uri>() else {
+        return Some("it is not a URL");
+    };
+    let host = url.host().unwrap_or_default();
+    let authority = url.authority().map_or("", http::uri::Authority::as_str);
+    if url.scheme_str() != Some("https") {
+        Some("one that others supply must begin with https://")
+    } else if authority.contains('@') || url.query().is_some() {
+        Some("it may hold neither a query nor a password")
+    // `127.1`, `0x7f000001` and their like: resolvers read them, nobody else writes them.
+    } else if !is_plain(host) {
+        Some("its host is neither a name nor an address in the usual form")
+    } else if is_refused_literal(host) {
+        Some("it leads to an address that is not public")
+    } else {
+        None
+    }
+}
+
 /// Whether a url's host is an address that may not be reached. The connector does not resolve
 /// those, so the resolver does not see them; every other spelling is a name and is resolved.
 pub(super) fn is_refused_literal(host: &str) -> bool {

@@ -12,7 +12,8 @@ use http::HeaderMap;
 use http::HeaderName;
 use wardline_core::Timestamp;
 
-use super::webhook::{self, symmetric};
+use super::webhook;
+use super::webhook_key::{WebhookKey, bad, read_all};
 use crate::{ConnectError, Secret};
 
 enum Key {
@@ -36,36 +37,15 @@ impl WebhookSigner {
     /// `whsk_` and base64 of an Ed25519 seed (32 bytes; a public half behind it is ignored). The
     /// newest first. `name` is the connection's, for errors.
     pub fn new(name: &str, secrets: &[Secret]) -> Result<Self, ConnectError> {
-        let bad = |detail: &str| ConnectError::BadSetting {
-            name: name.into(),
-            what: "the webhook secret",
-            value: "…".into(),
-            detail: detail.into(),
+        let key = |key| match key {
+            WebhookKey::Shared(key) => Ok(Key::Shared(key)),
+            WebhookKey::Own(pair) => Ok(Key::Own(pair)),
+            WebhookKey::Theirs(_) => Err(bad(
+                name,
+                "`whpk_` verifies and does not sign: name the private key, `whsk_…`",
+            )),
         };
-        if secrets.is_empty() {
-            return Err(bad("at least one is needed"));
-        }
-        let key = |secret: &Secret| match secret.expose().strip_prefix(b"whsk_") {
-            None => symmetric(name, secret).map(|key| Key::Shared(Box::new(key))),
-            Some(text) => {
-                let bytes = STANDARD
-                    .decode(text)
-                    .map(Secret::new)
-                    .map_err(|_| bad("base64 must follow `whsk_`"))?;
-                let seed = match bytes.expose().len() {
-                    32 | 64 => &bytes.expose()[..32],
-                    _ => {
-                        return Err(bad(
-                            "an Ed25519 key has 32 bytes, or 64 with its public half",
-                        ));
-                    }
-                };
-                Ed25519KeyPair::from_seed_unchecked(seed)
-                    .map(|pair| Key::Own(Box::new(pair)))
-                    .map_err(|_| bad("it is no Ed25519 key"))
-            }
-        };
-        secrets.iter().map(key).collect::<Result<_, _>>().map(Self)
+        read_all(name, secrets, key).map(Self)
     }
 
     /// The public halves of asymmetric keys, `whpk_…`, to be given to receivers.
@@ -123,6 +103,10 @@ mod tests {
     use super::super::webhook::WebhookKeys;
     use super::*;
 
+    fn public_only() -> String {
+        format!("whpk_{}", STANDARD.encode([7; 32]))
+    }
+
     #[test]
     fn what_is_signed_verifies_with_each_key_and_no_other() {
         let now = Timestamp::from_unix_ms(1_700_000_000_000);
@@ -141,7 +125,14 @@ mod tests {
         let stranger = WebhookKeys::new("t", &["another key of enough length".into()]).unwrap();
         assert!(!stranger.verify(&headers, b"{}", now));
         assert!(!signer.sign(&mut headers, "a\nb", b"{}", now));
-        for bad in ["whsk_", "whsk_???", "whsk_AAAA", "whsec_?", "short"] {
+        for bad in [
+            "whsk_",
+            "whsk_???",
+            "whsk_AAAA",
+            "whsec_?",
+            "short",
+            public_only().as_str(),
+        ] {
             assert!(WebhookSigner::new("t", &[bad.into()]).is_err(), "{bad}");
         }
     }

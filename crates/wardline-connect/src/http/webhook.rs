@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use wardline_core::Timestamp;
 
+use super::webhook_key::{WebhookKey, bad, read_all};
 use crate::{ConnectError, Secret};
 
 /// `webhook-id`: the same for every attempt of one message, so it also tells duplicates.
@@ -35,31 +36,6 @@ enum Key {
     Theirs([u8; 32]),
 }
 
-/// A shared key as the specification writes it, `whsec_` and base64; text without the prefix is
-/// taken as the key itself.
-pub(super) fn symmetric(name: &str, secret: &Secret) -> Result<hmac::Key, ConnectError> {
-    let bad = |detail: &str| ConnectError::BadSetting {
-        name: name.into(),
-        what: "the webhook secret",
-        value: "…".into(),
-        detail: detail.into(),
-    };
-    let decoded = match secret.expose().strip_prefix(b"whsec_") {
-        Some(text) => Secret::new(
-            STANDARD
-                .decode(text)
-                .map_err(|_| bad("base64 must follow `whsec_`"))?,
-        ),
-        None => secret.clone(),
-    };
-    if decoded.expose().len() < 16 {
-        return Err(bad(
-            "a key has at least 16 bytes; the specification wants 24 to 64",
-        ));
-    }
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, decoded.expose()))
-}
-
 impl fmt::Debug for WebhookKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WebhookKeys({})", self.0.len())
@@ -68,27 +44,18 @@ impl fmt::Debug for WebhookKeys {
 
 impl WebhookKeys {
     /// Reads secrets as the specification writes them, `whsec_` and base64. Text without the
-    /// prefix is taken as the key itself, and `whpk_` as a sender's Ed25519 key. `name` is the connection's, for errors.
+    /// prefix is taken as the key itself, and `whpk_` as a sender's Ed25519 key. `name` is the
+    /// connection's, for errors.
     pub fn new(name: &str, secrets: &[Secret]) -> Result<Self, ConnectError> {
-        let bad = |detail: &str| ConnectError::BadSetting {
-            name: name.into(),
-            what: "the webhook secret",
-            value: "…".into(),
-            detail: detail.into(),
+        let key = |key| match key {
+            WebhookKey::Shared(key) => Ok(Key::Shared(key)),
+            WebhookKey::Theirs(public) => Ok(Key::Theirs(public)),
+            WebhookKey::Own(_) => Err(bad(
+                name,
+                "`whsk_` is a private key and signs: to verify, name its public half, `whpk_…`",
+            )),
         };
-        if secrets.is_empty() {
-            return Err(bad("at least one is needed"));
-        }
-        let key = |secret: &Secret| match secret.expose().strip_prefix(b"whpk_") {
-            None => symmetric(name, secret).map(|key| Key::Shared(Box::new(key))),
-            Some(text) => STANDARD
-                .decode(text)
-                .ok()
-                .and_then(|bytes| bytes.try_into().ok())
-                .map(Key::Theirs)
-                .ok_or_else(|| bad("base64 of 32 bytes must follow `whpk_`")),
-        };
-        secrets.iter().map(key).collect::<Result<_, _>>().map(Self)
+        read_all(name, secrets, key).map(Self)
     }
 
     pub(super) fn has_headers(headers: &HeaderMap) -> bool {

@@ -67,7 +67,14 @@ impl Desk {
             let since = stopped_here.iter().map(|lane| lane.since).min();
             let dead =
                 count(CounterKind::Dead, sym).saturating_sub(count(CounterKind::Resolved, sym));
-            let (state, reason, since) = match outage {
+            let standing = self.disabled(&name).map(|disabled| {
+                (
+                    "down",
+                    format!("disabled: {}; {waiting} wait", disabled.why),
+                    Some(disabled.since),
+                )
+            });
+            let (state, reason, since) = standing.unwrap_or_else(|| match outage {
                 Some(outage) => (
                     "down",
                     format!(
@@ -107,7 +114,7 @@ impl Desk {
                     None,
                 ),
                 None => ("flowing", String::new(), None),
-            };
+            });
             if waiting + retrying > 0
                 && let Some(first) = self.oldest_open(sym).await?
             {

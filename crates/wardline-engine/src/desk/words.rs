@@ -138,6 +138,12 @@ impl Desk {
                 "its destination is not in this estate any more: cancel it, or declare the destination again".to_owned()
             };
         };
+        if let Some(disabled) = self.disabled(destination) {
+            return format!(
+                "{destination} is disabled since {}: `wardline webhooks list` says why",
+                disabled.since
+            );
+        }
         if let Some(outage) = channel.outage() {
             return format!(
                 "{} is down since {}; next probe at {}",

@@ -19,6 +19,8 @@ pub(crate) struct Backoff {
     /// Spread waits evenly between nothing and the full wait, so that many keys that failed
     /// together do not come back together.
     pub(crate) jitter: bool,
+    /// The waits themselves instead of growing ones; the last of them goes on. Spread by a tenth.
+    pub(crate) steps: Option<&'static [Duration]>,
 }
 
 impl Default for Backoff {
@@ -30,6 +32,7 @@ impl Default for Backoff {
             attempts: 12,
             max_age: None,
             jitter: true,
+            steps: None,
         }
     }
 }
@@ -37,6 +40,11 @@ impl Default for Backoff {
 impl Backoff {
     /// The wait after the `attempt`-th failure (from 1). `chance` is uniform in 0..1.
     pub(crate) fn wait(&self, attempt: u32, chance: f64) -> Duration {
+        if let Some(steps) = self.steps {
+            let at = (attempt.saturating_sub(1) as usize).min(steps.len().saturating_sub(1));
+            let step = steps.get(at).copied().unwrap_or_default();
+            return step.mul_f64(1.0 + chance / 10.0);
+        }
         let exponent = i32::try_from(attempt.saturating_sub(1))
             .unwrap_or(i32::MAX)
             .min(64);
@@ -62,5 +70,20 @@ mod tests {
         let spread = Backoff::default();
         assert_eq!(spread.wait(4, 0.5).as_secs(), 4);
         assert_eq!(spread.wait(4, 0.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn webhooks_are_tried_by_their_schedule() {
+        let schedule = crate::webhook::schedule();
+        let waits: Vec<u64> = (1..schedule.attempts)
+            .map(|n| schedule.wait(n, 0.0).as_secs())
+            .collect();
+        assert_eq!(
+            waits,
+            [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
+        );
+        assert_eq!(waits.iter().sum::<u64>() / 3_600, 75, "about 75 hours");
+        assert_eq!(schedule.wait(1, 0.5), Duration::from_millis(5_250));
+        assert_eq!(schedule.wait(99, 0.0).as_secs(), 86_400);
     }
 }

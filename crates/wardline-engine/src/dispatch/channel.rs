@@ -198,6 +198,12 @@ impl Channel {
         self.queue.lock().standing()
     }
 
+    /// Its gate was opened again: what backed off is tried now.
+    pub(crate) fn resumed(&self) {
+        self.queue.lock().hasten(usize::MAX);
+        self.wake.notify_one();
+    }
+
     pub(crate) fn outage(&self) -> Option<Outage> {
         self.gate.outage()
     }
@@ -287,7 +293,7 @@ impl Channel {
                             };
                             sends.spawn(Arc::clone(&self).attempt(ready, pass));
                         }
-                        Err(Closed::Concurrency) => break,
+                        Err(Closed::Concurrency | Closed::Paused) => break,
                         Err(Closed::Rate(until) | Closed::Down(until)) => {
                             again = earlier(again, Some(until));
                             break;

@@ -5,7 +5,7 @@
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wardline_core::Timestamp;
@@ -54,6 +54,8 @@ pub(crate) enum Closed {
     Rate(Timestamp),
     /// The breaker is open until the next probe.
     Down(Timestamp),
+    /// Until somebody opens it again.
+    Paused,
 }
 
 /// What a report changed.
@@ -92,6 +94,7 @@ pub(crate) struct Gate {
     sessions: Arc<Semaphore>,
     bucket: Mutex<Bucket>,
     breaker: Mutex<Breaker>,
+    paused: AtomicBool,
     freed: Arc<Notify>,
     /// How many wait to be let through before deliveries.
     first: AtomicUsize,
@@ -144,6 +147,7 @@ impl Gate {
             breaker: Mutex::new(Breaker::Closed {
                 failures: VecDeque::new(),
             }),
+            paused: AtomicBool::new(false),
             freed: Arc::new(Notify::new()),
             first: AtomicUsize::new(0),
             last: AtomicI64::new(now.0),
@@ -174,6 +178,17 @@ impl Gate {
         }
     }
 
+    /// Lets nothing pass until [`Gate::resume`].
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets sends pass again, and wakes who waits.
+    pub(crate) fn resume(&self) {
+        self.paused.store(false, Ordering::SeqCst);
+        self.freed.notify_waiters();
+    }
+
     /// Completes when a session was freed after this was called.
     pub(crate) fn freed(&self) -> tokio::sync::futures::Notified<'_> {
         self.freed.notified()
@@ -193,6 +208,9 @@ impl Gate {
 
     /// As [`Gate::pass`], for who goes first.
     pub(crate) fn pass_first(&self, now: Timestamp) -> Result<Pass, Closed> {
+        if self.paused.load(Ordering::SeqCst) {
+            return Err(Closed::Paused);
+        }
         let mut breaker = self.breaker.lock();
         if let Breaker::Open { outage, probing } = &*breaker
             && (*probing || now < outage.next_probe)
@@ -330,6 +348,18 @@ mod tests {
         let pass = gate.pass(T0).unwrap();
         assert_eq!(gate.pass(T0).unwrap_err(), Closed::Concurrency);
         drop(pass);
+        assert!(gate.pass(T0).is_ok());
+    }
+
+    #[test]
+    fn a_paused_gate_lets_nothing_pass_until_it_is_resumed() {
+        let gate = Gate::new(GateConfig::default(), T0);
+        gate.pause();
+        assert_eq!(gate.pass(T0).unwrap_err(), Closed::Paused);
+        let mut freed = std::pin::pin!(gate.freed());
+        freed.as_mut().enable();
+        gate.resume();
+        assert!(freed.now_or_never().is_some());
         assert!(gate.pass(T0).is_ok());
     }
 

@@ -32,10 +32,11 @@ pub(super) fn decide(
         .backoff
         .max_age
         .is_some_and(|age| now.since(first) >= age);
-    // While nobody answers, attempts say nothing about the message: only its age counts.
+    // While nobody answers, attempts say nothing about the message: only its age counts. A
+    // schedule is one of times already.
     let exhausted = policy.backoff.attempts > 0
         && attempt >= policy.backoff.attempts
-        && failure.kind != FailureKind::Unreachable;
+        && (failure.kind != FailureKind::Unreachable || policy.backoff.steps.is_some());
     if !failure.kind.may_pass() || too_old || exhausted {
         return end(note);
     }
@@ -70,6 +71,7 @@ mod tests {
             attempts,
             max_age: Some(Duration::from_hours(1)),
             jitter: false,
+            steps: None,
         };
         Policy {
             backoff,

@@ -3,6 +3,7 @@
 
 use super::{EventPlan, FlowPlan, KeyPlan, MapPlan, TargetPlan, ThenPlan, input_of};
 use crate::codes;
+use crate::dispatch::backoff::Backoff;
 use ahash::{AHashMap, AHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl<'a> Compiler<'a> {
             lane: flow.lane,
             targets: targets.into_iter().collect::<Option<_>>()?,
             failed: format!("flow/{}", flow.name).into(),
+            hook: None,
         })
     }
 
@@ -193,6 +195,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The estate that is compiled.
     pub(super) const fn estate(&self) -> &'a Estate {
         self.estate
     }
@@ -212,7 +215,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn predicate(&mut self, text: &Spanned<String>, input: Input) -> Option<Predicate> {
+    pub(super) fn predicate(&mut self, text: &Spanned<String>, input: Input) -> Option<Predicate> {
         match Predicate::compile(&text.value, &self.environment(input)) {
             Ok(predicate) => Some(predicate),
             Err(problems) => {
@@ -393,14 +396,15 @@ impl<'a> Compiler<'a> {
 }
 
 /// How failed sends are tried again, as declared.
-pub(super) fn backoff(retry: &model::Retry) -> crate::dispatch::backoff::Backoff {
-    crate::dispatch::backoff::Backoff {
+pub(super) fn backoff(retry: &model::Retry) -> Backoff {
+    Backoff {
         first: retry.first,
         factor: retry.factor,
         max: retry.max,
         attempts: retry.attempts,
         max_age: retry.max_age,
         jitter: retry.jitter == Jitter::Full,
+        steps: None,
     }
 }
 

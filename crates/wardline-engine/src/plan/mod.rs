@@ -4,6 +4,7 @@
 
 mod circles;
 mod compile;
+mod hooks;
 mod later;
 
 use compile::Compiler;
@@ -11,6 +12,7 @@ use later::LaterPlans;
 pub(crate) use compile::span_in;
 pub use compile::{diagnostic_in, environment};
 
+use crate::webhook::{Audience, HookPlan, Nobody};
 use ahash::AHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct Plan {
     /// Operations of Apis that are answered before they are carried out. Their flows stand
     /// behind those of the estate.
     pub(crate) later: LaterPlans,
+    /// Who may receive events by webhooks.
+    pub(crate) audience: Arc<dyn Audience>,
 }
 
 /// What is known about an inbound connection.
@@ -92,6 +96,8 @@ pub(crate) struct FlowPlan {
     pub(crate) targets: Vec<TargetPlan>,
     /// Pseudo-destination of deliveries that died before they had one.
     pub(crate) failed: Arc<str>,
+    /// Set where it is no flow of the estate but a client's webhook.
+    pub(crate) hook: Option<HookPlan>,
 }
 
 /// An event that a flow emits.
@@ -152,6 +158,13 @@ impl Plan {
             .values()
             .filter_map(|flow| compiler.flow(flow))
             .collect();
+        let hooks: Vec<FlowPlan> = estate
+            .clients
+            .values()
+            .flat_map(|client| client.webhooks.iter().map(move |webhook| (client, webhook)))
+            .filter_map(|(client, webhook)| compiler.hook(client, webhook))
+            .collect();
+        // Numbers of flows: those of the estate, of Apis, of webhooks.
         let later = later::compile(&mut compiler, &estate, flows.len());
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
@@ -166,13 +179,21 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        Some(Self::assemble(estate, flows, later?))
+        Some(Self::assemble(estate, flows, later?, hooks))
+    }
+
+    /// Who may receive events by webhooks; nobody where this is not called.
+    #[must_use]
+    pub fn with_audience(mut self, audience: Arc<dyn Audience>) -> Self {
+        self.audience = audience;
+        self
     }
 
     fn assemble(
         estate: Arc<Estate>,
         mut flows: Vec<FlowPlan>,
         (later, of_apis): (LaterPlans, Vec<FlowPlan>),
+        hooks: Vec<FlowPlan>,
     ) -> Self {
         let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         let mut by_event: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
@@ -196,6 +217,12 @@ impl Plan {
                     .entry(schedule_source(&flow.name))
                     .or_default()
                     .push(index),
+            }
+        }
+        for (index, hook) in hooks.iter().enumerate() {
+            for event in hook.hook.iter().flat_map(|hook| hook.events.keys()) {
+                let all: &mut Vec<usize> = by_event.entry(Arc::clone(event)).or_default();
+                all.push(flows.len() + index);
             }
         }
         let mut sources = AHashMap::new();
@@ -292,6 +319,10 @@ impl Plan {
             plan.runbook = plan.runbook.take().or_else(|| target.runbook.clone());
         }
         flows.extend(of_apis);
+        for hook in hooks {
+            destinations.extend(hooks::destination(&hook));
+            flows.push(hook);
+        }
         Self {
             estate,
             flows,
@@ -300,6 +331,7 @@ impl Plan {
             sources,
             destinations,
             later,
+            audience: Arc::new(Nobody),
         }
     }
 

@@ -22,6 +22,10 @@ impl Router<'_> {
     pub(super) fn flow(&mut self, index: usize, message: usize, subject: &Subject, depth: usize) {
         let plan = self.plan;
         let flow = &plan.flows[index];
+        if let Some(hook) = &flow.hook {
+            self.hook(index, hook, message, subject);
+            return;
+        }
         if let Some(when) = &flow.when {
             match when.test(subject, self.runtime) {
                 Ok(true) => {}
@@ -290,7 +294,7 @@ impl Router<'_> {
         self.fail(flow, message, note);
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         flow: usize,
         target: Option<usize>,

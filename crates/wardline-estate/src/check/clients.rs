@@ -3,9 +3,10 @@
 use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Api, Client, OAuth2};
+use crate::model::{Api, Client, ClientKind, OAuth2};
 use crate::source::Spanned;
 use crate::suggest::{clip, did_you_mean};
+use crate::value;
 use std::collections::BTreeSet;
 use wardline_core::Timestamp;
 
@@ -25,6 +26,7 @@ impl References<'_> {
             }
             self.credentials(client);
             self.scopes(client);
+            self.webhooks(client);
             if let Some(expires) = &client.expires {
                 self.expired("the client", expires);
             }
@@ -111,6 +113,9 @@ impl References<'_> {
                 beyond.extend(asked(api));
             }
         }
+        // A webhook needs a scope too, for each entity that it tells of.
+        let told = client.webhooks.iter().flat_map(|webhook| &webhook.events);
+        within.extend(told.map(|event| format!("{}.receive", value::entity_of(&event.value))));
         for scope in &client.scopes {
             if within.contains(&scope.value) {
                 continue;
@@ -129,6 +134,39 @@ impl References<'_> {
                     .at(scope.at)
                     .help_if(did_you_mean(scope, within.iter().map(String::as_str))),
             );
+        }
+    }
+
+    /// Webhooks that could never be told anything.
+    fn webhooks(&mut self, client: &Client) {
+        let Some(first) = client.webhooks.first() else {
+            return;
+        };
+        if client.kind == ClientKind::PersonGroup {
+            self.problems.push(
+                Diagnostic::error(codes::DEAF_WEBHOOK, "a group of people has no webhook")
+                    .at(first.at)
+                    .help("declare the application that is to be told as a client of its own"),
+            );
+            return;
+        }
+        let entities = &self.whole.estate.entities;
+        if !self.whole.complete("entity") {
+            return;
+        }
+        for event in client.webhooks.iter().flat_map(|webhook| &webhook.events) {
+            let entity = value::entity_of(&event.value);
+            if value::event(&event.value).is_ok() && !entities.contains_key(&entity) {
+                self.problems.push(
+                    Diagnostic::error(
+                        codes::DEAF_WEBHOOK,
+                        format!("nobody may receive `{}`", clip(&event.value)),
+                    )
+                    .at(event.at)
+                    .label(format!("there is no entity `{}`", clip(&entity)))
+                    .help("declare the entity: its file says what of it is sensitive"),
+                );
+            }
         }
     }
 

@@ -101,9 +101,9 @@ fn by_api(api: &Api) -> impl Iterator<Item = &Spanned<String>> {
         })
 }
 
-/// What a client is told by its webhook.
+/// What a client is told by its webhooks.
 fn by_client(client: &Client) -> impl Iterator<Item = &Spanned<String>> {
-    client.webhook.iter().flat_map(|webhook| &webhook.events)
+    client.webhooks.iter().flat_map(|webhook| &webhook.events)
 }
 
 /// What a flow tells: its own event and those it makes of responses.

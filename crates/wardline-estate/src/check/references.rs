@@ -367,6 +367,22 @@ impl References<'_> {
         );
     }
 
+    /// A client's webhook that a test expects a delivery to.
+    fn endpoint(&mut self, name: &str, at: Span) {
+        let estate = self.whole.estate;
+        let known: Vec<&str> = estate
+            .clients
+            .values()
+            .flat_map(|client| &client.webhooks)
+            .map(|webhook| webhook.name.as_str())
+            .collect();
+        if self.whole.complete("client") && !known.contains(&name) {
+            let message = format!("there is no webhook `{}`", clip(name));
+            let near = did_you_mean(name, known);
+            self.missing(codes::UNKNOWN_OPERATION, message, at, near);
+        }
+    }
+
     fn tests(&mut self) {
         let estate = self.whole.estate;
         for test in &estate.tests {
@@ -375,6 +391,10 @@ impl References<'_> {
             }
             for delivery in test.expect.deliveries.iter().flatten() {
                 let name = &delivery.to.value;
+                if let Some(endpoint) = name.strip_prefix("webhook/") {
+                    self.endpoint(endpoint, delivery.to.at);
+                    continue;
+                }
                 let known = estate.operation(name).is_some() || estate.connection(name).is_some();
                 if self.whole.complete("system") && !known && value::reference(name).is_ok() {
                     let operations = estate

@@ -1,29 +1,31 @@
 //! `clients/*.yaml` and the key sets they name.
 
 use super::api::{date, zone};
+use super::settings::Levels;
 use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::files::TEXT_LIMIT;
 use crate::model::{
-    ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook, FileRef,
-    IssuerClaim, OAuth2,
+    ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
+    DisableRule, Exhausted, FileRef, IssuerClaim, OAuth2,
 };
 use crate::shape::client::{
-    API_KEY, CLIENT, CLIENT_AUTH, CLIENT_LIMITS, CLIENT_WEBHOOK, ISSUER_CLAIM, MTLS, OAUTH2,
+    API_KEY, CLIENT, CLIENT_AUTH, CLIENT_LIMITS, CLIENT_WEBHOOK, DISABLE, ISSUER_CLAIM, MTLS,
+    OAUTH2,
 };
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::Node;
 use serde_json::Value;
 use std::sync::Arc;
-use wardline_core::{Timestamp, Zone};
+use wardline_core::{Lane, Timestamp, Zone};
 
 /// Members of a JWK that only the owner of the key may have (RFC 7518, 6.2.2, 6.3.2, 6.4.1).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-impl Decoder<'_> {
-    pub(super) fn client(&mut self, node: &Node) -> Client {
+impl<'a> Decoder<'a> {
+    pub(super) fn client(&mut self, node: &'a Node) -> Client {
         let view = View::new(Some(node), &CLIENT);
         let name = view.text_or_stand_in("client", node.at);
         let facilities = view.texts("facilities");
@@ -71,9 +73,7 @@ impl Decoder<'_> {
                 concurrent: some(limits.integer("concurrent")),
                 body: limits.parsed("body", value::size),
             },
-            webhook: view
-                .get("webhook")
-                .and_then(|node| self.client_webhook(node)),
+            webhooks: self.client_webhooks(view, &name.value),
             expires: date(view, "expires"),
             disabled: view.is_true("disabled"),
             watch: view.parsed("watch", super::identity::watch_action),
@@ -215,13 +215,24 @@ impl Decoder<'_> {
         None
     }
 
-    fn client_webhook(&mut self, node: &Node) -> Option<ClientWebhook> {
+    /// `webhook`, which has the client's own name, and those of `webhooks`, which have two.
+    fn client_webhooks(&mut self, view: View<'a>, client: &str) -> Vec<ClientWebhook> {
+        let one = view.get("webhook").map(|node| (client.to_owned(), node));
+        let named = view.get("webhooks").map_or(&[][..], Node::entries).iter();
+        let all: Vec<(String, &'a Node)> = one
+            .into_iter()
+            .chain(named.map(|entry| (format!("{client}.{}", entry.key), &entry.value)))
+            .collect();
+        all.into_iter()
+            .filter_map(|(name, node)| self.client_webhook(name, node))
+            .collect()
+    }
+
+    fn client_webhook(&mut self, name: String, node: &'a Node) -> Option<ClientWebhook> {
         let view = View::new(Some(node), &CLIENT_WEBHOOK);
         let url = view.text("url");
-        let (secret, previous) = (
-            self.secret(view.text("secret")),
-            self.secret(view.text("previous")),
-        );
+        let secret = self.secret(view.text("secret"));
+        let previous = self.secrets(view.texts("previous"));
         if let Some(url) = url.as_ref().filter(|url| url.starts_with("http://")) {
             self.files.problems.push(
                 Diagnostic::error(codes::BAD_URL, "events are sent to `https` only")
@@ -229,11 +240,58 @@ impl Decoder<'_> {
                     .help("anybody on the way could read them"),
             );
         }
+        let registers = view.is_true("register");
+        let reach = view.text("reach");
+        if let Some(reach) = reach
+            .as_ref()
+            .filter(|reach| registers && reach.value == "anywhere")
+        {
+            self.files.problems.push(
+                Diagnostic::error(
+                    codes::BAD_URL,
+                    "what a client registers leads to public addresses only",
+                )
+                .at(reach.at)
+                .help("write its `url` here instead"),
+            );
+        }
+        if url.is_none() && !registers {
+            return None;
+        }
+        let disable = view.below("disable", &DISABLE);
+        let failures = disable.integer("failures");
+        // Only what the file itself says: defaults are those of systems of this house.
+        let own = Levels::only(node);
+        let path = format!("webhooks.{name}");
         Some(ClientWebhook {
-            url: url?,
+            at: url.as_ref().map_or(node.at, |url| url.at),
+            url,
             secret: secret?,
             previous,
             events: view.texts("events"),
+            when: view.text("when"),
+            purpose: view.text("purpose"),
+            thin: view.get("thin").map(|_| view.is_true("thin")),
+            fetch: view.text("fetch"),
+            lane: view
+                .parsed("lane", |text| {
+                    text.parse::<Lane>().map_err(|error| error.to_string())
+                })
+                .unwrap_or_default(),
+            retry: view.get("retry").is_some().then(|| self.retry(&own, &path)),
+            on_exhausted: match view.string("on_exhausted").as_deref() {
+                Some("hold") => Exhausted::Hold,
+                _ => Exhausted::Park,
+            },
+            disable: DisableRule {
+                after: disable.parsed("after", value::duration).unwrap_or_default(),
+                failures: (failures > 0).then_some(failures),
+            },
+            timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
+            concurrent: view.integer("concurrent"),
+            public_only: reach.is_none_or(|reach| reach.value != "anywhere"),
+            tls: self.client_tls(view.get("tls")),
+            name,
         })
     }
 }

@@ -2,14 +2,16 @@
 
 use super::top::bind;
 use super::{Decoder, View};
+use crate::codes;
+use crate::diagnostic::Diagnostic;
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Method, MllpConnect,
-    MllpListen, SecretRef, VendorHmac, WebhookSigning,
+    HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut, KeyField, Method,
+    MllpConnect, MllpListen, SecretRef, VendorHmac, WebhookSigning,
 };
 use crate::shape::connection::{
-    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HTTP_ACK,
-    HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
+    AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HMAC_FIELDS,
+    HTTP_ACK, HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
 };
 use crate::source::{Span, Spanned};
 use crate::value;
@@ -258,7 +260,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn secrets(&mut self, written: Vec<Spanned<String>>) -> Vec<SecretRef> {
+    pub(super) fn secrets(&mut self, written: Vec<Spanned<String>>) -> Vec<SecretRef> {
         written
             .into_iter()
             .filter_map(|text| self.secret(Some(text)))
@@ -271,6 +273,30 @@ impl<'a> Decoder<'a> {
             view.parsed(key, |text| Ok(text.to_owned()))
                 .unwrap_or_default()
         };
+        let fields = view.get("fields").map(|node| {
+            let view = View::new(Some(node), &HMAC_FIELDS);
+            HmacFields {
+                signature: view.string("signature").unwrap_or_default(),
+                timestamp: view.string("timestamp"),
+            }
+        });
+        let timed = view.get("timestamp").is_some()
+            || fields
+                .as_ref()
+                .is_some_and(|fields| fields.timestamp.is_some());
+        let signs = view.text("signs");
+        if let Some(signs) = &signs {
+            let timestamps = signs.matches("{timestamp}").count();
+            if signs.matches("{body}").count() != 1 || timestamps > 1 || (timestamps == 1 && !timed)
+            {
+                self.files.problems.push(
+                    Diagnostic::error(codes::BAD_TEMPLATE, "this does not say what is signed")
+                        .at(signs.at)
+                        .label("expected `{body}` once, and `{timestamp}` where one is declared")
+                        .help("such as `v0:{timestamp}:{body}`, with `timestamp: HEADER`"),
+                );
+            }
+        }
         Auth::Hmac(Box::new(VendorHmac {
             secrets: self.secrets(view.texts("secret")),
             header: view.string("header").unwrap_or_default(),
@@ -278,6 +304,8 @@ impl<'a> Decoder<'a> {
             encoding: word("encoding"),
             prefix: view.string("prefix").unwrap_or_default(),
             timestamp: view.string("timestamp"),
+            fields,
+            signs: signs.map(|signs| signs.value),
             tolerance: view
                 .parsed("tolerance", value::duration)
                 .unwrap_or_default(),
@@ -292,7 +320,7 @@ impl<'a> Decoder<'a> {
         Some(HeaderValue::Plain(written))
     }
 
-    fn client_tls(&mut self, node: Option<&Node>) -> Option<ClientTls> {
+    pub(super) fn client_tls(&mut self, node: Option<&Node>) -> Option<ClientTls> {
         let node = node.filter(|node| matches!(node.data, Data::Mapping(_)))?;
         let view = View::new(Some(node), &CLIENT_TLS);
         Some(ClientTls {

@@ -16,6 +16,13 @@ use wardline_core::Lane;
 /// The levels at which a setting may be declared, nearest first.
 pub(super) struct Levels<'a>(Vec<&'a Node>);
 
+impl<'a> Levels<'a> {
+    /// One level alone, whatever `defaults.yaml` says.
+    pub(super) fn only(node: &'a Node) -> Self {
+        Self(vec![node])
+    }
+}
+
 /// A key and the group it is in: `retry` and `attempts`; or a key at the level itself.
 #[derive(Clone, Copy)]
 struct Key {

@@ -1,10 +1,11 @@
 //! Clients: who may come in, how they prove who they are, and what they may do.
 
-use super::{FileRef, Network, Quota, SecretRef, WatchAction};
+use super::{ClientTls, Exhausted, FileRef, Network, Quota, Retry, SecretRef, WatchAction};
 use crate::source::{Span, Spanned};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wardline_core::{Sensitivity, Timestamp, Zone};
+use std::time::Duration;
+use wardline_core::{Lane, Sensitivity, Timestamp, Zone};
 
 /// An application, a partner or a group of people that calls Apis.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ pub struct Client {
     /// How much it may do.
     pub limits: ClientLimits,
     /// Where it is told of events.
-    pub webhook: Option<ClientWebhook>,
+    pub webhooks: Vec<ClientWebhook>,
     /// It is refused from then on.
     pub expires: Option<Spanned<Timestamp>>,
     /// Whether it is refused.
@@ -168,12 +169,49 @@ pub struct ClientLimits {
 /// Where a client is told of events (Standard Webhooks).
 #[derive(Clone, Debug)]
 pub struct ClientWebhook {
-    /// Where they are sent; always `https`.
-    pub url: Spanned<String>,
+    /// The endpoint's name: the client's for `webhook`, `CLIENT.NAME` for one of `webhooks`.
+    pub name: String,
+    /// Where the file says where they are sent.
+    pub at: Span,
+    /// Where they are sent; always `https`. `None` where the client registers that itself.
+    pub url: Option<Spanned<String>>,
     /// What signs them.
     pub secret: SecretRef,
-    /// The secret before that, with which they are signed as well while it is rotated.
-    pub previous: Option<SecretRef>,
+    /// Further secrets that sign too: those before while they are changed, or one of the other kind.
+    pub previous: Vec<SecretRef>,
     /// Their types.
     pub events: Vec<Spanned<String>>,
+    /// A predicate in VRL over the event's data; it is not told where that is false.
+    pub when: Option<Spanned<String>>,
+    /// What the client needs them for, of the purposes that its file names.
+    pub purpose: Option<Spanned<String>>,
+    /// Whether only an id and an address are sent; where absent, for entities that hold phi.
+    pub thin: Option<bool>,
+    /// The address of our gateway as the client knows it, for what thin events leave out.
+    pub fetch: Option<Spanned<String>>,
+    /// How urgent.
+    pub lane: Lane,
+    /// How failed sends are tried again; by the schedule of Standard Webhooks where absent.
+    pub retry: Option<Retry>,
+    /// What becomes of an event that exhausted its retries.
+    pub on_exhausted: Exhausted,
+    /// When nothing is sent any more until a person says so.
+    pub disable: DisableRule,
+    /// Limit for one whole exchange.
+    pub timeout: Duration,
+    /// Sends at the same time.
+    pub concurrent: u32,
+    /// Whether only public addresses may be reached.
+    pub public_only: bool,
+    /// How the receiver is verified, and who we are to it.
+    pub tls: Option<ClientTls>,
+}
+
+/// When an endpoint is given up until a person enables it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DisableRule {
+    /// It has failed for so long without a success.
+    pub after: Duration,
+    /// It has failed so often without a success; `None` for however often.
+    pub failures: Option<u32>,
 }

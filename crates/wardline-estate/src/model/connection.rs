@@ -281,10 +281,23 @@ pub struct VendorHmac {
     pub encoding: String,
     /// What stands before the signature, such as `sha256=`.
     pub prefix: String,
-    /// The header with the time, where `TIME.BODY` is signed.
+    /// The header with the time.
     pub timestamp: Option<String>,
+    /// The names within the header, where that is a list.
+    pub fields: Option<HmacFields>,
+    /// What is signed; `{timestamp}.{body}` where absent, or `{body}` without a time.
+    pub signs: Option<String>,
     /// How far that time may be off.
     pub tolerance: Duration,
+}
+
+/// Names within a header such as `t=1700000000,v1=…`.
+#[derive(Clone, Debug)]
+pub struct HmacFields {
+    /// The name of the signature.
+    pub signature: String,
+    /// The name of the time.
+    pub timestamp: Option<String>,
 }
 
 /// How outgoing webhooks are signed (Standard Webhooks).

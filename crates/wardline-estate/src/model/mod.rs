@@ -20,12 +20,13 @@ pub use api::{
 };
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
-    IssuerClaim, OAuth2,
+    DisableRule, IssuerClaim, OAuth2,
 };
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, Health, Hedge, HttpAck, HttpIn, HttpOut, KeyField, Limits,
-    Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac, WebhookSigning,
+    Direction, Duplicate, HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut,
+    KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac,
+    WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{

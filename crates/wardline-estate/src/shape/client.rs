@@ -1,9 +1,10 @@
 //! `clients/*.yaml`.
 
 use super::Need::{Default, Optional, Required};
-use super::Shape::{Bool, Integer, List, Object as Obj, OneOrMany, Text, Word};
+use super::Shape::{Bool, Integer, List, Map, Object as Obj, OneOrMany, Text, Word};
 use super::api::ZONE;
-use super::estate::WATCH_ACTION;
+use super::connection::CLIENT_TLS;
+use super::estate::{EXHAUSTED, LANE, RETRY, WATCH_ACTION};
 use super::{Form, Object, field};
 
 pub(crate) static CLIENT: Object = Object {
@@ -88,6 +89,12 @@ pub(crate) static CLIENT: Object = Object {
             Obj(&CLIENT_WEBHOOK),
             Optional,
             "Where it is told of events.",
+        ),
+        field(
+            "webhooks",
+            Map(Form::Name, &Obj(&CLIENT_WEBHOOK)),
+            Optional,
+            "Further places where it is told of events, by name.",
         ),
         field(
             "expires",
@@ -281,23 +288,121 @@ pub(crate) static CLIENT_LIMITS: Object = Object {
 };
 
 pub(crate) static CLIENT_WEBHOOK: Object = Object {
-    name: "`webhook`",
-    doc: "Where a client is told of events, signed by the Standard Webhooks specification.",
+    name: "`webhook` (of a client)",
+    doc: "Where a client is told of events, signed by the Standard Webhooks specification. It is told what policies let it receive, masked as an answer to it would be.",
     fields: &[
         field(
             "url",
             Text(Form::Url),
-            Required,
-            "Where they are sent: `https`, and no address inside this organisation.",
+            Optional,
+            "Where they are sent: `https`, and no address inside this organisation unless `reach` says so.",
         ),
-        field("secret", Text(Form::Secret), Required, "What signs them."),
+        field(
+            "register",
+            Bool,
+            Optional,
+            "The client itself says where, by `PUT /webhooks/NAME` at the gateway: `https`, a public address, and it has to take a signed test.",
+        ),
+        field(
+            "secret",
+            Text(Form::Secret),
+            Required,
+            "What signs them: `whsec_…`, shared with the client, or `whsk_…`, an Ed25519 key of our own.",
+        ),
         field(
             "previous",
-            Text(Form::Secret),
+            OneOrMany(&Text(Form::Secret)),
             Optional,
-            "The secret before that, with which they are signed as well while it is rotated.",
+            "Keys that sign too: the old one while it is changed, or one of the other kind.",
         ),
         field("events", List(&Text(Form::Event)), Required, "Their types."),
+        field(
+            "when",
+            Text(Form::Expression),
+            Optional,
+            "A predicate in VRL over the event's data; the client is told only where it is true.",
+        ),
+        field(
+            "purpose",
+            Text(Form::Scope),
+            Optional,
+            "What the client needs them for, where its file names several purposes.",
+        ),
+        field(
+            "thin",
+            Bool,
+            Optional,
+            "Send only an id and where to fetch the rest. Where absent, for events of entities that hold `phi`.",
+        ),
+        field(
+            "fetch",
+            Text(Form::Url),
+            Optional,
+            "The address of this gateway as the client knows it: where it fetches, with its own token, what thin events leave out. A path alone is sent where this is absent.",
+        ),
+        field("lane", LANE, Default("normal"), "How urgent they are."),
+        field(
+            "retry",
+            Obj(&RETRY),
+            Optional,
+            "How failed sends are tried again; where absent at once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h.",
+        ),
+        field(
+            "on_exhausted",
+            EXHAUSTED,
+            Default("park"),
+            "`park`: the event becomes a dead letter and its followers pass. `hold`: its key stays blocked until a person decides.",
+        ),
+        field(
+            "disable",
+            Obj(&DISABLE),
+            Optional,
+            "When nothing is sent any more until a person says so. An answer of 410 disables at once.",
+        ),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("20s"),
+            "Limit for one whole exchange.",
+        ),
+        field(
+            "concurrent",
+            Integer(1, 256),
+            Default("4"),
+            "Sends at the same time.",
+        ),
+        field(
+            "reach",
+            Word(&["public", "anywhere"]),
+            Default("public"),
+            "`anywhere` for clients inside this organisation.",
+        ),
+        field(
+            "tls",
+            Obj(&CLIENT_TLS),
+            Optional,
+            "How to verify the receiver and prove who we are.",
+        ),
+    ],
+    exactly_one: &["url", "register"],
+};
+
+pub(crate) static DISABLE: Object = Object {
+    name: "`disable`",
+    doc: "When an endpoint is given up until a person enables it again.",
+    fields: &[
+        field(
+            "after",
+            Text(Form::Duration),
+            Default("5d"),
+            "It has failed for so long without a success.",
+        ),
+        field(
+            "failures",
+            Integer(1, 1_000_000),
+            Optional,
+            "It has failed so often without a success.",
+        ),
     ],
     exactly_one: &[],
 };

@@ -480,10 +480,42 @@ pub(crate) static HMAC: Object = Object {
             "The header with the time, where time, a dot and the body are signed; else the body alone.",
         ),
         field(
+            "fields",
+            Obj(&HMAC_FIELDS),
+            Optional,
+            "Where the header is a list such as `t=1700000000,v1=…`: the names in it.",
+        ),
+        field(
+            "signs",
+            Text(Form::Value),
+            Optional,
+            "What is signed, such as `v0:{timestamp}:{body}`, where it is neither `{timestamp}.{body}` nor, without a time, `{body}`.",
+        ),
+        field(
             "tolerance",
             Text(Form::Duration),
             Default("5m"),
             "How far that time may be off, either way.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static HMAC_FIELDS: Object = Object {
+    name: "`fields`",
+    doc: "Names within a header that is a list.",
+    fields: &[
+        field(
+            "signature",
+            Text(Form::Value),
+            Required,
+            "The name of the signature; it may occur several times while keys are changed.",
+        ),
+        field(
+            "timestamp",
+            Text(Form::Value),
+            Optional,
+            "The name of the time.",
         ),
     ],
     exactly_one: &[],

@@ -201,9 +201,9 @@ pub(crate) static EXPECTED_DELIVERY: Object = Object {
     fields: &[
         field(
             "to",
-            Text(Form::Reference),
+            Text(Form::Destination),
             Required,
-            "The operation or connection.",
+            "The operation or connection, or `webhook/NAME` for a client's webhook.",
         ),
         field(
             "body",

@@ -52,6 +52,8 @@ pub(crate) enum Form {
     Expression,
     /// `system.connection` or `system.operation`.
     Reference,
+    /// A reference, or `webhook/NAME`.
+    Destination,
     Version,
     Moment,
     /// A day or a moment.
@@ -127,6 +129,7 @@ impl Form {
                 "the name of a mapping program ends in `.vrl`".to_owned(),
             )),
             Self::Reference => value::reference(text).map_err(with(codes::BAD_REFERENCE)),
+            Self::Destination => value::destination(text).map_err(with(codes::BAD_REFERENCE)),
             Self::Version => value::version(text).map_err(with(codes::BAD_VERSION)),
             Self::Moment => value::moment(text).map_err(with(codes::BAD_TIME)),
             Self::Date => value::date(text).map(drop).map_err(with(codes::BAD_TIME)),
@@ -188,6 +191,7 @@ impl Form {
             Self::Map => "a mapping program",
             Self::Expression => "an expression",
             Self::Reference => "a reference",
+            Self::Destination => "a destination",
             Self::Version => "a version",
             Self::Moment => "a moment",
             Self::Date => "a date",

@@ -141,6 +141,9 @@ fn text(form: Form) -> Value {
         Form::Recipient => "^age1[02-9ac-hj-np-z]{58}$",
         Form::Map => r"\.vrl$",
         Form::Reference => r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$",
+        Form::Destination => {
+            r"^([a-z][a-z0-9-]*\.[a-z][a-z0-9-]*|webhook/[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?)$"
+        }
         Form::Version => r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$",
         Form::Store => "^(sqlite|postgres(ql)?://.+)$",
         Form::Value => return json!({ "type": "string" }),

@@ -68,7 +68,7 @@ pub(super) fn seen(peer: &Peer) -> identity::Peer {
     }
 }
 
-fn operation(name: &str, method: Method, path: &str, serve: Serve) -> Operation {
+pub(super) fn operation(name: &str, method: Method, path: &str, serve: Serve) -> Operation {
     Operation {
         name: name.into(),
         method,
@@ -84,7 +84,7 @@ fn operation(name: &str, method: Method, path: &str, serve: Serve) -> Operation 
     }
 }
 
-fn beside(name: &str, zones: Vec<Zone>, operations: Vec<Operation>) -> Api {
+pub(super) fn beside(name: &str, zones: Vec<Zone>, operations: Vec<Operation>) -> Api {
     Api {
         name: name.into(),
         version: "1".into(),

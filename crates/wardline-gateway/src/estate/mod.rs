@@ -5,9 +5,11 @@
 //! runs (keys, secrets, the journal) to a [`Plan`] that a [`Gateway`](crate::Gateway) serves.
 
 mod answers;
+mod audience;
 mod clients;
 mod documents;
 mod doors;
+mod events;
 mod fetch;
 mod given;
 mod keeper;
@@ -25,6 +27,7 @@ mod world;
 
 use crate::Plan;
 use crate::plan;
+use crate::seam::Gatekeeper;
 use crate::shadow::ledger::Ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +40,9 @@ use wardline_access::quota::Limiter;
 use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
-use wardline_engine::{CallGates, Deferral, KeyBook, Recorder, Renewals, WireError, Wiring};
+use wardline_engine::{
+    Audience, CallGates, Desk, Deferral, KeyBook, Recorder, Renewals, WireError, Wiring,
+};
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
 use wardline_vault::{KeyProvider, Secrets};
@@ -79,6 +84,7 @@ pub struct Front {
     estate: Arc<Estate>,
     programs: Programs,
     policies: Arc<Policies>,
+    audience: Arc<audience::Receivers>,
 }
 
 impl std::fmt::Debug for Front {
@@ -113,6 +119,8 @@ pub struct Running<'a> {
     pub gates: &'a CallGates,
     /// Who is told of every call.
     pub observers: Observers,
+    /// Who has the events that clients were sent the id of.
+    pub desk: Arc<Desk>,
 }
 
 impl Front {
@@ -134,11 +142,16 @@ impl Front {
         for one in found {
             diagnostics.push(one);
         }
-        let policies = policies.filter(|_| !failed)?;
+        let policies = Arc::new(policies.filter(|_| !failed)?);
+        let audience = audience::Receivers::new(Arc::clone(&policies), estate);
+        for one in audience.deaf(estate) {
+            diagnostics.push(one);
+        }
         Some(Self {
             estate: Arc::clone(estate),
             programs,
-            policies: Arc::new(policies),
+            policies,
+            audience: Arc::new(audience),
         })
     }
 
@@ -154,6 +167,11 @@ impl Front {
     /// The compiled policies: who may do what.
     pub fn policies(&self) -> &Arc<Policies> {
         &self.policies
+    }
+
+    /// Who may receive events by webhooks, for [`Plan::with_audience`](wardline_engine::Plan::with_audience).
+    pub fn audience(&self) -> Arc<dyn Audience> {
+        Arc::clone(&self.audience) as Arc<dyn Audience>
     }
 
     /// Opens signing keys and revocations in the data directory and registers the clients.
@@ -213,6 +231,8 @@ impl Front {
         }
         apis.extend(doors::oauth(estate, &running.identity, &running.recorder));
         apis.extend(doors::inlets(estate, running.inlets));
+        let gatekeeper: Arc<dyn Gatekeeper> = Arc::clone(&keeper) as _;
+        apis.extend(events::api(estate, &gatekeeper, &running.desk));
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,

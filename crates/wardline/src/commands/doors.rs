@@ -100,6 +100,7 @@ impl Doors {
                 shadows: shadows.ledger(),
                 gates: engine.gates(),
                 observers: Observers::default().with(Arc::clone(&lookout) as _),
+                desk: engine.desk(),
             })
             .context("the Apis cannot be opened")?;
         // Before anybody comes: who was refused at the end of the last run still is.

@@ -22,6 +22,7 @@ mod search;
 mod secrets;
 mod serve;
 mod shadows;
+mod webhooks;
 
 use crate::cli::{Cli, Command, Where};
 use crate::place::{OpenError, Place, read_well};
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { command } => runtime()?.block_on(keys::run(command)),
         Command::Secrets { command } => secrets::run(command),
         Command::Certs(place) => certs::run(&place),
+        Command::Webhooks { command } => runtime()?.block_on(webhooks::run(command)),
         Command::Bench(args) => bench::run(args),
     }
 }

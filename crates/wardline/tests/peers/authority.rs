@@ -43,8 +43,13 @@ impl Authority {
 
     /// A certificate for `localhost` and its key.
     pub(crate) fn issue(&self) -> (String, String) {
+        self.issue_for("localhost")
+    }
+
+    /// A certificate for a name and its key.
+    pub(crate) fn issue_for(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
