@@ -289,6 +289,7 @@ async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartEr
             );
         }
     }
+    let wiring = Wiring::new(&plan.estate, &parts.secrets);
     let (hooks, news) = webhooks(parts, &wiring, now).await?;
     for (name, (endpoint, gate)) in &hooks {
         let name = crate::webhook::destination(name);

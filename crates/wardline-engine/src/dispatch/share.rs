@@ -101,7 +101,8 @@ impl CallGate {
                     });
                 }
                 Err(Closed::Down(at)) => return Err(Shut(at.since(now))),
-                Err(Closed::Concurrency) => {
+                // Only a client's webhook is paused, and nothing calls through one.
+                Err(Closed::Concurrency | Closed::Paused) => {
                     waiting.get_or_insert_with(|| self.gate.wait_first());
                     if timeout_at(until, freed).await.is_err() {
                         return Err(Shut(Duration::from_secs(1)));

@@ -83,6 +83,7 @@ fn flow(api: &Api, operation: &ApiOperation, name: Arc<str>, key: KeyPlan) -> Fl
         emit: None,
         lane: operation.lane,
         targets: Vec::new(),
+        hook: None,
         name,
     }
 }
