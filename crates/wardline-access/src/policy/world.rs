@@ -133,13 +133,15 @@ pub enum Action {
     Edit,
     /// Give up a delivery.
     Cancel,
+    /// Read the audit log.
+    Audit,
     /// Change how the platform runs: park connections, rotate keys, sign in others.
     Administer,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Call,
         Self::View,
         Self::Search,
@@ -147,8 +149,14 @@ impl Action {
         Self::Replay,
         Self::Edit,
         Self::Cancel,
+        Self::Audit,
         Self::Administer,
     ];
+
+    /// The one of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
 
     /// Its name in policies: `Action::"call"`.
     pub const fn name(self) -> &'static str {
@@ -160,6 +168,7 @@ impl Action {
             Self::Replay => "replay",
             Self::Edit => "edit",
             Self::Cancel => "cancel",
+            Self::Audit => "audit",
             Self::Administer => "administer",
         }
     }
@@ -244,11 +253,11 @@ pub const ROLES: [(&str, &str); 6] = [
     ),
     (
         "security-auditor",
-        "look and search, always masked; changes nothing",
+        "look and search, always masked, and read the audit log; changes nothing",
     ),
     (
         "administrator",
-        "look, search, replay, cancel and change how the platform runs; sees masked data",
+        "look, search, replay, cancel, read the audit log and change how the platform runs; sees masked data",
     ),
 ];
 

@@ -4,6 +4,7 @@
 //! arrives, hands it to the engine and turns the verdict into a status. [`Outbound`] sends to
 //! one base URL and classifies what comes back.
 
+mod ask;
 mod auth;
 mod config;
 mod hmac;
@@ -15,6 +16,7 @@ mod retry_after;
 mod sign;
 mod webhook;
 
+pub use ask::Asker;
 pub use auth::{InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route};
 pub use hmac::{HmacAlgorithm, HmacEncoding, HmacTime, VendorHmac};

@@ -6,6 +6,7 @@ mod bindings;
 mod clients;
 mod doors;
 mod events;
+mod people;
 mod references;
 mod routes;
 mod usage;
@@ -42,6 +43,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
     events::check(whole, &mut problems);
+    people::check(whole, &mut problems);
     usage::check(whole, &mut problems);
     problems
 }

@@ -8,6 +8,7 @@ mod connection;
 mod data;
 mod flow;
 mod identity;
+mod people;
 mod policy;
 mod system;
 mod test;
@@ -30,6 +31,7 @@ pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
 };
 pub use identity::{Identity, Issuer, IssuerKeys, TokenAlgorithm, TokenSettings};
+pub use people::{BUILT_IN_ROLES, GroupRoles, Oidc, People, SessionSettings};
 pub use policy::PolicyFile;
 pub use system::{Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
@@ -65,6 +67,8 @@ pub struct Estate {
     pub retention: Retention,
     /// By whom tokens are issued, and whose are believed.
     pub identity: Identity,
+    /// How people sign in to the console.
+    pub people: People,
     /// Applications, by name.
     pub systems: BTreeMap<String, System>,
     /// Canonical entities, by name.

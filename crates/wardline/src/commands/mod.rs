@@ -6,11 +6,13 @@ mod bench;
 mod check;
 mod demo;
 mod doors;
+mod entrance;
 mod hl7;
 mod keys;
 mod map;
 mod mllp;
 mod operate;
+mod people;
 mod quotas;
 mod reference;
 mod search;
@@ -58,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(place) => runtime()?.block_on(search::status(place)),
         Command::Api { command } => apis::run(command),
         Command::Policy { command } => apis::policy(command),
+        Command::People { command } => runtime()?.block_on(people::run(command)),
         Command::Audit { command } => runtime()?.block_on(audit::run(command)),
         Command::Replay(args) => runtime()?.block_on(operate::replay(args)),
         Command::Release(args) => runtime()?.block_on(operate::act(operate::Verb::Release, args)),
