@@ -50,6 +50,7 @@ const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
     ("node-hl7-server", "2.5.0"),
     ("axe-core", "4.14.1"),
+    ("oidc-provider", "9.13.3"),
 ];
 
 /// Installs what is missing.
