@@ -499,3 +499,9 @@ fn a_decision_shows_no_values() {
     let shown = format!("{decision:?}{}", decision.errors[0]);
     assert!(!shown.contains("north") && !shown.contains("12"), "{shown}");
 }
+
+#[test]
+fn the_roles_that_estates_may_name_are_those_that_policies_know() {
+    let known = ROLES.map(|(role, _)| role);
+    assert_eq!(wardline_estate::model::BUILT_IN_ROLES, known);
+}

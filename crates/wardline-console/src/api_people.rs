@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wardline_access::people::{AccountChange, AccountChanged, AccountView, Refused};
 use wardline_vault::AuditEntry;
 
@@ -34,17 +34,10 @@ async fn list(State(app): State<Shared>, _: Caller) -> Result<Json<Vec<AccountVi
     }
 }
 
-/// A change with its reason, which is in the audit log.
-#[derive(Deserialize)]
-pub(crate) struct ChangeBody {
-    #[serde(flatten)]
-    change: AccountChange,
-}
-
 async fn change(
     State(app): State<Shared>,
     caller: Caller,
-    Body(ChangeBody { change }): Body<ChangeBody>,
+    Body(change): Body<AccountChange>,
 ) -> Result<Json<AccountChanged>, ApiProblem> {
     let entrance = app.entrance.as_ref().ok_or_else(no_accounts)?;
     let (act, name) = (change.act(), change.name().to_owned());

@@ -75,10 +75,15 @@ impl App {
         })
     }
 
-    /// Writes down that sessions came to their end.
-    async fn sweep(&self) {
-        for (session, ended) in self.sessions.sweep() {
-            self.ended(&session, ended.why()).await;
+    /// Writes down, for as long as it is polled, that sessions came to their end.
+    async fn keep_sweeping(&self) {
+        let mut tick = tokio::time::interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            for (session, ended) in self.sessions.sweep() {
+                self.ended(&session, ended.why()).await;
+            }
         }
     }
 
@@ -202,17 +207,9 @@ impl Console {
     /// streams, waits for acts under way and returns when `stop` is cancelled. Without it
     /// pages work but stand still.
     pub async fn watch(&self, stop: CancellationToken) {
-        let sweeping = async {
-            let mut tick = tokio::time::interval(SWEEP);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tick.tick().await;
-                self.0.sweep().await;
-            }
-        };
         tokio::select! {
             () = self.0.live.run(self.0.desk.as_ref(), stop) => {}
-            () = sweeping => {}
+            () = self.0.keep_sweeping() => {}
         }
         self.0.acts.close();
         self.0.acts.wait().await;

@@ -61,7 +61,7 @@ struct Holder {
 }
 
 impl Known {
-    async fn of(app: &App, request: &Request) -> Result<Self, Problem> {
+    fn of(app: &App, request: &Request) -> Result<Self, Problem> {
         let headers = request.headers();
         // HTTP/2 carries the host in the address, HTTP/1 in a header.
         let host = request
@@ -136,7 +136,7 @@ pub(crate) async fn guard(State(app): State<Shared>, request: Request, next: Nex
     let is_api = request.uri().path().starts_with("/api/");
     let uri = request.uri().clone();
     let reads = is_safe(request.method());
-    let known = Known::of(&app, &request).await;
+    let known = Known::of(&app, &request);
     let refused = |problem: Problem| {
         if is_api {
             problem.json()

@@ -20,6 +20,7 @@ mod api_people;
 mod app;
 mod assets;
 mod auth;
+mod codes;
 mod desk;
 mod door;
 mod engine_desk;
@@ -39,6 +40,7 @@ mod shelf;
 
 pub use app::{Console, serve};
 pub use auth::{AdminToken, Auth, base_of};
+pub use codes::EXPLANATIONS;
 pub use desk::{ConsoleDesk, DeskError, DeskErrorKind};
 pub use entrance::Entrance;
 pub use error::ConsoleError;

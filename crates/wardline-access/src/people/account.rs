@@ -587,7 +587,7 @@ impl Accounts {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Book, AccessError> {
-        let malformed = |reason: String| AccessError::Malformed {
+        let malformed = |reason: String| AccessError::Accounts {
             path: self.file.path().to_owned(),
             reason,
         };
@@ -615,7 +615,7 @@ impl Accounts {
             };
             let result = change(&mut book)?;
             let mut text = serde_json::to_vec_pretty(&book).map_err(|error| {
-                E::from(AccessError::Malformed {
+                E::from(AccessError::Accounts {
                     path: self.file.path().to_owned(),
                     reason: error.to_string(),
                 })

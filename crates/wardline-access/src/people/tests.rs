@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
-use wardline_core::{Clock, TestClock, Timestamp};
+use wardline_core::{Clock, SimulatedClock, Timestamp};
 use wardline_vault::FileProvider;
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,7 +25,7 @@ const PASSWORD: &str = "correct horse battery";
 struct House {
     _dir: tempfile::TempDir,
     people: People,
-    clock: Arc<TestClock>,
+    clock: Arc<SimulatedClock>,
 }
 
 fn house(provider: Option<Provider>) -> House {
@@ -34,7 +34,7 @@ fn house(provider: Option<Provider>) -> House {
     let keys = Arc::new(FileProvider::open(&dir.path().join("keys")).unwrap());
     let roles = ["support", "administrator"].map(str::to_owned);
     let accounts = Accounts::open(dir.path(), "st-brigid", keys, roles).unwrap();
-    let clock = Arc::new(TestClock::new(Timestamp(1_800_000_000_000_000)));
+    let clock = Arc::new(SimulatedClock::starting_at(Timestamp(1_800_000_000_000_000)));
     House {
         people: People::new(
             Some(accounts),
