@@ -2,7 +2,7 @@
 //! answer carries. They are in one layer around the whole router so that a new page cannot
 //! forget them.
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -226,7 +226,7 @@ async fn with_tokens(app: &App, known: &Known, response: Response) -> Response {
     Response::from_parts(parts, Body::from(page))
 }
 
-const fn is_safe(method: &Method) -> bool {
+fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
@@ -287,7 +287,7 @@ async fn with_its_token(app: &App, known: &Known, request: Request) -> Result<Re
         return Err(Problem::misfit(StatusCode::PAYLOAD_TOO_LARGE));
     };
     if forms::token_of(&body).is_some_and(|presented| bears(&presented)) {
-        Ok(Request::from_parts(parts, Body::from(Bytes::from(body))))
+        Ok(Request::from_parts(parts, Body::from(body)))
     } else {
         Err(Problem::no_form_token())
     }

@@ -278,6 +278,17 @@ impl Problem {
         )
     }
 
+    /// An answer of the identity provider that nobody here waits for.
+    pub(crate) fn begin_again() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "W7204",
+            "No longer there",
+            "This sign-in took longer than ten minutes, was finished already, or was begun by another browser.",
+            "Begin again at the door of the console.",
+        )
+    }
+
     pub(crate) fn too_many_streams() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -390,7 +390,7 @@ impl Accounts {
         hashed: Option<Hashed>,
         now: Timestamp,
     ) -> Result<(Option<String>, Option<String>), AccountError> {
-        let mut bytes = Zeroizing::new([0; 32]);
+        let mut bytes = Zeroizing::new([0_u8; 32]);
         fill(&mut *bytes)?;
         account.codes = Some(self.provider.wrap(&self.purpose(name), &bytes)?);
         account.step = 0;
@@ -400,7 +400,7 @@ impl Accounts {
             let uri = totp::uri(&self.estate, name, &bytes[..totp::SECRET]);
             return Ok((None, Some(uri.to_string())));
         }
-        let mut random = Zeroizing::new([0; INVITATION]);
+        let mut random = Zeroizing::new([0_u8; INVITATION]);
         fill(&mut *random)?;
         let invitation = totp::base32(&*random).to_string();
         account.invitation = Some(Invitation {
@@ -501,7 +501,7 @@ impl Accounts {
             Some(account) => self.secret(&name, account)?,
             None => None,
         };
-        let none = Zeroizing::new([0; 32]);
+        let none = Zeroizing::new([0_u8; 32]);
         let secret_or_none = secret.as_ref().unwrap_or(&none);
         let last = account.map_or(0, |account| account.step);
         let seconds = seconds(now);

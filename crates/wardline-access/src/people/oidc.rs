@@ -579,7 +579,7 @@ fn is_fit_for_a_log(name: &str) -> bool {
 }
 
 fn random() -> Result<String, AccessError> {
-    let mut bytes = Zeroizing::new([0; 32]);
+    let mut bytes = Zeroizing::new([0_u8; 32]);
     SystemRandom::new()
         .fill(&mut *bytes)
         .map_err(|_| AccessError::NoKey)?;

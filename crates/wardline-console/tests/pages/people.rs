@@ -257,7 +257,7 @@ async fn pages_and_acts_are_for_those_roles_that_policy_lets() {
             format!("{{{select},\"preview\":true}}"),
             OPERATORS,
         ),
-        ("POST", "/api/replay".into(), of_flow.into(), OPERATORS),
+        ("POST", "/api/replay".into(), of_flow.into(), "esomn"),
         (
             "POST",
             "/api/release".into(),
