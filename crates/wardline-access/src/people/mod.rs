@@ -87,7 +87,7 @@ impl Person {
 
 /// What is known at a moment, for policies: the admin zone, the hour where the hospital is.
 pub fn facts(now: Timestamp, zone: &jiff::tz::TimeZone) -> Facts {
-    let local = now.to_jiff().to_zoned(zone.clone());
+    let local = now.to_jiff().to_zoned_datetime(zone.clone());
     Facts {
         hour: u8::try_from(local.hour()).unwrap_or(0),
         weekday: u8::try_from(local.weekday().to_monday_one_offset()).unwrap_or(1),

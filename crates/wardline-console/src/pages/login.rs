@@ -297,7 +297,7 @@ pub(crate) async fn back(
         .waiting
         .take(&back.state)
         .filter(|waiting| waiting.door == known.door)
-        .ok_or_else(|| Problem::begin_again())?;
+        .ok_or_else(Problem::begin_again)?;
     let Some(code) = back.code.filter(|_| back.error.is_none()) else {
         let why = back.error.filter(|word| {
             word.len() <= 64 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
