@@ -64,6 +64,7 @@ const NPM: &[(&str, &str)] = &[
     ("oauth4webapi", "3.8.8"),
     ("openid-client", "6.9.0"),
     ("standardwebhooks", "1.1.1"),
+    ("oidc-provider", "9.13.3"),
 ];
 
 /// Installs what is missing.

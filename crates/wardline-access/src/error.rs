@@ -49,6 +49,14 @@ pub enum AccessError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The accounts of people are not what was written.
+    #[error("{} cannot be used ({reason}): restore it from a backup; until then nobody comes in by an account", path.display())]
+    Accounts {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A certificate that somebody shows is not one.
     #[error("the certificate cannot be read: it is not X.509 in DER form")]
     Certificate,
@@ -65,6 +73,7 @@ impl AccessError {
             Self::TokenLife { .. } => Code("W6404"),
             Self::Client { .. } => Code("W6405"),
             Self::Certificate => Code("W6406"),
+            Self::Accounts { .. } => Code("W6407"),
         }
     }
 }

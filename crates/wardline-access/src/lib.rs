@@ -7,14 +7,16 @@
 //! Start with [`Caller`] (who it is, once that is known) and [`Identity`](identity::Identity)
 //! (how that becomes known, and who issues tokens).
 //!
-//! What a caller may do is [`policy`], what it sees of sensitive fields [`mask`], how much it may
-//! do [`quota`], what it does [`usage`], and what about that stands out [`watch`].
+//! Which people come in is [`people`]. What a caller may do is [`policy`], what it sees of
+//! sensitive fields [`mask`], how much it may do [`quota`], what it does [`usage`], and what about
+//! that stands out [`watch`].
 
 mod caller;
 mod error;
 pub mod identity;
 pub mod mask;
 pub mod oauth;
+pub mod people;
 pub mod policy;
 pub mod quota;
 pub mod token;

@@ -115,7 +115,7 @@ type Row = (
 /// A row a role: what it may do with the estate, what with an entity, and what it may see of it
 /// for a stated purpose.
 const MATRIX: [Row; 7] = {
-    use Action::{Administer, Cancel, Edit, Replay, Search, View};
+    use Action::{Administer, Audit, Cancel, Edit, Replay, Search, View};
     use Sensitivity::{Financial, Pii};
     [
         (
@@ -142,11 +142,16 @@ const MATRIX: [Row; 7] = {
             &[View, Search, Edit],
             &[Financial, Pii],
         ),
-        ("security-auditor", &[View, Search], &[View, Search], &[]),
+        (
+            "security-auditor",
+            &[View, Search, Audit],
+            &[View, Search, Audit],
+            &[],
+        ),
         (
             "administrator",
-            &[View, Search, Replay, Cancel, Administer],
-            &[View, Search, Replay, Cancel, Administer],
+            &[View, Search, Replay, Cancel, Audit, Administer],
+            &[View, Search, Replay, Cancel, Audit, Administer],
             &[],
         ),
         ("unknown-group", &[], &[], &[]),
@@ -493,4 +498,10 @@ fn a_decision_shows_no_values() {
     assert!(!decision.allow);
     let shown = format!("{decision:?}{}", decision.errors[0]);
     assert!(!shown.contains("north") && !shown.contains("12"), "{shown}");
+}
+
+#[test]
+fn the_roles_that_estates_may_name_are_those_that_policies_know() {
+    let known = ROLES.map(|(role, _)| role);
+    assert_eq!(wardline_estate::model::BUILT_IN_ROLES, known);
 }

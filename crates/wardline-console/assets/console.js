@@ -3,6 +3,8 @@
 (() => {
 	const $ = (s, at = document) => at.querySelector(s);
 	const $$ = (s, at = document) => [...at.querySelectorAll(s)];
+	// The one place where text becomes a page: what our own server rendered.
+	const trusted = window.trustedTypes?.createPolicy("wardline", { createHTML: (s) => s }) ?? { createHTML: (s) => s };
 	const main = $("main"), fresh = main.dataset.fresh, state = $("#live-state");
 	const keep = (k, v) => { try { if (v) localStorage[k] = v; return localStorage[k]; } catch {} };
 
@@ -38,7 +40,7 @@
 	};
 	const put = (old, html) => {
 		const box = old.cloneNode(false);
-		box.innerHTML = html;
+		box.innerHTML = trusted.createHTML(html);
 		times(box);
 		const read = () => $("[data-say]", old)?.textContent, before = read();
 		morph(old, box);
@@ -69,9 +71,9 @@
 	const poll = async () => {
 		if (paused || document.hidden || $("dialog[open]") || /INPUT|TEXTAREA/.test(document.activeElement.tagName)) return;
 		try {
-			const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+			const answer = await fetch(location.href, { headers: { accept: "text/html", "wardline-poll": "1" } });
 			if (!answer.ok) throw answer.status;
-			const next = $("main", new DOMParser().parseFromString(await answer.text(), "text/html"));
+			const next = $("main", new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html"));
 			// A payload that is being read stays.
 			const parts = $$("section[id^=trace-]", main);
 			if (parts.length) for (const part of parts) { const now = $("#" + part.id, next); now && put(part, now.innerHTML); }
@@ -88,6 +90,17 @@
 		state.setAttribute("aria-pressed", paused);
 		if (paused) { stream?.close(); show("Paused", "off"); } else if (fresh === "stream") open(); else poll();
 	};
+
+	// --- the end of a session: what is on the screen goes with it
+	const over = () => { main.replaceChildren(); location.replace("/login"); };
+	const look = async () => {
+		try {
+			const answer = await fetch("/api/session", { headers: { "wardline-poll": "1" } });
+			if (answer.status === 401) return over();
+			setTimeout(look, ((await answer.json()).seconds_left + 1) * 1000);
+		} catch { setTimeout(look, 10000); }
+	};
+	if (main.dataset.idle) setTimeout(look, main.dataset.idle * 1000);
 
 	// --- bar
 	const pick = $("#zone");

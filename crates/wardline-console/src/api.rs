@@ -10,18 +10,21 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use wardline_access::policy::Action;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
     AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
+    ReplayRequest, Selection, TraceItem, TraceView, WebhookTrialView, WebhookView,
 };
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
+use crate::entrance::PURPOSES;
 use crate::guard::Caller;
 use crate::live::Feed;
 use crate::problem::{ApiProblem, Problem};
+use crate::session::Who;
 
 /// Rows of a listing where nothing is said, and at most.
 const ROWS: usize = 50;
@@ -135,6 +138,9 @@ pub(crate) struct PayloadBody {
     id: Id,
     /// The reason; without one the payload is masked.
     reveal: Option<String>,
+    /// What it is for (`HOPERAT`, `TREAT`, …), which policies may ask for.
+    #[serde(default)]
+    purpose: Option<String>,
 }
 
 async fn payload(
@@ -142,7 +148,12 @@ async fn payload(
     caller: Caller,
     Body(body): Body<PayloadBody>,
 ) -> Answer<PayloadView> {
-    let reveal = body.reveal.map(needed).transpose()?;
+    let mut reveal = body.reveal.map(needed).transpose()?;
+    if let Some(reason) = &mut reveal {
+        let purpose = body.purpose.as_deref();
+        permit_reveal(&app, &caller.who, body.id, purpose).await?;
+        *reason = with_purpose(purpose, reason);
+    }
     let payload = app
         .desk
         .payload(body.part, body.id, reveal, &caller.actor)
@@ -150,6 +161,44 @@ async fn payload(
     Ok(Json(
         payload.ok_or_else(|| Problem::not_found("payload (any more)"))?,
     ))
+}
+
+/// Asks whether somebody may see what is in a hop: the type of its message says what that is.
+pub(crate) async fn permit_reveal(
+    app: &App,
+    who: &Who,
+    hop: Id,
+    purpose: Option<&str>,
+) -> Result<(), Problem> {
+    if matches!(who, Who::Token) {
+        return Ok(());
+    }
+    let trace = app.desk.trace(hop).await?;
+    let kind = trace.as_ref().and_then(|trace| kind_of(trace, hop));
+    app.permit_reveal(who, kind.unwrap_or_default(), purpose)
+        .await
+}
+
+/// The type of a message, or of the message that a delivery is made of.
+pub(crate) fn kind_of(trace: &TraceView, hop: Id) -> Option<&str> {
+    let message = trace.nodes.iter().find_map(|node| match &node.item {
+        TraceItem::Message(message) if message.id.0 == hop => Some(message.id),
+        TraceItem::Delivery(delivery) if delivery.id.0 == hop => Some(delivery.message),
+        _ => None,
+    })?;
+    trace.nodes.iter().find_map(|node| match &node.item {
+        TraceItem::Message(found) if found.id == message => Some(found.kind.as_str()),
+        _ => None,
+    })
+}
+
+/// A reason as it stands in the audit log, its purpose in front.
+pub(crate) fn with_purpose(purpose: Option<&str>, reason: &str) -> String {
+    // Only a word of the vocabulary: what else stands there does not go into a log.
+    match PURPOSES.iter().find(|(code, _)| Some(*code) == purpose) {
+        Some((code, _)) => format!("{code}: {reason}"),
+        None => reason.to_owned(),
+    }
 }
 
 async fn dead(State(app): State<Shared>, _: Caller) -> Answer<Vec<ErrorGroupView>> {
@@ -164,6 +213,8 @@ async fn replay(
     if !request.preview {
         request.reason = needed(request.reason)?;
     }
+    app.permit_on(&caller.who, Action::Replay, request.select.flow.as_deref())
+        .await?;
     Ok(Json(app.desk.replay(request, &caller.actor).await?))
 }
 
@@ -196,6 +247,12 @@ fn decide(act: Act) -> MethodRouter<Shared> {
                     Body(body): Body<ActBody>|
                     -> Answer<Count> {
             let reason = needed(body.reason)?;
+            let action = match act {
+                Act::Release => Action::Replay,
+                Act::Cancel | Act::Park => Action::Cancel,
+            };
+            app.permit_on(&caller.who, action, body.select.flow.as_deref())
+                .await?;
             let (desk, select, actor) = (&app.desk, body.select, &caller.actor);
             let count = match act {
                 Act::Release => desk.release(select, reason, actor).await?,

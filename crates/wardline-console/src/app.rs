@@ -6,21 +6,33 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wardline_connect::door::Door;
+use wardline_vault::AuditEntry;
 
 use crate::access::AccessDesk;
 use crate::auth::Auth;
 use crate::desk::{ConsoleDesk, DeskError};
-use crate::error::ConsoleError;
+use crate::entrance::Entrance;
 use crate::live::{Alive, Live};
+use crate::pages::login::Waiting;
 use crate::plan::Plan;
+use crate::session::{Session, Sessions};
 use crate::shelf::Shelf;
-use crate::{access, api, assets, guard, pages};
+use crate::{access, api, api_people, assets, door, guard, pages};
 
-/// A working day and a bit; then the link has to be asked for again.
-pub(crate) const SESSION: Duration = Duration::from_hours(12);
+/// How long what belongs to a session is kept at most.
+const KEPT: Duration = Duration::from_hours(12);
+/// How long a sign-in may take at the identity provider.
+const AT_PROVIDER: Duration = Duration::from_mins(10);
+/// Sign-ins under way at the identity provider.
+const WAITING: usize = 4_096;
+/// How often it is looked whose session is over.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Without an entrance: idle, and in all.
+const SESSION: (Duration, Duration) = (Duration::from_mins(15), Duration::from_hours(10));
 /// Forms are small; bodies to be edited and sent again are not.
 const FORM_BYTES: usize = 256 * 1024;
 pub(crate) const BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -32,8 +44,12 @@ pub(crate) struct App {
     /// Callers, where the estate has Apis.
     pub(crate) access: Option<Arc<dyn AccessDesk>>,
     pub(crate) auth: Auth,
-    /// Session name to actor.
-    pub(crate) sessions: Shelf<String>,
+    /// How people come in; without one only the token opens.
+    pub(crate) entrance: Option<Entrance>,
+    /// By name.
+    pub(crate) sessions: Sessions,
+    /// Sign-ins at the identity provider, by their state.
+    pub(crate) waiting: Shelf<Waiting>,
     /// Searches that hold a key, so that their address does not.
     pub(crate) searches: Shelf<SavedSearch>,
     /// Acts that wait for their confirmation.
@@ -58,8 +74,28 @@ impl App {
         Box::new(move || {
             session
                 .as_ref()
-                .is_none_or(|name| app.sessions.get(name).is_some())
+                .is_none_or(|name| app.sessions.get(name, false).is_some())
         })
+    }
+
+    /// Writes down, for as long as it is polled, that sessions came to their end.
+    async fn keep_sweeping(&self) {
+        let mut tick = tokio::time::interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            for (session, ended) in self.sessions.sweep() {
+                self.ended(&session, ended.why()).await;
+            }
+        }
+    }
+
+    /// Writes down that a session came to its end.
+    pub(crate) async fn ended(&self, session: &Session, why: &str) {
+        let entry = AuditEntry::new(&session.actor, "signin.end", "console").because(why);
+        if let Err(error) = self.desk.record(&entry).await {
+            tracing::error!(%error, "the end of a session is not in the audit log");
+        }
     }
 
     /// The name of the estate, asked for once.
@@ -91,24 +127,40 @@ impl App {
 pub struct Console(Shared);
 
 impl Console {
-    /// A console over a desk.
+    /// A console over a desk, which only the admin token opens.
     pub fn new(desk: Arc<dyn ConsoleDesk>, auth: Auth) -> Self {
-        Self::with_access(desk, None, auth)
+        Self::open(desk, None, auth, None)
     }
 
-    /// A console that also shows who calls, where the estate has Apis.
-    pub fn with_access(
+    /// A console over a desk, into which people come, and which shows who calls where the estate
+    /// has Apis.
+    pub fn with_people(
         desk: Arc<dyn ConsoleDesk>,
         access: Option<Arc<dyn AccessDesk>>,
         auth: Auth,
+        entrance: Entrance,
     ) -> Self {
+        Self::open(desk, access, auth, Some(entrance))
+    }
+
+    fn open(
+        desk: Arc<dyn ConsoleDesk>,
+        access: Option<Arc<dyn AccessDesk>>,
+        auth: Auth,
+        entrance: Option<Entrance>,
+    ) -> Self {
+        let (idle, longest) = entrance
+            .as_ref()
+            .map_or(SESSION, |entrance| (entrance.idle, entrance.longest));
         Self(Arc::new(App {
             desk,
             access,
             auth,
-            sessions: Shelf::new(256, SESSION),
-            searches: Shelf::new(1024, SESSION),
-            plans: Shelf::new(256, SESSION),
+            entrance,
+            sessions: Sessions::new(idle, longest),
+            waiting: Shelf::new(WAITING, AT_PROVIDER),
+            searches: Shelf::new(1024, KEPT),
+            plans: Shelf::new(256, KEPT),
             live: Live::new(),
             acts: TaskTracker::new(),
             estate: OnceLock::new(),
@@ -148,10 +200,17 @@ impl Console {
                 "/login",
                 get(pages::login::by_link).post(pages::login::by_form),
             )
+            .route("/login/start", get(pages::login::start))
+            .route("/login/return", get(pages::login::back))
+            .route(
+                "/enrol",
+                get(pages::enrol::invited).post(pages::enrol::enrol),
+            )
             .route("/logout", post(pages::login::leave))
             .route("/theme", post(pages::login::theme))
             .merge(api::routes())
             .merge(access::routes())
+            .merge(api_people::routes())
             .layer(DefaultBodyLimit::max(FORM_BYTES))
             .merge(large)
             .route("/assets/{name}", get(assets::serve))
@@ -164,7 +223,10 @@ impl Console {
     /// streams, waits for acts under way and returns when `stop` is cancelled. Without it
     /// pages work but stand still.
     pub async fn watch(&self, stop: CancellationToken) {
-        self.0.live.run(self.0.desk.as_ref(), stop).await;
+        tokio::select! {
+            () = self.0.live.run(self.0.desk.as_ref(), stop) => {}
+            () = self.0.keep_sweeping() => {}
+        }
         self.0.acts.close();
         self.0.acts.wait().await;
     }
@@ -176,34 +238,15 @@ impl std::fmt::Debug for Console {
     }
 }
 
-/// Serves the console on a listener until `stop` is cancelled, then lets open requests
-/// finish.
-pub async fn serve(
-    listener: TcpListener,
-    desk: Arc<dyn ConsoleDesk>,
-    auth: Auth,
-    stop: CancellationToken,
-) -> Result<(), ConsoleError> {
-    serve_console(listener, Console::new(desk, auth), stop).await
-}
-
-/// As [`serve`], for a console that was made before.
-pub async fn serve_console(
-    listener: TcpListener,
-    console: Console,
-    stop: CancellationToken,
-) -> Result<(), ConsoleError> {
-    // A failed server must also end the feed, or the join below would wait for ever.
-    let over = stop.child_token();
-    let ended = over.clone().drop_guard();
-    let server = async {
-        let ended = ended;
-        let outcome = axum::serve(listener, console.router())
-            .with_graceful_shutdown(over.clone().cancelled_owned())
-            .await;
-        drop(ended);
-        outcome
-    };
-    let (outcome, ()) = tokio::join!(server, console.watch(over.clone()));
-    outcome.map_err(ConsoleError::Serve)
+/// Serves the console at its doors until `stop` is cancelled, then lets open requests finish.
+/// Several doors lead to one console: that of people, and one for the command line where
+/// that speaks no TLS.
+pub async fn serve(doors: Vec<Door>, console: Console, stop: CancellationToken) {
+    let doors = doors
+        .into_iter()
+        .map(|door| door::serve(door, console.router(), stop.clone()));
+    tokio::join!(
+        futures::future::join_all(doors),
+        console.watch(stop.clone())
+    );
 }

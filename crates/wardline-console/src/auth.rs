@@ -1,7 +1,10 @@
-//! Who may come in. One admin token, kept in a file that only its owner may read, opens
+//! The admin token, host names, and the secrets of cookies and forms. One admin token, kept in a file that only its owner may read, opens
 //! both the API (as a bearer token) and the pages (once, for a session cookie). The token
 //! itself is not kept in memory: what is presented is compared by its HMAC under a key that
 //! lives as long as the process, which is also what makes the comparison constant-time.
+//!
+//! People come in by [`Entrance`](crate::Entrance); the token is for the first run, for the
+//! command line, and for the day when nobody else can come in.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -68,17 +71,12 @@ impl AdminToken {
     /// The link that opens the console in a browser: `http://127.0.0.1:8420/login?token=…`.
     /// An unspecified address (`0.0.0.0`) becomes the loopback address.
     pub fn login_link(&self, console: SocketAddr) -> String {
-        let host = match console.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        format!(
-            "http://{host}:{}/login?token={}",
-            console.port(),
-            crate::link::encode(&self.0)
-        )
+        self.login_link_at(&base_of(console, false))
+    }
+
+    /// The same, where browsers reach the console at `base`: `https://wardline.example`.
+    pub fn login_link_at(&self, base: &str) -> String {
+        format!("{base}/login?token={}", crate::link::encode(&self.0))
     }
 }
 
@@ -86,6 +84,18 @@ impl fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AdminToken(…)")
     }
+}
+
+/// Where a browser on this machine reaches a console that listens there.
+pub fn base_of(console: SocketAddr, tls: bool) -> String {
+    let host = match console.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", console.port())
 }
 
 #[cfg(unix)]
@@ -125,6 +135,15 @@ fn write_private(path: &Path, token: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// What a cookie is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    /// Whoever is signed in.
+    Session,
+    /// A browser at the door: what a sign-in is bound to that has begun.
+    Door,
+}
+
 /// Who may come in, and under which host names.
 pub struct Auth {
     key: hmac::Key,
@@ -132,6 +151,10 @@ pub struct Auth {
     actor: String,
     bind: SocketAddr,
     names: Vec<String>,
+    /// The listener speaks TLS.
+    tls: bool,
+    /// The host name under which a proxy with TLS presents us.
+    secure_name: Option<String>,
 }
 
 impl Auth {
@@ -146,6 +169,8 @@ impl Auth {
             actor: "admin".to_owned(),
             bind,
             names: Vec::new(),
+            tls: false,
+            secure_name: None,
         })
     }
 
@@ -161,6 +186,48 @@ impl Auth {
     pub fn with_host(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into().to_ascii_lowercase());
         self
+    }
+
+    /// Says that the listener speaks TLS.
+    #[must_use]
+    pub fn with_tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Also answers under the host of this URL, where a proxy in front is reached; cookies
+    /// that pass there are for TLS only if it begins with `https`.
+    #[must_use]
+    pub fn with_url(mut self, url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let name = without_port(authority).to_ascii_lowercase();
+        if scheme == "https" {
+            self.secure_name = Some(name.clone());
+        }
+        self.names.push(name);
+        self
+    }
+
+    /// Whether a browser that asks for this host does so over TLS.
+    pub(crate) fn is_secure(&self, host: &str) -> bool {
+        self.tls || self
+                .secure_name
+                .as_deref()
+                .is_some_and(|name| without_port(host).eq_ignore_ascii_case(name))
+    }
+
+    /// The token of forms that a page shows to the holder of this cookie. A page of another
+    /// site cannot read it, and what it sends without it is refused.
+    pub(crate) fn form_token(&self, cookie: &str) -> String {
+        hex(hmac::sign(&self.key, format!("form {cookie}").as_bytes()).as_ref())
+    }
+
+    /// Whether a form bears the token of this cookie; takes the same time whatever it bears.
+    pub(crate) fn is_form_token(&self, cookie: &str, presented: &str) -> bool {
+        let expected = self.form_token(cookie);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes())
+            .is_ok()
     }
 
     /// Whether this is the admin token; takes the same time whatever is presented.
@@ -179,9 +246,26 @@ impl Auth {
         &self.actor
     }
 
-    /// Cookies are shared by all ports of a host, so the name tells two consoles apart.
-    pub(crate) fn cookie(&self) -> String {
-        format!("wardline_{}", self.bind.port())
+    /// The name of a cookie: `session` or `door`. Cookies are shared by all ports of a host,
+    /// so the name tells two consoles apart; over TLS the prefix keeps neighbours under the
+    /// same domain from setting one (RFC 6265bis §4.1.3).
+    pub(crate) fn cookie(&self, what: Cookie, host: &str) -> String {
+        let prefix = if self.is_secure(host) { "__Host-" } else { "" };
+        let suffix = match what {
+            Cookie::Session => "",
+            Cookie::Door => "_door",
+        };
+        format!("{prefix}wardline{suffix}_{}", self.bind.port())
+    }
+
+    /// A `Set-Cookie` value. `Lax`, so that the way back from an identity provider keeps it;
+    /// forms are guarded by their token.
+    pub(crate) fn set_cookie(&self, what: Cookie, host: &str, value: &str, age: u64) -> String {
+        let secure = if self.is_secure(host) { "; Secure" } else { "" };
+        format!(
+            "{}={value}; HttpOnly; SameSite=Lax; Path=/; Max-Age={age}{secure}",
+            self.cookie(what, host)
+        )
     }
 
     /// Whether a request may carry this `Host`. A page of another site whose name was
@@ -270,6 +354,35 @@ mod tests {
         }
         assert!(auth("0.0.0.0:8420").knows_host("10.0.0.9:8420"));
         assert!(!auth("0.0.0.0:8420").knows_host("evil.example:8420"));
+    }
+
+    #[test]
+    fn cookies_and_form_tokens_are_of_one_console_and_browser() {
+        let plain = auth("127.0.0.1:8420").with_url("https://Wardline.example/");
+        assert!(plain.knows_host("wardline.example"));
+        assert!(plain.is_secure("WARDLINE.example:443") && !plain.is_secure("127.0.0.1:8420"));
+        let set = plain.set_cookie(Cookie::Session, "wardline.example", "x", 60);
+        assert_eq!(
+            set,
+            "__Host-wardline_8420=x; HttpOnly; SameSite=Lax; Path=/; Max-Age=60; Secure"
+        );
+        assert_eq!(
+            plain.cookie(Cookie::Door, "127.0.0.1:8420"),
+            "wardline_door_8420"
+        );
+        assert!(
+            auth("127.0.0.1:8420")
+                .with_tls()
+                .is_secure("localhost:8420")
+        );
+        let token = plain.form_token("one");
+        assert!(plain.is_form_token("one", &token));
+        assert!(!plain.is_form_token("two", &token) && !plain.is_form_token("one", ""));
+        assert_ne!(
+            token,
+            auth("127.0.0.1:8420").form_token("one"),
+            "keys differ"
+        );
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use wardline_engine::view::{
     ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
     ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
+use wardline_vault::AuditEntry;
 
 /// The engine's read model and the acts that people may do on it.
 ///
@@ -98,6 +99,8 @@ pub trait ConsoleDesk: Send + Sync + 'static {
         from: u64,
         limit: usize,
     ) -> Result<Vec<AuditRecordView>, DeskError>;
+    /// Writes an entry of the console's own into the audit log: who came in, who did not.
+    async fn record(&self, entry: &AuditEntry) -> Result<(), DeskError>;
     /// How long the audit log is, its key and its last signed checkpoint; with `sign`, signed now.
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError>;
     /// Destroys sealing keys of days before one, or only says which that would be.

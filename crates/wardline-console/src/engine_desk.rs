@@ -8,6 +8,7 @@ use wardline_engine::view::{
     ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
 };
 use wardline_engine::{Desk, Found};
+use wardline_vault::AuditEntry;
 
 use crate::desk::{ConsoleDesk, DeskError, DeskErrorKind};
 
@@ -120,6 +121,10 @@ impl ConsoleDesk for Desk {
         limit: usize,
     ) -> Result<Vec<AuditRecordView>, DeskError> {
         Ok(Self::audit_records(self, from, limit).await?)
+    }
+
+    async fn record(&self, entry: &AuditEntry) -> Result<(), DeskError> {
+        Ok(Self::record(self, entry).await?)
     }
 
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {

@@ -53,9 +53,4 @@ pub enum ConsoleError {
         "the operating system gave no random numbers, so no admin token or session can be made"
     )]
     NoRandomness,
-    /// The listener failed.
-    #[error(
-        "the console stopped listening: {0}; check that its address is still there and restart"
-    )]
-    Serve(#[source] std::io::Error),
 }

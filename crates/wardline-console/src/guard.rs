@@ -2,28 +2,172 @@
 //! answer carries. They are in one layer around the whole router so that a new page cannot
 //! forget them.
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
+use std::net::IpAddr;
 
-use crate::app::Shared;
+use crate::app::{App, BODY_BYTES, Shared};
+use crate::auth::Cookie;
+use crate::door::Peer;
+use crate::entrance::{self, Asked};
+use crate::forms;
+use crate::need::{Need, need};
+use crate::pages::login;
 use crate::problem::{ApiProblem, PageProblem, Problem};
+use crate::session::Who;
+use crate::shelf::random_name;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types wardline";
+/// A year, as browsers remember that a host speaks TLS.
+const HSTS: &str = "max-age=31536000";
+/// How long a browser at the door is remembered, in seconds.
+const AT_THE_DOOR: u64 = 3_600;
+/// Forms of people who are not in yet are small.
+const DOOR_FORM: usize = 16 * 1024;
+/// The header in which a page's script shows the token of forms.
+const TOKEN: HeaderName = HeaderName::from_static("wardline-csrf");
+/// The header by which a page's script says that nobody did anything: it stays up to date.
+const POLL: HeaderName = HeaderName::from_static("wardline-poll");
 
-/// Refuses foreign hosts and foreign pages; adds the security headers.
+/// What is known of a request before a page sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// The name in the address bar.
+    pub(crate) host: String,
+    /// Where it comes from.
+    pub(crate) address: IpAddr,
+    /// Names the browser until somebody is signed in.
+    pub(crate) door: String,
+    door_is_new: bool,
+    /// The session's cookie, where there is one that is good.
+    session: Option<String>,
+    holder: Option<Holder>,
+}
+
+/// Somebody who is signed in, or a program with the token.
+#[derive(Debug, Clone)]
+struct Holder {
+    actor: String,
+    who: Who,
+    /// The name of the session.
+    session: Option<String>,
+}
+
+impl Known {
+    fn of(app: &App, request: &Request) -> Result<Self, Problem> {
+        let headers = request.headers();
+        // HTTP/2 carries the host in the address, HTTP/1 in a header.
+        let host = request
+            .uri()
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or_else(|| text(headers, &header::HOST));
+        let Some(host) = host.filter(|host| app.auth.knows_host(host)) else {
+            return Err(Problem::unknown_host());
+        };
+        let peer = request.extensions().get::<ConnectInfo<Peer>>();
+        let address = entrance::address(
+            peer.map(|peer| peer.0.0.ip()),
+            text(headers, &HeaderName::from_static("x-forwarded-for")),
+        );
+        let door = cookie(headers, &app.auth.cookie(Cookie::Door, host))
+            .filter(|door| door.len() == 64 && door.bytes().all(|b| b.is_ascii_hexdigit()))
+            .map(str::to_owned);
+        let (door, door_is_new) = match door {
+            Some(door) => (door, false),
+            None => (random_name(32)?, true),
+        };
+        let mut known = Self {
+            host: host.to_owned(),
+            address,
+            door,
+            door_is_new,
+            session: None,
+            holder: None,
+        };
+        if let Some(token) = bearer(headers) {
+            if !app.auth.admits(token) {
+                return Err(Problem::wrong_token());
+            }
+            let named = text(headers, &HeaderName::from_static("wardline-actor"))
+                .filter(|name| is_name(name));
+            let actor = match named {
+                // Whoever holds the token may say on whose behalf; the log keeps both.
+                Some(name) => format!("{} for {name}", app.auth.actor()),
+                None => app.auth.actor().to_owned(),
+            };
+            known.holder = Some(Holder {
+                actor,
+                who: Who::Token,
+                session: None,
+            });
+            return Ok(known);
+        }
+        if let Some(cookie) = cookie(headers, &app.auth.cookie(Cookie::Session, host)) {
+            let name = app.auth.session_name(cookie);
+            let works = !headers.contains_key(&POLL) && !request.uri().path().ends_with("/live");
+            if let Some(session) = app.sessions.get(&name, works) {
+                known.session = Some(cookie.to_owned());
+                known.holder = Some(Holder {
+                    actor: session.actor,
+                    who: session.who,
+                    session: Some(name),
+                });
+            }
+        }
+        Ok(known)
+    }
+
+    /// What the forms of a page for this browser are tied to.
+    fn form_holder(&self) -> &str {
+        self.session.as_deref().unwrap_or(&self.door)
+    }
+}
+
+/// Refuses foreign hosts and foreign pages, and whoever may not; adds the security headers.
 pub(crate) async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let refusal = refuse(&app, request.method(), request.uri(), request.headers());
-    let mut response = match refusal {
-        Some(problem) if is_api => problem.json(),
-        Some(problem) => problem.page(),
-        None => dressed(next.run(request).await, is_api),
+    let uri = request.uri().clone();
+    let reads = is_safe(request.method());
+    let known = Known::of(&app, &request);
+    let refused = |problem: Problem| {
+        if is_api {
+            problem.json()
+        } else {
+            problem.page()
+        }
     };
+    let mut response = match &known {
+        Err(problem) => refused(problem.clone()),
+        Ok(known) => match let_through(&app, known, request).await {
+            Err(problem) => refused(problem),
+            Ok(request) => dressed(next.run(request).await, is_api),
+        },
+    };
+    if let Ok(known) = &known
+        && !is_api
+    {
+        // Whoever is not in gets the door, wherever they knocked.
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(problem) = response.extensions_mut().remove::<Problem>()
+        {
+            let then = if reads {
+                uri.to_string()
+            } else {
+                String::new()
+            };
+            response = login::door(&app, Some(&problem), &then);
+        }
+        response = with_tokens(&app, known, response).await;
+    }
+    let secure = known.is_ok_and(|known| app.auth.is_secure(&known.host));
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value))
@@ -43,11 +187,110 @@ pub(crate) async fn guard(State(app): State<Shared>, request: Request, next: Nex
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=()",
     );
+    if secure {
+        set(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     // Assets say for themselves that they may be kept; nothing else may.
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Ties the forms of a page to its browser. Here and not in the pages, so that no form can
+/// forget it.
+async fn with_tokens(app: &App, known: &Known, response: Response) -> Response {
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
+    if !is_page {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Our own page, whole in memory already.
+    let Ok(page) = to_bytes(body, usize::MAX).await else {
+        return Problem::internal().page();
+    };
+    let token = app.auth.form_token(known.form_holder());
+    let page = forms::sealed(&String::from_utf8_lossy(&page), &token);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    if known.session.is_none() && known.door_is_new {
+        let set = app
+            .auth
+            .set_cookie(Cookie::Door, &known.host, &known.door, AT_THE_DOOR);
+        if let Ok(set) = HeaderValue::from_str(&set) {
+            parts.headers.append(header::SET_COOKIE, set);
+        }
+    }
+    Response::from_parts(parts, Body::from(page))
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// What must hold before a page sees a request.
+async fn let_through(app: &App, known: &Known, request: Request) -> Result<Request, Problem> {
+    let by_token = matches!(&known.holder, Some(holder) if holder.session.is_none());
+    let mut request = request;
+    if !is_safe(request.method()) && !by_token {
+        if !is_same_origin(&known.host, request.headers()) {
+            return Err(Problem::cross_site());
+        }
+        request = with_its_token(app, known, request).await?;
+    }
+    let path = request.extensions().get::<MatchedPath>();
+    let needed = path.map(|path| need(request.method(), path.as_str()));
+    match (needed, &known.holder) {
+        // Nobody's address: the answer says so.
+        (None | Some(Need::Nothing), _) => {}
+        (Some(_), None) => return Err(Problem::not_signed_in()),
+        (Some(Need::Anybody), Some(_)) => {}
+        (Some(Need::May(action)), Some(holder)) => {
+            app.permit(&holder.who, &Asked::of(action)).await?;
+        }
+        (Some(Need::Token), Some(holder)) => {
+            if !matches!(holder.who, Who::Token) {
+                return Err(Problem::token_only());
+            }
+        }
+    }
+    request.extensions_mut().insert(known.clone());
+    Ok(request)
+}
+
+/// What changes something must bear the token of a page that this browser was shown.
+async fn with_its_token(app: &App, known: &Known, request: Request) -> Result<Request, Problem> {
+    let bears = |presented: &str| {
+        let cookies = known.session.iter().chain([&known.door]);
+        cookies
+            .into_iter()
+            .any(|cookie| app.auth.is_form_token(cookie, presented))
+    };
+    if request.uri().path().starts_with("/api/") {
+        // Without a session nobody is let through for it anyhow.
+        let presented = text(request.headers(), &TOKEN);
+        return if known.session.is_none() || presented.is_some_and(bears) {
+            Ok(request)
+        } else {
+            Err(Problem::no_form_token())
+        };
+    }
+    let limit = if known.holder.is_some() {
+        BODY_BYTES
+    } else {
+        DOOR_FORM
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, limit).await else {
+        return Err(Problem::misfit(StatusCode::PAYLOAD_TOO_LARGE));
+    };
+    if forms::token_of(&body).is_some_and(|presented| bears(&presented)) {
+        Ok(Request::from_parts(parts, Body::from(body)))
+    } else {
+        Err(Problem::no_form_token())
+    }
 }
 
 /// Refusals of the framework are bare lines of text; people and programs get ours instead.
@@ -65,25 +308,6 @@ fn dressed(response: Response, is_api: bool) -> Response {
     } else {
         problem.page()
     }
-}
-
-fn refuse(app: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
-    // HTTP/2 carries the host in the address, HTTP/1 in a header.
-    let host = uri
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .or_else(|| text(headers, &header::HOST));
-    let Some(host) = host.filter(|host| app.auth.knows_host(host)) else {
-        return Some(Problem::unknown_host());
-    };
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    if reads
-        || bearer(headers).is_some_and(|token| app.auth.admits(token))
-        || is_same_origin(host, headers)
-    {
-        return None;
-    }
-    Some(Problem::cross_site())
 }
 
 /// Whether a page of this console sent the request. Browsers send `Sec-Fetch-Site`, older
@@ -155,40 +379,60 @@ impl Theme {
     }
 }
 
-/// A person with a session.
+/// Somebody with a session, before a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
     pub(crate) actor: String,
+    pub(crate) who: Who,
     /// The name of the session: what is kept for a visitor is bound to it.
     pub(crate) session: String,
     pub(crate) theme: Theme,
 }
 
-impl FromRequestParts<Shared> for Visitor {
-    type Rejection = PageProblem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, PageProblem> {
-        session(app, &parts.headers).ok_or_else(|| Problem::not_signed_in().into())
+impl Visitor {
+    /// Name and roles, as the page tells its reader.
+    pub(crate) fn who_is_it(&self) -> String {
+        match &self.who {
+            Who::Token => format!("{} (admin token)", self.actor),
+            Who::Person(person) => {
+                let roles: Vec<&str> = person.roles.iter().map(AsRef::as_ref).collect();
+                let name = person.title.as_ref().unwrap_or(&person.name);
+                format!("{name} ({})", roles.join(", "))
+            }
+        }
     }
 }
 
-fn session(app: &Shared, headers: &HeaderMap) -> Option<Visitor> {
-    let name = app.auth.session_name(cookie(headers, &app.auth.cookie())?);
-    let actor = app.sessions.get(&name)?;
-    let theme = cookie(headers, "wardline_theme")
-        .map(Theme::of)
-        .unwrap_or_default();
-    Some(Visitor {
-        actor,
-        session: name,
-        theme,
-    })
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = PageProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, PageProblem> {
+        let known = parts.extensions.get::<Known>();
+        let holder = known.and_then(|known| known.holder.clone());
+        let theme = cookie(&parts.headers, "wardline_theme")
+            .map(Theme::of)
+            .unwrap_or_default();
+        match holder {
+            Some(Holder {
+                actor,
+                who,
+                session: Some(session),
+            }) => Ok(Self {
+                actor,
+                who,
+                session,
+                theme,
+            }),
+            _ => Err(Problem::not_signed_in().into()),
+        }
+    }
 }
 
 /// A program with the token, or a page's script with a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) actor: String,
+    pub(crate) who: Who,
     /// The session, where it is a page's script.
     pub(crate) session: Option<String>,
 }
@@ -196,30 +440,29 @@ pub(crate) struct Caller {
 impl FromRequestParts<Shared> for Caller {
     type Rejection = ApiProblem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, ApiProblem> {
-        if let Some(token) = bearer(&parts.headers) {
-            if !app.auth.admits(token) {
-                return Err(Problem::wrong_token().into());
-            }
-            let named = text(&parts.headers, &HeaderName::from_static("wardline-actor"))
-                .filter(|name| is_name(name));
-            let actor = match named {
-                // Whoever holds the token may say on whose behalf; the log keeps both.
-                Some(name) => format!("{} for {name}", app.auth.actor()),
-                None => app.auth.actor().to_owned(),
-            };
-            return Ok(Self {
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiProblem> {
+        let known = parts.extensions.get::<Known>();
+        match known.and_then(|known| known.holder.clone()) {
+            Some(Holder {
                 actor,
-                session: None,
-            });
-        }
-        match session(app, &parts.headers) {
-            Some(visitor) => Ok(Self {
-                actor: visitor.actor,
-                session: Some(visitor.session),
+                who,
+                session,
+            }) => Ok(Self {
+                actor,
+                who,
+                session,
             }),
             None => Err(Problem::not_signed_in().into()),
         }
+    }
+}
+
+impl FromRequestParts<Shared> for Known {
+    type Rejection = PageProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, PageProblem> {
+        let known = parts.extensions.get::<Self>().cloned();
+        known.ok_or_else(|| Problem::internal().into())
     }
 }
 

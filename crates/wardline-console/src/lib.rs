@@ -11,32 +11,42 @@
 //! is no script library: swapping a region of a page is forty lines, which is less to audit
 //! than any library's settings under a strict content security policy.
 //!
-//! Start with [`ConsoleDesk`] (what the console asks of the engine), [`Auth`] (who may
-//! come in) and [`Console`] (the router and its live feed); [`serve`] ties them together.
+//! Start with [`ConsoleDesk`] (what the console asks of the engine), [`Entrance`] (how people
+//! come in, and what they may do) and [`Console`] (the router and its live feed); [`serve`] ties
+//! them together. What each address needs is one table, `need.rs`.
 
 mod access;
 mod api;
+mod api_people;
 mod app;
 mod assets;
 mod auth;
+mod codes;
 mod desk;
+mod door;
 mod engine_desk;
+mod entrance;
 mod error;
+mod forms;
 mod guard;
 mod link;
 mod live;
+mod need;
 mod pages;
 mod plan;
 mod problem;
 mod search;
+mod session;
 mod shelf;
 
 pub use access::{
     AccessDesk, AcknowledgedView, AlertView, ClientView, CountsView, CredentialView, OperationView,
     QuotaView,
 };
-pub use app::{Console, serve, serve_console};
-pub use auth::{AdminToken, Auth};
+pub use app::{Console, serve};
+pub use auth::{AdminToken, Auth, base_of};
+pub use codes::EXPLANATIONS;
 pub use desk::{ConsoleDesk, DeskError, DeskErrorKind};
+pub use entrance::Entrance;
 pub use error::ConsoleError;
 pub use search::{Search, SearchError};

@@ -3,6 +3,7 @@
 //! and carried out once, by who made it, with a reason, within ten minutes.
 
 use std::time::Duration;
+use wardline_access::policy::Action;
 use wardline_core::{DeliveryId, DeliveryState, Id, Timestamp};
 use wardline_engine::view::{DeliveryView, ReplayReport, ReplayRequest, Selection, TraceItem};
 
@@ -39,6 +40,14 @@ impl Act {
             Self::Release => "Try now",
             Self::Cancel => "Cancel",
             Self::Park => "Park",
+        }
+    }
+
+    /// What policies are asked for.
+    pub(crate) const fn action(self) -> Action {
+        match self {
+            Self::Replay { .. } | Self::Release => Action::Replay,
+            Self::Cancel | Self::Park => Action::Cancel,
         }
     }
 

@@ -3,9 +3,14 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use wardline_core::Code;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use wardline_access::people::{AccountError, Refused, WeakPassword};
+use wardline_access::policy::Action;
+use wardline_core::{Code, Sensitivity};
 
 use crate::desk::{DeskError, DeskErrorKind};
+use crate::entrance::{Asked, on};
 use crate::error::ConsoleError;
 use crate::pages;
 use crate::search::SearchError;
@@ -43,7 +48,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "W6101",
             "Not signed in",
-            "This console is open only to who holds its admin token.",
+            "This console is open to people who sign in, and to who holds its admin token.",
             "Run `wardline console` on the server: it prints a link that signs you in. Programs send \
              `Authorization: Bearer TOKEN`.",
         )
@@ -76,6 +81,160 @@ impl Problem {
             "Not this host",
             "The host name of this request is not one that the console answers to.",
             "Use the address that `wardline console` prints, or declare the name of your proxy.",
+        )
+    }
+
+    /// A form that none of our pages showed to this browser.
+    pub(crate) fn no_form_token() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "W6105",
+            "This page is too old",
+            "The form does not bear the token that this console gave to your browser; nothing was done.",
+            "Load the page again and repeat the step: the token changes when you sign in. Scripts of a page send it as `wardline-csrf`.",
+        )
+    }
+
+    /// Policies say no.
+    pub(crate) fn forbidden(asked: &Asked<'_>, roles: &BTreeSet<Arc<str>>, why: &str) -> Self {
+        let roles: Vec<&str> = roles.iter().map(AsRef::as_ref).collect();
+        let class = asked
+            .class
+            .map(|class| format!(" of class {}", class_word(class)))
+            .unwrap_or_default();
+        let help = if asked.action == Action::Reveal && asked.purpose.is_none() {
+            "Say for which purpose: most policies ask for one."
+        } else {
+            "`wardline policy explain` says more; whoever looks after the policies can change it."
+        };
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "W6106",
+            "Not for your roles",
+            format!(
+                "To {}{class} on {} is not for {}: {why}.",
+                asked.action.name(),
+                on(&asked.resource),
+                roles.join(", ")
+            ),
+            help,
+        )
+    }
+
+    pub(crate) fn token_only() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "W6106",
+            "Not for your roles",
+            "This is for who holds the admin token.",
+            "Do it on the server, by the command line.",
+        )
+    }
+
+    /// Why somebody did not come in, in the words that they may hear.
+    pub(crate) fn refused(refused: Refused) -> Self {
+        let unauthorized = StatusCode::UNAUTHORIZED;
+        let (status, code, title, text, help) = match refused {
+            Refused::Wrong => (
+                unauthorized,
+                "W6107",
+                "That did not fit",
+                "Name, password or one-time code is wrong, or the code was used before.",
+                "A code is good once, and for half a minute. Whoever has lost password or authenticator is invited anew by an administrator: `wardline people reset NAME`.",
+            ),
+            Refused::Wait(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "W6108",
+                "Too many tries",
+                "Too many tries failed. The next ones are not looked at for a while, whoever makes them.",
+                "Wait before you try again; each further failure doubles the time.",
+            ),
+            Refused::NoRole => (
+                StatusCode::FORBIDDEN,
+                "W6109",
+                "No role here",
+                "Your organisation knows you, but none of your groups brings a role in Wardline.",
+                "Ask for membership in a group that `people.oidc.roles` in wardline.yaml names.",
+            ),
+            Refused::Provider => (
+                unauthorized,
+                "W6110",
+                "Your organisation did not vouch for you",
+                "The identity provider’s answer was not one to believe, or it refused. The audit log says why.",
+                "Try again. If it stays, an administrator finds the reason with `wardline audit list`.",
+            ),
+            Refused::Unreachable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "W6111",
+                "Your organisation’s sign-in cannot be reached",
+                "The identity provider did not answer.",
+                "Try again in a minute. The log of the server says what went wrong; an account kept here, or the admin token, still opens the console.",
+            ),
+            Refused::NotHere => (
+                unauthorized,
+                "W6112",
+                "Not a way in here",
+                "This console does not let people in that way.",
+                "`people:` in wardline.yaml says which ways there are.",
+            ),
+            Refused::Internal => return Self::internal(),
+        };
+        Self::new(status, code, title, text, help)
+    }
+
+    pub(crate) fn no_invitation() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "W6116",
+            "No such invitation",
+            "The invitation is not one of that name, was used, or is older than a day.",
+            "Ask whoever invited you for a new one: `wardline people reset NAME`.",
+        )
+    }
+
+    pub(crate) fn weak_password(why: WeakPassword) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "W6113",
+            "That password cannot be taken",
+            format!("{why}."),
+            "Go back and choose another: three or four words that have nothing to do with each other are easy to remember and hard to guess.",
+        )
+    }
+
+    pub(crate) fn crowded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "W6114",
+            "Too many people at the door",
+            "More sign-ins are waiting than can be worked on.",
+            "Try again in a moment.",
+        )
+    }
+
+    /// A file or a key of ours failed; the log says which.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "W7208",
+            "The console cannot do that now",
+            "Something that the console needs failed.",
+            "Try again; if it stays, look at the server's log.",
+        )
+    }
+
+    /// Accounts cannot be changed like that.
+    pub(crate) fn account(error: &AccountError) -> Self {
+        if let AccountError::Access(error) = error {
+            tracing::error!(code = %error.code(), %error, "accounts cannot be used");
+            return Self::internal();
+        }
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "W6115",
+            "That account cannot be changed so",
+            error.to_string(),
+            "",
         )
     }
 
@@ -119,6 +278,17 @@ impl Problem {
         )
     }
 
+    /// An answer of the identity provider that nobody here waits for.
+    pub(crate) fn begin_again() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "W7204",
+            "No longer there",
+            "This sign-in took longer than ten minutes, was finished already, or was begun by another browser.",
+            "Begin again at the door of the console.",
+        )
+    }
+
     pub(crate) fn too_many_streams() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -156,9 +326,12 @@ impl Problem {
         )
     }
 
-    /// As a page.
+    /// As a page. The problem goes along: where somebody is not signed in, the guard shows
+    /// the door with it instead.
     pub(crate) fn page(self) -> Response {
-        (self.status, pages::problem_page(&self)).into_response()
+        let mut response = (self.status, pages::problem_page(&self)).into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 
     /// As problem+json.
@@ -249,5 +422,16 @@ impl<P: Into<Problem>> From<P> for ApiProblem {
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         self.0.json()
+    }
+}
+
+const fn class_word(class: Sensitivity) -> &'static str {
+    match class {
+        Sensitivity::Public => "public",
+        Sensitivity::Internal => "internal",
+        Sensitivity::Financial => "financial",
+        Sensitivity::Pii => "pii",
+        Sensitivity::Phi => "phi",
+        Sensitivity::Secret => "secret",
     }
 }

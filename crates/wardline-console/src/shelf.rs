@@ -71,9 +71,10 @@ impl<T: Clone> Shelf<T> {
         Some(change(&mut slot.thing))
     }
 
-    /// Takes the thing of that name away.
-    pub(crate) fn remove(&self, name: &str) {
-        self.slots.lock().remove(name);
+    /// Takes the thing of that name away: what is good once.
+    pub(crate) fn take(&self, name: &str) -> Option<T> {
+        let slot = self.slots.lock().remove(name)?;
+        (slot.until > Instant::now()).then_some(slot.thing)
     }
 
     fn put_at(&self, now: Instant, name: String, thing: T) {

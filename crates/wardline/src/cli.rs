@@ -95,6 +95,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: WebhooksCommand,
     },
+    /// Let people into the console: accounts kept beside the data.
+    People {
+        #[command(subcommand)]
+        command: PeopleCommand,
+    },
     /// Read or verify the audit log.
     Audit {
         #[command(subcommand)]
@@ -786,13 +791,73 @@ pub(crate) struct ShadowReport {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum PeopleCommand {
+    /// List the accounts.
+    List {
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Make an account and print an invitation, by which its person chooses a password and
+    /// pairs an authenticator.
+    Add {
+        /// The name to sign in with: `anna.diaz`.
+        name: String,
+        /// Roles, parted by commas: `support,security-auditor`.
+        #[arg(long, required = true, value_delimiter = ',', value_name = "ROLE")]
+        roles: Vec<String>,
+        /// The person's name in full.
+        #[arg(long)]
+        title: Option<String>,
+        /// Read a password from standard input instead of inviting, and print the secret of
+        /// one-time codes.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Forget somebody's password and one-time codes, and print a new invitation.
+    Reset {
+        /// Whose.
+        name: String,
+        /// As for `add`.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Give somebody other roles.
+    Roles {
+        /// Whom.
+        name: String,
+        /// All roles from now on, parted by commas.
+        #[arg(required = true, value_delimiter = ',')]
+        roles: Vec<String>,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Sign somebody out and refuse them from now on.
+    Disable(PersonRef),
+    /// Let somebody in again.
+    Enable(PersonRef),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PersonRef {
+    /// Whom.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Say whether a client may call an operation and which policy decides; exit 1 where it may
-    /// not.
+    /// Say whether a client may call an operation, or people in a role may do something in the
+    /// console, and which policy decides; exit 1 where they may not.
     Explain {
-        /// The client: `ghx`.
+        /// The client: `ghx`; or a role: `role:support`.
         client: String,
-        /// The operation: `supplier-master.get-supplier`.
+        /// The operation: `supplier-master.get-supplier`; or for a role what it does: view, search,
+        /// reveal, replay, edit, cancel, audit, administer.
         operation: String,
         /// The estate's directory.
         #[arg(long, env = "WARDLINE_ESTATE", default_value = ".", value_name = "DIR")]

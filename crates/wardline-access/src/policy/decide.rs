@@ -357,6 +357,11 @@ impl Policies {
             .collect()
     }
 
+    /// Classes of an entity's sensitive paths; none where there is no such entity.
+    pub fn classes(&self, entity: &Arc<str>) -> Option<&BTreeSet<Sensitivity>> {
+        self.classes.get(entity)
+    }
+
     pub(super) fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| &*rule.name == name)
     }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use wardline_core::Zone;
 
-use super::decide::{Policies, holds, shown};
-use super::world::{Action, Facts, zone_name};
-use crate::{Caller, Strength};
+use super::decide::{Decision, Policies, holds, shown};
+use super::world::{Action, Facts, Resource, zone_name};
+use crate::{Caller, CallerKind, Strength};
 
 /// A policy that decided.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -49,6 +49,79 @@ impl fmt::Display for Explanation {
 }
 
 impl Policies {
+    /// Whether somebody in a role may do something to the estate, on Monday at noon; for
+    /// [`Action::Reveal`] a payload of class PHI, for the purpose of operations. Answers none
+    /// where the role is not known.
+    pub fn explain_role(&self, role: &str, action: Action) -> Option<Explanation> {
+        let uid = self.names.role(role);
+        self.entities.get(&uid)?;
+        let reveal = action == Action::Reveal;
+        let caller = Caller {
+            name: "somebody".into(),
+            kind: CallerKind::Person,
+            zone: Zone::Admin,
+            scopes: BTreeSet::new(),
+            roles: [role.into()].into(),
+            facilities: BTreeSet::new(),
+            strength: Strength::Secret,
+            purpose: reveal.then(|| "HOPERAT".into()),
+            until: None,
+        };
+        let facts = Facts {
+            class: reveal.then_some(wardline_core::Sensitivity::Phi),
+            ..Facts::at(Zone::Admin)
+        };
+        let decision = self.decide(&caller, action, &Resource::Estate, &facts);
+        let verdict = if decision.allow { "may" } else { "may not" };
+        let what = if reveal {
+            " values of class phi, for the purpose HOPERAT"
+        } else {
+            ""
+        };
+        let mut words = vec![format!(
+            "Somebody with the role {role} {verdict} {}{what} on the estate.",
+            action.name()
+        )];
+        let reasons = self.reasons(&decision, &mut words);
+        words.push("Assumed: Monday at noon, no other role.".to_owned());
+        Some(Explanation {
+            allow: decision.allow,
+            words,
+            reasons,
+        })
+    }
+
+    /// The policies that decided, with a sentence for each.
+    fn reasons(&self, decision: &Decision, words: &mut Vec<String>) -> Vec<Reason> {
+        let reasons: Vec<Reason> = decision
+            .policies
+            .iter()
+            .filter_map(|name| self.rule(name))
+            .map(|rule| Reason {
+                policy: Arc::clone(&rule.name),
+                file: Arc::clone(&rule.file),
+                why: rule.why.clone(),
+                text: Arc::clone(&rule.text),
+            })
+            .collect();
+        let verb = if decision.allow {
+            "Permitted"
+        } else {
+            "Forbidden"
+        };
+        for reason in &reasons {
+            let why = reason.why.as_deref().unwrap_or("see its text");
+            words.push(format!("{verb} by policy {}: {why}.", reason.policy));
+        }
+        for error in &decision.errors {
+            words.push(format!("Refused because {error}."));
+        }
+        if !decision.allow && decision.policies.is_empty() && decision.errors.is_empty() {
+            words.push("No policy permits it, and what is not permitted is refused.".to_owned());
+        }
+        reasons
+    }
+
     /// Whether a client may call an operation when it shows all that its file grants, on a
     /// listener of `zone` (its own where none is given), on Monday at noon, for no particular
     /// site. Answers none where there is no such client or operation.
@@ -96,32 +169,7 @@ impl Policies {
             call.version,
             zone_name(facts.zone)
         ));
-        let reasons: Vec<Reason> = decision
-            .policies
-            .iter()
-            .filter_map(|name| self.rule(name))
-            .map(|rule| Reason {
-                policy: Arc::clone(&rule.name),
-                file: Arc::clone(&rule.file),
-                why: rule.why.clone(),
-                text: Arc::clone(&rule.text),
-            })
-            .collect();
-        let verb = if decision.allow {
-            "Permitted"
-        } else {
-            "Forbidden"
-        };
-        for reason in &reasons {
-            let why = reason.why.as_deref().unwrap_or("see its text");
-            words.push(format!("{verb} by policy {}: {why}.", reason.policy));
-        }
-        for error in &decision.errors {
-            words.push(format!("Refused because {error}."));
-        }
-        if !decision.allow && decision.policies.is_empty() && decision.errors.is_empty() {
-            words.push("No policy permits it, and what is not permitted is refused.".to_owned());
-        }
+        let reasons = self.reasons(&decision, &mut words);
         match &call.scope {
             None => words.push("The operation is public: it needs no scope.".to_owned()),
             Some(scope) if holds(&caller, Some(granted), scope) => {

@@ -135,6 +135,8 @@ pub enum Action {
     Edit,
     /// Give up a delivery.
     Cancel,
+    /// Read the audit log.
+    Audit,
     /// Change how the platform runs: park connections, rotate keys, sign in others.
     Administer,
 }
@@ -150,8 +152,14 @@ impl Action {
         Self::Replay,
         Self::Edit,
         Self::Cancel,
+        Self::Audit,
         Self::Administer,
     ];
+
+    /// The one of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
 
     /// Its name in policies: `Action::"call"`.
     pub const fn name(self) -> &'static str {
@@ -164,6 +172,7 @@ impl Action {
             Self::Replay => "replay",
             Self::Edit => "edit",
             Self::Cancel => "cancel",
+            Self::Audit => "audit",
             Self::Administer => "administer",
         }
     }
@@ -248,11 +257,11 @@ pub const ROLES: [(&str, &str); 6] = [
     ),
     (
         "security-auditor",
-        "look and search, always masked; changes nothing",
+        "look and search, always masked, and read the audit log; changes nothing",
     ),
     (
         "administrator",
-        "look, search, replay, cancel and change how the platform runs; sees masked data",
+        "look, search, replay, cancel, read the audit log and change how the platform runs; sees masked data",
     ),
 ];
 

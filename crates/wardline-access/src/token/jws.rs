@@ -131,7 +131,12 @@ pub(crate) struct Jws<'a> {
 
 impl<'a> Jws<'a> {
     pub(crate) fn parse(token: &'a str) -> Result<Self, Reason> {
-        if token.len() > MAX_TOKEN || !token.is_ascii() {
+        Self::parse_within(token, MAX_TOKEN)
+    }
+
+    /// As [`Jws::parse`], of at most so many bytes.
+    pub(crate) fn parse_within(token: &'a str, limit: usize) -> Result<Self, Reason> {
+        if token.len() > limit || !token.is_ascii() {
             return Err(Reason::NotAToken);
         }
         let mut parts = token.split('.');

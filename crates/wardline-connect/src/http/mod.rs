@@ -4,6 +4,7 @@
 //! arrives, hands it to the engine and turns the verdict into a status. [`Outbound`] sends to
 //! one base URL and classifies what comes back.
 
+mod ask;
 mod auth;
 mod config;
 mod get;
@@ -17,6 +18,7 @@ mod sign;
 mod webhook;
 mod webhook_key;
 
+pub use ask::Asker;
 pub use auth::{AnyOf, InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route, SwappableAuth};
 pub use get::{Document, GetError, Getter};

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod callers;
 pub(crate) mod dead;
 pub(crate) mod destination;
+pub(crate) mod enrol;
 pub(crate) mod login;
 pub(crate) mod marks;
 pub(crate) mod messages;
@@ -26,7 +27,6 @@ pub(crate) type Page = Result<Markup, PageProblem>;
 
 /// A problem as a page: what happened, what to do.
 pub(crate) fn problem_page(problem: &Problem) -> Markup {
-    let signed_in = problem.status != http::StatusCode::UNAUTHORIZED;
     shell::bare(
         problem.title,
         html! {
@@ -34,11 +34,7 @@ pub(crate) fn problem_page(problem: &Problem) -> Markup {
             h1 { (problem.title) }
             p { (rows::tick(&problem.text)) }
             @if let Some(help) = &problem.help { p.muted { (rows::tick(help)) } }
-            @if signed_in {
-                p { a.button href="/" { "Go to the overview" } }
-            } @else {
-                (login::form())
-            }
+            p { a.button href="/" { "Go to the overview" } }
         },
     )
 }

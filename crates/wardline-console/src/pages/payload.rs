@@ -12,6 +12,7 @@ use super::trace::{acts, facts, id_of};
 use super::words::{moment, size};
 use crate::app::App;
 use crate::desk::{DeskError, DeskErrorKind};
+use crate::entrance::PURPOSES;
 use crate::guard::Visitor;
 use crate::link;
 use crate::problem::Problem;
@@ -172,6 +173,10 @@ fn reveal_form(root: Id, hop: Id, part: Part) -> Markup {
             summary.button { "Reveal…" }
             form.stack method="post" action={ (link::hop(root, hop, part)) "#payload" } {
                 p { "The values become readable on this page, once. The audit log gets an entry with your name, the time, this payload and your reason." }
+                label for="reveal-purpose" { "Purpose" }
+                select #reveal-purpose name="purpose" {
+                    @for (code, what) in PURPOSES { option value=(code) { (what) } }
+                }
                 label for="reveal-reason" { "Reason" }
                 input #reveal-reason name="reason" minlength="3" maxlength="500" autocomplete="off" required placeholder="INC-2231: caller reports a wrong account";
                 button.button.primary { "Reveal this payload" }

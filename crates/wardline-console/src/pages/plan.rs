@@ -36,10 +36,16 @@ pub(crate) async fn make(
         }
         None => Plan::make(&app, visitor.session.clone(), &visitor.actor, &form).await?,
     };
+    permit(&app, &visitor, &plan).await?;
     let name = random_name(16)?;
     let to = format!("/plans/{name}");
     app.plans.put(name, plan);
     Ok(Redirect::to(&to).into_response())
+}
+
+async fn permit(app: &Shared, visitor: &Visitor, plan: &Plan) -> Result<(), Problem> {
+    let flow = plan.select.flow.as_deref();
+    app.permit_on(&visitor.who, plan.act.action(), flow).await
 }
 
 fn own(app: &Shared, visitor: &Visitor, name: &str) -> Result<Plan, Problem> {
@@ -213,6 +219,7 @@ pub(crate) async fn confirm(
     if !plan.is_fresh() && matches!(plan.stage, Stage::Ready) {
         return Err(Problem::expired("preview").into());
     }
+    permit(&app, &visitor, &plan).await?;
     let reason = plan.check(&Form(pairs))?;
     // Two clicks are one act: only who turns `Ready` into `Running` carries it out.
     let mine = app.plans.change(&name, |plan| {

@@ -10,7 +10,9 @@ use wardline_engine::view::Part;
 
 use super::Page;
 use super::shell::{Fresh, Place, Shell};
+use crate::api::{permit_reveal, with_purpose};
 use crate::app::{App, Shared};
+use crate::entrance::PURPOSES;
 use crate::guard::Visitor;
 use crate::plan::Form;
 use crate::problem::{PageProblem, Problem};
@@ -28,6 +30,10 @@ pub(crate) async fn ask(
     page(&app, &visitor, id, html! {
         p.lead { "To edit a body you have to read it. The audit log gets an entry with your name and reason; nothing is sent yet." }
         form.stack.narrow method="post" {
+            label for="purpose" { "Purpose" }
+            select #purpose name="purpose" {
+                @for (code, what) in PURPOSES { option value=(code) { (what) } }
+            }
             label for="reason" { "Reason, for the audit log" }
             input #reason name="reason" minlength="3" maxlength="500" autocomplete="off" required;
             button.button.primary { "Open the body" }
@@ -52,10 +58,17 @@ pub(crate) async fn act(
         let made = app.desk.resubmit(id, body, reason, &visitor.actor).await?;
         return Ok(Redirect::to(&format!("/trace/{made}?hop={made}&part=body")).into_response());
     }
+    let purpose = form.first("purpose");
+    permit_reveal(&app, &visitor.who, id.0, purpose).await?;
     let gone = || Problem::not_found("body of that delivery (any more)");
     let view = app
         .desk
-        .payload(Part::Body, id.0, Some(reason.clone()), &visitor.actor)
+        .payload(
+            Part::Body,
+            id.0,
+            Some(with_purpose(purpose, &reason)),
+            &visitor.actor,
+        )
         .await?
         .ok_or_else(gone)?;
     if view.text.len() > EDITABLE {

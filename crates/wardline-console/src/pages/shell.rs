@@ -59,6 +59,14 @@ impl Shell<'_> {
     /// The page around a content.
     pub(crate) async fn wrap(self, app: &App, content: Markup) -> Result<Markup, Problem> {
         let estate = app.estate().await?;
+        let cannot = app.cannot(&visitor.who);
+        let places = PLACES.iter().filter(|(at, ..)| match at {
+            Place::Messages => !cannot.contains(&"search"),
+            Place::Audit => !cannot.contains(&"audit"),
+            _ => true,
+        });
+        // A moment after the session is over, the page goes.
+        let idle = app.sessions.idle().min(app.sessions.longest()).as_secs() + 2;
         let Self {
             visitor,
             place,
@@ -76,11 +84,11 @@ impl Shell<'_> {
                         span.estate { (estate) }
                     }
                     nav aria-label="Main" {
-                        @for (at, address, word) in PLACES {
-                            a href=(address) aria-current=[(at == place).then_some("page")] { (word) }
+                        @for (at, address, word) in places {
+                            a href=(address) aria-current=[(*at == place).then_some("page")] { (word) }
                         }
                     }
-                    @if place != Place::Messages { (search_form("", None, "bar-search")) }
+                    @if place != Place::Messages && !cannot.contains(&"search") { (search_form("", None, "bar-search")) }
                     div.tools {
                         button.tool.live #live-state type="button" hidden aria-pressed="false"
                             title="Pause live updates" { span.pulse {} span.word { "Live" } }
@@ -94,11 +102,11 @@ impl Shell<'_> {
                         }
                         button.tool #keys-open type="button" hidden aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" { "?" }
                         form method="post" action="/logout" {
-                            button.tool.who title={ "Signed in as " (visitor.actor) "; sign out" } { "Sign out" }
+                            button.tool.who title={ "Signed in as " (visitor.who_is_it()) "; sign out" } { "Sign out" }
                         }
                     }
                 }
-                main #main tabindex="-1" data-fresh=(match fresh { Fresh::Still => "still", Fresh::Stream => "stream", Fresh::Poll => "poll" }) {
+                main #main tabindex="-1" data-idle=(idle) data-cannot=(cannot.join(" ")) data-fresh=(match fresh { Fresh::Still => "still", Fresh::Stream => "stream", Fresh::Poll => "poll" }) {
                     (content)
                 }
                 p.hush #say role="status" {}

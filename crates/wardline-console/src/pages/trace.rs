@@ -15,6 +15,7 @@ use super::payload::{self, Opened};
 use super::rows;
 use super::shell::{Fresh, Place, Shell};
 use super::words::{ago, moment, name, size, took};
+use crate::api::{kind_of, with_purpose};
 use crate::app::{App, Shared};
 use crate::guard::Visitor;
 use crate::link;
@@ -44,6 +45,12 @@ pub(crate) async fn page(
     show(&app, &visitor, &id, &asked, None).await
 }
 
+/// Why somebody looks, and what for.
+struct Reveal {
+    reason: String,
+    purpose: Option<String>,
+}
+
 /// `POST /trace/{id}?hop=…&part=…`: the same page with one payload unmasked. The answer to
 /// the form itself rather than an address of its own, so that no link leads to it.
 pub(crate) async fn reveal(
@@ -53,8 +60,12 @@ pub(crate) async fn reveal(
     Query(asked): Query<Asked>,
     Posted(pairs): Posted<Vec<(String, String)>>,
 ) -> Page {
-    let reason = Form(pairs).reason()?;
-    show(&app, &visitor, &id, &asked, Some(reason)).await
+    let form = Form(pairs);
+    let reveal = Reveal {
+        reason: form.reason()?,
+        purpose: form.first("purpose").map(str::to_owned),
+    };
+    show(&app, &visitor, &id, &asked, Some(reveal)).await
 }
 
 async fn show(
@@ -62,7 +73,7 @@ async fn show(
     visitor: &Visitor,
     id: &str,
     asked: &Asked,
-    reason: Option<String>,
+    reveal: Option<Reveal>,
 ) -> Page {
     let gone = || Problem::not_found("message or delivery with that id");
     let id: Id = id.parse().map_err(|_| gone())?;
@@ -77,6 +88,15 @@ async fn show(
         .find(|node| id_of(&node.item) == hop)
         .ok_or_else(gone)?;
     let opened = Opened::of(&node.item, asked.part.as_deref(), &trace);
+    let reason = match reveal {
+        None => None,
+        Some(Reveal { reason, purpose }) => {
+            let purpose = purpose.as_deref();
+            let kind = kind_of(&trace, hop).unwrap_or_default();
+            app.permit_reveal(&visitor.who, kind, purpose).await?;
+            Some(with_purpose(purpose, &reason))
+        }
+    };
     let panel = payload::panel(app, visitor, &trace, node, &opened, reason).await?;
     let standing = Standing::of(&trace);
     let fresh = if standing.open {

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wardline_console::{AdminToken, Auth, ConsoleError, serve};
+use wardline_connect::door::{Admission, Door};
+use wardline_console::{AdminToken, Auth, Console, serve};
 
 /// A console, a browser, and what both need to end.
 pub(crate) struct Stage {
@@ -18,7 +19,7 @@ pub(crate) struct Stage {
     pub(crate) hospital: Arc<Hospital>,
     address: SocketAddr,
     stop: CancellationToken,
-    server: JoinHandle<Result<(), ConsoleError>>,
+    server: JoinHandle<()>,
 }
 
 /// What the page shows is asked of the stage.
@@ -34,14 +35,24 @@ impl Stage {
     /// `None` where there is no browser and that is allowed.
     pub(crate) async fn open() -> Option<Self> {
         let browser = Browser::open().await?;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let door = Door::bind(Admission {
+            name: "console".into(),
+            bind: "127.0.0.1:0".into(),
+            tls: None,
+            allow: Vec::new(),
+            max_connections: 64,
+            drain: Duration::from_secs(5),
+        })
+        .await
+        .unwrap();
+        let address = door.address();
         let folder = tempfile::tempdir().unwrap();
         let token = AdminToken::load_or_create(&folder.path().join("admin.token")).unwrap();
         let hospital = Arc::new(Hospital::new());
         let stop = CancellationToken::new();
         let auth = Auth::new(&token, address).unwrap();
-        let server = tokio::spawn(serve(listener, hospital.clone(), auth, stop.clone()));
+        let console = Console::new(hospital.clone(), auth);
+        let server = tokio::spawn(serve(vec![door], console, stop.clone()));
         let stage = Self {
             browser,
             hospital,
@@ -66,7 +77,6 @@ impl Stage {
         tokio::time::timeout(PATIENCE, self.server)
             .await
             .expect("the server stops while a page is live")
-            .unwrap()
             .unwrap();
         self.browser.close().await;
         assert!(

@@ -500,6 +500,12 @@ impl ConsoleDesk for Hospital {
             .collect())
     }
 
+    async fn record(&self, entry: &wardline_vault::AuditEntry) -> Result<(), DeskError> {
+        self.up()?;
+        self.note(&entry.actor, &entry.act, &entry.target, &entry.reason);
+        Ok(())
+    }
+
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
         self.up()?;
         Ok(AuditStateView {

@@ -12,5 +12,6 @@ mod api;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod live;
+mod people;
 mod reading;
 mod site;

@@ -18,6 +18,8 @@ pub(crate) struct Site {
     pub(crate) hospital: Arc<Hospital>,
     pub(crate) token: String,
     pub(crate) cookie: String,
+    /// The token of forms of this browser.
+    pub(crate) csrf: String,
 }
 
 pub(crate) struct Answer {
@@ -33,6 +35,25 @@ impl Answer {
             .map(|value| value.to_str().unwrap())
             .unwrap_or_default()
     }
+
+    /// The value of a cookie that is set, by the end of its name.
+    pub(crate) fn cookie(&self, of: &str) -> Option<String> {
+        let set = self.headers.get_all(header::SET_COOKIE);
+        set.iter().find_map(|set| {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let (name, _) = pair.split_once('=').unwrap();
+            name.trim_start_matches("__Host-")
+                .starts_with(of)
+                .then(|| pair.to_owned())
+        })
+    }
+
+    /// The token in the forms of a page.
+    pub(crate) fn csrf(&self) -> String {
+        let after = self.text.split("name=\"csrf\" value=\"").nth(1);
+        let after = after.unwrap_or_else(|| panic!("no form in {}", self.text));
+        after.split('"').next().unwrap().to_owned()
+    }
 }
 
 impl Site {
@@ -42,33 +63,37 @@ impl Site {
         let hospital = Arc::new(Hospital::new());
         let auth = Auth::new(&token, HOST.parse().unwrap()).unwrap();
         let console = Console::new(hospital.clone(), auth);
-        let stranger = Self {
+        let stranger = Self::stranger(console, hospital, token.reveal());
+        stranger.again().await
+    }
+
+    /// A browser that nobody signed in with.
+    pub(crate) fn stranger(console: Console, hospital: Arc<Hospital>, token: &str) -> Self {
+        Self {
             router: console.router(),
             console,
             hospital,
-            token: token.reveal().to_owned(),
+            token: token.to_owned(),
             cookie: String::new(),
-        };
-        stranger.again().await
+            csrf: String::new(),
+        }
     }
 
     /// Another session at the same console.
     pub(crate) async fn again(&self) -> Self {
         let answer = self.get(&format!("/login?token={}", self.token)).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        let cookie = answer
-            .header(header::SET_COOKIE)
-            .split(';')
-            .next()
-            .unwrap()
-            .to_owned();
-        Self {
-            router: self.router.clone(),
-            console: self.console.clone(),
-            hospital: self.hospital.clone(),
-            token: self.token.clone(),
-            cookie,
-        }
+        self.with_cookie(&answer.cookie("wardline").unwrap()).await
+    }
+
+    /// Another browser with this session.
+    pub(crate) async fn with_cookie(&self, cookie: &str) -> Self {
+        let mut site = Self::stranger(self.console.clone(), self.hospital.clone(), &self.token);
+        site.router = self.router.clone();
+        cookie.clone_into(&mut site.cookie);
+        // A page that everybody may see, forms and all.
+        site.csrf = site.get("/login").await.csrf();
+        site
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
@@ -105,8 +130,8 @@ impl Site {
             .request(Method::POST, path)
             .header("sec-fetch-site", "same-origin")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(request.body(Body::from(form.to_owned())).unwrap())
-            .await
+        let form = format!("{form}&csrf={}", self.csrf);
+        self.send(request.body(Body::from(form)).unwrap()).await
     }
 
     /// A call of a program, without a cookie.

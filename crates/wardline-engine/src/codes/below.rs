@@ -489,4 +489,10 @@ pub(super) const ACCESS: &[Entry] = &[
         "not a certificate",
         "What was shown is not X.509 in DER form.",
     ),
+    (
+        "W6407",
+        "the accounts of people are not what was written",
+        "`people.json` was changed, damaged, or belongs to another estate. Restore it from a backup; the admin token \
+         and the identity provider still let people in.",
+    ),
 ];

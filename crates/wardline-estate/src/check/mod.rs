@@ -7,6 +7,7 @@ mod caches;
 mod clients;
 mod doors;
 mod events;
+mod people;
 mod references;
 mod routes;
 mod surface;
@@ -44,6 +45,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
     events::check(whole, &mut problems);
+    people::check(whole, &mut problems);
     usage::check(whole, &mut problems);
     problems
 }

@@ -12,6 +12,7 @@ mod connection;
 mod entity;
 mod flow;
 mod identity;
+mod people;
 mod policy;
 mod secrets;
 mod settings;

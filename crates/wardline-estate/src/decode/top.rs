@@ -4,6 +4,7 @@ use super::{Decoder, View};
 use crate::model::{Estate, KeySource, Listener, ListenerLimits, Retention, ServerTls, StoreUrl};
 use crate::origin::{Origin, Origins};
 use crate::shape::estate::{ESTATE, IDENTITY, LISTENER_LIMITS, RETENTION, SERVER_TLS};
+use crate::shape::people::PEOPLE;
 use crate::source::{SourceMap, Span, Spanned};
 use crate::value;
 use crate::yaml::{Entry, Node};
@@ -64,6 +65,7 @@ impl Decoder<'_> {
             listeners,
             retention: self.retention(view),
             identity,
+            people: self.people(view.below("people", &PEOPLE)),
             systems: BTreeMap::new(),
             entities: BTreeMap::new(),
             flows: BTreeMap::new(),

@@ -8,6 +8,7 @@ mod connection;
 mod data;
 mod flow;
 mod identity;
+mod people;
 mod policy;
 mod secrets;
 mod system;
@@ -36,6 +37,7 @@ pub use identity::{
     Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,
     WatchSettings,
 };
+pub use people::{BUILT_IN_ROLES, GroupRoles, Oidc, People, SessionSettings};
 pub use policy::PolicyFile;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};
@@ -74,6 +76,8 @@ pub struct Estate {
     pub retention: Retention,
     /// By whom tokens are issued, and whose are believed.
     pub identity: Identity,
+    /// How people sign in to the console.
+    pub people: People,
     /// Applications, by name.
     pub systems: BTreeMap<String, System>,
     /// Canonical entities, by name.

@@ -63,6 +63,12 @@ pub(crate) static ESTATE: Object = Object {
             Optional,
             "By whom tokens are issued, and whose tokens are believed.",
         ),
+        field(
+            "people",
+            Obj(&super::people::PEOPLE),
+            Optional,
+            "How people sign in to the console.",
+        ),
     ],
     exactly_one: &[],
 };

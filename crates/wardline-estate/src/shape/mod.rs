@@ -15,6 +15,7 @@ pub(crate) mod estate;
 pub(crate) mod flow;
 mod form;
 mod manual;
+pub(crate) mod people;
 mod schema;
 pub(crate) mod secrets;
 pub(crate) mod system;

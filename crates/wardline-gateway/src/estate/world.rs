@@ -88,6 +88,7 @@ pub(super) fn of(estate: &Estate) -> World {
             .clients
             .values()
             .flat_map(|client| client.roles.iter().map(|role| role.value.as_str().into()))
+            .chain(estate.people.all_roles().map(Into::into))
             .collect(),
         policies: estate
             .policies

@@ -7,6 +7,7 @@ use crate::{exit, paint};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
+use wardline_access::policy::Action;
 
 pub(crate) fn run(command: ApiCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -94,7 +95,31 @@ pub(crate) fn policy(command: PolicyCommand) -> anyhow::Result<ExitCode> {
         json: as_json,
     } = command;
     let (plan, front) = read_served(&estate, None)?;
-    let Some(explained) = front.policies().explain(&client, &operation, None, None) else {
+    let policies = front.policies();
+    let explained = match client.strip_prefix("role:") {
+        Some(role) => {
+            let Some(action) = Action::from_name(&operation) else {
+                let all = Action::ALL.map(Action::name).join(", ");
+                anstream::eprintln!(
+                    "{} `{operation}` is nothing that a person does: {all}",
+                    paint::bad("error:")
+                );
+                return Ok(ExitCode::from(exit::USAGE));
+            };
+            policies.explain_role(role, action)
+        }
+        None => policies.explain(&client, &operation, None, None),
+    };
+    let Some(explained) = explained else {
+        if let Some(role) = client.strip_prefix("role:") {
+            let all: Vec<&str> = plan.estate.people.all_roles().collect();
+            anstream::eprintln!(
+                "{} there is no role `{role}`: roles are {}",
+                paint::bad("error:"),
+                all.join(", ")
+            );
+            return Ok(ExitCode::from(exit::USAGE));
+        }
         let clients: Vec<&str> = plan.estate.clients.keys().map(String::as_str).collect();
         anstream::eprintln!(
             "{} there is no client `{client}` or no operation `{operation}`: clients are {}; `wardline api list` names operations",

@@ -175,6 +175,10 @@ pub(crate) fn console(place: &Where) -> anyhow::Result<ExitCode> {
     })?;
     let server: Server = serde_json::from_slice(&text).context("serve.json cannot be read")?;
     let token = AdminToken::load_or_create(&place.token_file())?;
-    println!("{}", token.login_link(server.console));
+    let link = match &server.base {
+        Some(base) => token.login_link_at(base),
+        None => token.login_link(server.console),
+    };
+    println!("{link}");
     Ok(ExitCode::SUCCESS)
 }

@@ -10,11 +10,13 @@ mod compare;
 mod clients;
 mod demo;
 mod doors;
+mod entrance;
 mod hl7;
 mod keys;
 mod map;
 mod mllp;
 mod operate;
+mod people;
 mod quotas;
 mod reference;
 mod renewing;
@@ -69,6 +71,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api { command } => apis::run(command),
         Command::Policy { command } => apis::policy(command),
         Command::Shadow { command } => shadows::run(command),
+        Command::People { command } => runtime()?.block_on(people::run(command)),
         Command::Audit { command } => runtime()?.block_on(audit::run(command)),
         Command::Replay(args) => runtime()?.block_on(operate::replay(args)),
         Command::Release(args) => runtime()?.block_on(operate::act(operate::Verb::Release, args)),

@@ -26,7 +26,8 @@ pub(crate) fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
         let contracts = wardline_contract::codes::ALL.iter();
         let mut beyond = contracts
             .map(|found| (found.code, found.title, found.text))
-            .chain(wardline_gateway::EXPLANATIONS.iter().copied());
+            .chain(wardline_gateway::EXPLANATIONS.iter().copied())
+            .chain(wardline_console::EXPLANATIONS.iter().copied());
         if let Some((_, title, text)) = beyond.find(|(found, ..)| found.0 == code) {
             println!("{code}: {title}\n\n{text}");
             return Ok(ExitCode::SUCCESS);

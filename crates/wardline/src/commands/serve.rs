@@ -1,6 +1,7 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
 use super::doors::Doors;
+use super::entrance;
 use super::renewing::Renewing;
 use crate::cli::Serve;
 use crate::place::{OpenError, Place, make_private_dir, read_served};
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wardline_console::{AdminToken, Auth, Console};
@@ -41,22 +41,26 @@ impl Running {
         front: &Front,
     ) -> anyhow::Result<Self> {
         make_private_dir(&place.data)?;
-        let bind = plan
+        let listener = plan
             .estate
             .listeners
             .values()
             .find(|listener| listener.zone == Zone::Admin)
-            .map(|l| l.bind.value);
+            .cloned();
         let parts = place.open(Arc::clone(&plan)).map_err(|error| match error {
             OpenError::Store(error) => anyhow::anyhow!("{error} [{}]", error.code()),
             OpenError::Other(error) => error,
         })?;
         let store = Arc::clone(&parts.store);
-        let console = match bind {
+        let estate = Arc::clone(&plan.estate);
+        let console = match listener {
             None => None,
-            Some(bind) => Some(TcpListener::bind(bind).await.with_context(|| {
-                format!("cannot open the console on {bind}: is another wardline running? `listeners:` in wardline.yaml names the address")
-            })?),
+            Some(listener) => {
+                let doors = entrance::Doors::bind(&listener, &estate, &place).await?;
+                let policies = Arc::clone(front.policies());
+                let people = entrance::open(&estate, &place, policies, &doors.base(&estate))?;
+                Some((doors, people))
+            }
         };
         let engine = match Engine::start(parts).await {
             Ok(engine) => engine,
@@ -76,21 +80,18 @@ impl Running {
         let stop_console = CancellationToken::new();
         let mut link = None;
         let mut console_task = None;
-        if let Some(listener) = console {
-            let at = listener.local_addr()?;
+        if let Some((entries, people)) = console {
+            let base = entries.base(&estate);
             let token = AdminToken::load_or_create(&place.token_file())?;
-            link = Some(token.login_link(at));
-            let auth = Auth::new(&token, at)?.with_actor(super::actor());
-            let desk = engine.desk();
+            link = Some(token.login_link_at(&base));
+            let auth = Auth::new(&token, entries.address())?.with_actor(super::actor());
+            let auth = entries.known_to(auth, &estate);
             let access = doors.as_ref().map(|doors| doors.callers() as _);
-            let console = Console::with_access(desk, access, auth);
+            let console = Console::with_people(engine.desk(), access, auth, people);
+            announce(&place, entries.local_address(), &base)?;
+            let doors = entries.into_all();
             let stop = stop_console.clone();
-            console_task = Some(tokio::spawn(async move {
-                if let Err(error) = wardline_console::serve_console(listener, console, stop).await {
-                    tracing::error!(%error, "the console stopped; messages go on");
-                }
-            }));
-            announce(&place, at)?;
+            console_task = Some(tokio::spawn(wardline_console::serve(doors, console, stop)));
         }
         Ok(Self {
             engine,
@@ -126,9 +127,10 @@ impl Running {
 }
 
 /// Tells later commands where this server is.
-fn announce(place: &Place, console: SocketAddr) -> anyhow::Result<()> {
+fn announce(place: &Place, console: SocketAddr, base: &str) -> anyhow::Result<()> {
     let text = serde_json::to_vec(&Server {
         console,
+        base: Some(base.to_owned()),
         pid: std::process::id(),
     })?;
     let path = place.server_file();
