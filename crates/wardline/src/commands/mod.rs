@@ -3,6 +3,7 @@
 mod apis;
 mod audit;
 mod bench;
+mod callers;
 mod check;
 mod demo;
 mod doors;
