@@ -50,6 +50,7 @@ fn one(
     if !headers.is_empty() {
         upstream.credentials = Some(Arc::new(move || headers.clone()));
     }
+    upstream.public = http.public_only;
     upstream.connect_time = http.connect_timeout;
     upstream.time = http.timeout;
     upstream.connections = (connection.limits.concurrent as usize).max(1);

@@ -44,6 +44,7 @@ impl Visit {
             "params": values(params),
             "query": query(self.uri.query()),
             "body": inbound.json(),
+            "client": self.trail.caller.as_deref().map(|caller| &*caller.name),
             "answers": {},
         });
         for (part, inner) in compose.calls.iter().zip(parts) {
