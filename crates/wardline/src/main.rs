@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod descriptors;
 mod paint;
 mod place;
 mod remote;
