@@ -232,6 +232,12 @@ impl Town {
         format!("{form}{more}")
     }
 
+    /// The form that asks for a token in the name of one, proven by the key of another.
+    pub(crate) fn form_as(&self, at: &str, key_of: &str, claimed: &str) -> String {
+        let url = format!("http://{at}/oauth/token");
+        self.keys[key_of].token_request(claimed, &url).unwrap()
+    }
+
     pub(crate) fn assertion(&self, client: &str, audience: &str) -> String {
         self.keys[client].assertion(client, audience).unwrap()
     }
