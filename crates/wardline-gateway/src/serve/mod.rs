@@ -299,7 +299,7 @@ impl Visit {
             }
             FacilityFrom::Body(pointer) => {
                 let value = facts.body.and_then(|body| body.pointer(pointer));
-                let value = value.and_then(|value| value.as_str());
+                let value = value.and_then(serde_json::Value::as_str);
                 value.map(str::to_owned).into_iter().collect()
             }
             FacilityFrom::Caller => {

@@ -37,9 +37,8 @@ impl Callers {
     pub(crate) fn begin(self, plan: &Plan) -> anyhow::Result<Calling> {
         let mut calling = Vec::new();
         for (client, zone, keys) in self.0 {
-            let listeners = plan.estate.listeners.values();
+            let mut listeners = plan.estate.listeners.values();
             let listener = listeners
-                .into_iter()
                 .find(|listener| listener.zone == zone)
                 .with_context(|| format!("the estate has no listener where {client} comes in"))?;
             calling.push(ApiClient::start(ApiPlan {
