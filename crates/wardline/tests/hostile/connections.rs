@@ -64,7 +64,7 @@ fn slow_heads_and_bodies_hold_their_own_place_only() {
         realtime(&town, &token, 1);
         open.retain_mut(|stream| {
             // The heads go on, byte by byte; where that fails, the server has closed.
-            let mut read = stream;
+            let read = stream;
             match read.read(&mut some) {
                 Ok(0) => false,
                 Ok(_) => true,
@@ -101,6 +101,9 @@ fn ten_thousand_idle_connections_are_no_burden() {
             town.internal
         ),
     );
+    // How often one client may ask is not what is tried here.
+    town.edit("apis/supplier-master.yaml", "per_client: 50/s, ", "");
+    town.edit("clients/purchasing.yaml", "rate: 100/s, ", "");
     let _server = town.serve();
     let token = town.token(&town.internal, "purchasing");
     realtime(&town, &token, 20);
@@ -211,6 +214,23 @@ fn floods_of_http2_end_their_connection_and_nothing_else() {
     start.extend(frame(SETTINGS, 0, 0, &[]));
     // GET http / with `:authority: x`, by the static table (RFC 7541, appendix A).
     let fields = [0x82, 0x86, 0x84, 0x41, 0x01, b'x'];
+    // It is spoken here: an ordinary request is answered with headers on its stream.
+    let mut stream = TcpStream::connect(&town.internal).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let asked = [&start[..], &frame(HEADERS, 0x5, 1, &fields)].concat();
+    stream.write_all(&asked).unwrap();
+    let mut head = [0; 9];
+    loop {
+        stream.read_exact(&mut head).unwrap();
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).unwrap();
+        if (head[3], head[8]) == (HEADERS, 1) {
+            // `:status: 404` of the static table.
+            assert_eq!(payload[0], 0x80 | 13);
+            break;
+        }
+    }
     let odd = |n: u32| 2 * n + 1;
     let reset: Vec<u8> = (0..20_000)
         .flat_map(|n| {

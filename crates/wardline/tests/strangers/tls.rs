@@ -24,7 +24,9 @@ impl Certificates {
         let made = Self { folder };
         let ours = made.authority("ca");
         let others = made.authority("other-ca");
-        let today = jiff::Zoned::now().date();
+        let today = jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date();
         let days = |n: i64| {
             let day = today.checked_add(jiff::Span::new().days(n)).unwrap();
             date_time_ymd(
