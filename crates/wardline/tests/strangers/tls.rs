@@ -4,7 +4,7 @@ use crate::house;
 use crate::town::Town;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use serde_json::Value;
 use std::io::Write as _;
@@ -57,6 +57,8 @@ impl Certificates {
             let mut params = CertificateParams::new(names).unwrap();
             params.distinguished_name.push(DnType::CommonName, name);
             params.extended_key_usages.clone_from(uses);
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.use_authority_key_identifier_extension = true;
             (params.not_before, params.not_after) = (days(from), days(until));
             let pem = params.signed_by(&key, issuer).unwrap().pem();
             made.write(&format!("{file}.pem"), &pem);
@@ -68,6 +70,7 @@ impl Certificates {
     fn authority(&self, name: &str) -> CertifiedIssuer<'static, KeyPair> {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         self.write(&format!("{name}.pem"), &issuer.pem());
