@@ -1,5 +1,5 @@
-//! What the tests talk to and others wrote: a browser, and HL7 clients and servers in Python
-//! and JavaScript. Installed by name, only what is missing.
+//! What the tests talk to and others wrote: a browser, HL7 clients and servers in Python and
+//! JavaScript, and programs that look for faults. Installed by name, only what is missing.
 
 use crate::run::{Workspace, run, works};
 use anyhow::{Context as _, Result, bail};
@@ -37,6 +37,18 @@ const DEBIAN: &[Package] = &[
         name: "npm",
         proof: ("npm", &["--version"]),
     },
+    Package {
+        name: "nginx-light",
+        proof: ("nginx", &["-v"]),
+    },
+    Package {
+        name: "curl",
+        proof: ("curl", &["--version"]),
+    },
+    Package {
+        name: "openssl",
+        proof: ("openssl", &["version"]),
+    },
 ];
 
 /// Debian's own, whatever else is first on the path: it is the one `python3-venv` is for.
@@ -55,6 +67,8 @@ const PYPI: &[(&str, &str)] = &[
     ("hvac", "2.4.0"),
     ("cryptography", "50.0.2"),
     ("dnslib", "0.9.26"),
+    ("schemathesis", "4.32.5"),
+    ("sslyze", "6.3.1"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

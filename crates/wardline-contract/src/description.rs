@@ -146,7 +146,7 @@ pub struct Operation {
     pub method: Option<Method>,
     /// Path template without `base`: `/suppliers/{id}`.
     pub path: String,
-    /// Parameters. Those of the path that are not listed are texts of at least one character.
+    /// Parameters. Those of the path that are not listed are texts that can stand in one segment.
     pub parameters: Vec<Parameter>,
     /// Entity in the request.
     pub accepts: Option<String>,

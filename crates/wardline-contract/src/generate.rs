@@ -18,6 +18,9 @@ use crate::schema::{component, references, walk};
 pub const OPENAPI: &str = "3.1.0";
 /// The name of the one security scheme.
 const SCHEME: &str = "oauth2";
+/// What may stand in a segment of a path: nothing that a reader behind could take for a separator
+/// or for another encoding.
+const SEGMENT: &str = r"^[^\x00-\x1f\x7f%/\\]+$";
 
 /// Why no document can be made of a description.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -344,7 +347,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
                 place: Place::Path,
                 required: true,
                 description: None,
-                schema: json!({ "type": "string", "minLength": 1 }),
+                schema: json!({ "type": "string", "minLength": 1, "pattern": SEGMENT }),
             })),
         }
     }

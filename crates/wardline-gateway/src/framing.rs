@@ -92,6 +92,11 @@ impl Framing {
         }
     }
 
+    /// Whether a body began and is not at its end.
+    pub(crate) fn in_body(&self) -> bool {
+        matches!(self.state, State::Length(_) | State::Chunked(_))
+    }
+
     /// Looks at the bytes that come next; call again with what is left after [`Step::Pass`].
     pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         match self.state {

@@ -23,6 +23,8 @@ const STAND_IN: &[u8] = b"GET /.refused HTTP/1.1\r\nhost: refused\r\n\r\n";
 const DISCARD: usize = 256 * 1024;
 /// How long a peer may leave an answer unread.
 const UNREAD: Duration = Duration::from_secs(60);
+/// How long a connection may be without a request where the listener has nearly no room left.
+const IDLE_WHEN_PRESSED: Duration = Duration::from_secs(2);
 
 /// What is known about a connection from outside of it, in milliseconds since it began.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Watch {
     refused: AtomicU8,
     /// When the head that is arriving began; zero where none is.
     head: AtomicU64,
+    /// Since when the next piece of a body is waited for; zero where none is.
+    body: AtomicU64,
     /// Since when nothing has been in hand.
     idle: AtomicU64,
     /// Since when writing has been stuck; zero where it is not.
@@ -58,6 +62,7 @@ impl Watch {
             requests: AtomicU64::new(0),
             refused: AtomicU8::new(0),
             head: AtomicU64::new(0),
+            body: AtomicU64::new(0),
             idle: AtomicU64::new(0),
             stuck: AtomicU64::new(0),
             framed: AtomicBool::new(true),
@@ -83,8 +88,9 @@ impl Watch {
         InHand(Arc::clone(self))
     }
 
-    /// Looked at once a second.
-    pub(crate) fn fate(&self, limits: &ListenerLimits) -> Fate {
+    /// Looked at once a second. `pressed`: the listener has nearly no room left, so whoever asks
+    /// for nothing makes room for those who do.
+    pub(crate) fn fate(&self, limits: &ListenerLimits, pressed: bool) -> Fate {
         let now = self.now();
         let longer =
             |since: u64, limit: Duration| now.saturating_sub(since) > limit.as_millis() as u64;
@@ -96,11 +102,23 @@ impl Watch {
         if head > 0 && longer(head, limits.head_time) && self.framed.load(Ordering::Relaxed) {
             return Fate::Ends;
         }
-        let free = self.in_hand.load(Ordering::Relaxed) == 0;
-        if free && self.requests.load(Ordering::Relaxed) == 0 && longer(0, limits.head_time) {
+        let body = self.body.load(Ordering::Relaxed);
+        if body > 0 && longer(body, limits.head_time) {
             return Fate::Ends;
         }
-        if free && longer(self.idle.load(Ordering::Relaxed), limits.idle) || longer(0, limits.age) {
+        let free = self.in_hand.load(Ordering::Relaxed) == 0;
+        let (first, idle) = if pressed {
+            (
+                limits.head_time.min(IDLE_WHEN_PRESSED),
+                limits.idle.min(IDLE_WHEN_PRESSED),
+            )
+        } else {
+            (limits.head_time, limits.idle)
+        };
+        if free && self.requests.load(Ordering::Relaxed) == 0 && longer(0, first) {
+            return Fate::Ends;
+        }
+        if free && longer(self.idle.load(Ordering::Relaxed), idle) || longer(0, limits.age) {
             return Fate::Retires;
         }
         Fate::Stays
@@ -167,6 +185,20 @@ impl Guarded {
             self.watch.head.store(0, Ordering::Relaxed);
         }
         Ok((passed, None))
+    }
+
+    /// Reads from the peer, and notes since when a body has not moved.
+    fn fresh(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let waits = &self.watch.body;
+        if polled.is_pending() && self.framing.in_body() {
+            if waits.load(Ordering::Relaxed) == 0 {
+                waits.store(self.watch.now(), Ordering::Relaxed);
+            }
+        } else if waits.load(Ordering::Relaxed) != 0 {
+            waits.store(0, Ordering::Relaxed);
+        }
+        polled
     }
 
     fn refuse(&mut self, why: Refused) {
@@ -239,7 +271,7 @@ impl AsyncRead for Guarded {
             }
             let before = buf.filled().len();
             if this.held.is_empty() {
-                std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                std::task::ready!(this.fresh(cx, buf))?;
                 let fresh = &buf.filled()[before..];
                 if fresh.is_empty() {
                     return Poll::Ready(Ok(()));
@@ -260,7 +292,7 @@ impl AsyncRead for Guarded {
             } else {
                 let mut space = [0; 4_096];
                 let mut more = ReadBuf::new(&mut space);
-                std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, &mut more))?;
+                std::task::ready!(this.fresh(cx, &mut more))?;
                 if more.filled().is_empty() {
                     return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
                 }

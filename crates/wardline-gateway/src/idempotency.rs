@@ -110,6 +110,19 @@ pub(crate) fn digest(
     bytes
 }
 
+/// The key as a system sees it. Callers choose theirs without knowing of each other, and a system
+/// that hears the same from two of them would give one the other's answer.
+pub(crate) fn outward(client: &str, operation: &str, key: &HeaderValue) -> Option<HeaderValue> {
+    let of_client = HeaderValue::from_str(client).ok();
+    let hash = digest("", operation, None, of_client.as_ref(), key.as_bytes());
+    let mut text = String::with_capacity(32);
+    for byte in &hash[..16] {
+        use std::fmt::Write as _;
+        write!(text, "{byte:02x}").ok()?;
+    }
+    HeaderValue::from_str(&text).ok()
+}
+
 struct Entry {
     digest: [u8; 32],
     until: Instant,

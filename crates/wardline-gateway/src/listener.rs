@@ -19,7 +19,7 @@ use wardline_connect::{ConnectError, Counters};
 
 use crate::gateway::Shared;
 use crate::guard::{Fate, Guarded, Watch};
-use crate::plan::Listener;
+use crate::plan::{Listener, ListenerLimits};
 use crate::seam::Peer;
 use crate::serve;
 
@@ -59,10 +59,12 @@ impl Running {
         let stop = CancellationToken::new();
         let (shared, served, stopping) =
             (Arc::clone(shared), Arc::new(listener.clone()), stop.clone());
+        let counted = Arc::clone(&counters);
         let task = tokio::spawn(door.run(stop.clone(), move |stream, peer| {
             connection(
                 Arc::clone(&shared),
                 Arc::clone(&served),
+                Arc::clone(&counted),
                 stream,
                 peer,
                 stopping.clone(),
@@ -111,9 +113,16 @@ impl Running {
     }
 }
 
+/// Whether nine of ten connections that the listener takes are open.
+fn pressed(counters: &Counters, limits: &ListenerLimits) -> bool {
+    let most = u64::try_from(limits.connections).unwrap_or(u64::MAX);
+    counters.snapshot().open >= most - most / 10
+}
+
 async fn connection(
     shared: Arc<Shared>,
     listener: Arc<Listener>,
+    counters: Arc<Counters>,
     stream: Stream,
     address: SocketAddr,
     stop: CancellationToken,
@@ -161,7 +170,7 @@ async fn connection(
                 }
                 return;
             }
-            _ = tick.tick() => match watch.fate(limits) {
+            _ = tick.tick() => match watch.fate(limits, pressed(&counters, limits)) {
                 Fate::Stays => {}
                 Fate::Ends => return,
                 Fate::Retires if retiring => {}

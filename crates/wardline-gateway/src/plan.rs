@@ -472,6 +472,8 @@ pub struct Upstream {
     pub urls: Vec<Uri>,
     /// TLS for `https`.
     pub tls: Option<SwappableClientTls>,
+    /// Whether only global addresses are connected to, looked at after DNS.
+    pub public: bool,
     /// Headers that prove who we are.
     pub credentials: Option<Credentials>,
     /// How long connecting may take.
@@ -502,6 +504,7 @@ impl Upstream {
             name: name.into(),
             urls,
             tls: None,
+            public: false,
             credentials: None,
             connect_time: Duration::from_secs(3),
             time: Duration::from_secs(15),

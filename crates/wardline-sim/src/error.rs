@@ -42,6 +42,9 @@ pub enum SimError {
         /// Which rule it breaks.
         what: &'static str,
     },
+    /// No key could be made for a client of the Apis.
+    #[error("cannot make a key for a client of the Apis: the system gives no randomness")]
+    Keys,
     /// A task of the simulator panicked.
     #[error(
         "the simulated {system} ended unexpectedly; this is a bug of wardline-sim, please report it"

@@ -5,8 +5,8 @@ use crate::ehr::{EhrPlan, EhrReport, run_ehr};
 use crate::report::HospitalReport;
 use crate::service::Desk;
 use crate::service::{
-    BED_BOARD, Department, Door, HOUSEKEEPING, PATIENT_ACCOUNTING, STAFFING, fault_routes,
-    serve_connections,
+    BED_BOARD, Department, Door, ERP_CLOUD, ERP_LEGACY, HOUSEKEEPING, PATIENT_ACCOUNTING, STAFFING,
+    fault_routes, serve_connections,
 };
 use crate::{CleanReports, Record, Service, SimError, receiver};
 use axum::Router;
@@ -22,7 +22,7 @@ pub const FIRST_PORT: u16 = 18080;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ports {
     /// Admin on this port, then patient accounting, bed board, housekeeping, staffing and the research feed on
-    /// the five that follow.
+    /// the five that follow, and the two ERPs on the eleventh and twelfth.
     From(u16),
     /// Whichever are free.
     Free,
@@ -88,6 +88,8 @@ pub struct Hospital {
     housekeeping: Service,
     staffing: Service,
     research: Service,
+    erp_legacy: Service,
+    erp_cloud: Service,
     cleaning: Option<Cleaning>,
     admin: SocketAddr,
     tasks: TaskTracker,
@@ -142,12 +144,20 @@ impl Hospital {
             &stop,
         )
         .await?;
+        let erp = async |dialect, place: u16| {
+            let seed = config.seed.wrapping_add(u64::from(place));
+            Service::start_erp(dialect, address(place), config.record, seed, &tasks, &stop).await
+        };
+        let erp_legacy = erp(&ERP_LEGACY, 11).await?;
+        let erp_cloud = erp(&ERP_CLOUD, 12).await?;
         let services = [
             &patient_accounting,
             &bed_board,
             &housekeeping,
             &staffing,
             &research,
+            &erp_legacy,
+            &erp_cloud,
         ];
         let admin = start_admin(address(0), &services, &tasks, &stop).await?;
         let stop = guard.disarm();
@@ -157,6 +167,8 @@ impl Hospital {
             housekeeping,
             staffing,
             research,
+            erp_legacy,
+            erp_cloud,
             cleaning,
             admin,
             tasks,
@@ -189,7 +201,22 @@ impl Hospital {
         &self.research
     }
 
-    /// All systems, in the order of their ports.
+    /// The ERP that is being replaced. It answers what Apis ask and is sent no messages.
+    pub fn erp_legacy(&self) -> &Service {
+        &self.erp_legacy
+    }
+
+    /// The ERP that takes over.
+    pub fn erp_cloud(&self) -> &Service {
+        &self.erp_cloud
+    }
+
+    /// The systems that Apis ask, in the order of their ports.
+    pub fn erps(&self) -> [&Service; 2] {
+        [&self.erp_legacy, &self.erp_cloud]
+    }
+
+    /// The systems that are sent messages, in the order of their ports.
     pub fn services(&self) -> [&Service; 5] {
         [
             &self.patient_accounting,
@@ -204,6 +231,7 @@ impl Hospital {
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services()
             .into_iter()
+            .chain(self.erps())
             .find(|service| service.name() == name)
     }
 
@@ -225,6 +253,7 @@ impl Hospital {
     pub fn report(&self) -> HospitalReport {
         HospitalReport {
             services: self.services().map(Service::report).into(),
+            erps: self.erps().map(Service::report).into(),
             cleaning: self.cleaning.as_ref().map(Cleaning::report),
         }
     }

@@ -3,8 +3,8 @@
 //! Wardline runs between applications; this crate is those applications. An EHR tells admissions, transfers and
 //! discharges as HL7 v2 over MLLP and keeps a ledger of what was acknowledged. Patient accounting, bed
 //! board, housekeeping and staffing are HTTP services that check what they are sent, apply it once per
-//! idempotency key, and know whether it came in order. A research system receives HL7 over MLLP. Each can be
-//! taken down, slowed, made to fail, hang or lose its answers, from code or by `POST /_fault`.
+//! idempotency key, and know whether it came in order. A research system receives HL7 over MLLP. Two ERPs answer
+//! what is asked about suppliers, and an [`ApiClient`] asks as partners do. Each can be taken down, slowed, made to fail, hang or lose its answers, from code or by `POST /_fault`.
 //!
 //! What it promises:
 //! * **Two independent sides.** What [`EhrReport`] says was acknowledged and what [`HospitalReport`] says was received
@@ -18,6 +18,7 @@
 //! Production code must not link this crate.
 
 mod cleaning;
+mod client;
 mod dice;
 mod ehr;
 mod error;
@@ -31,6 +32,7 @@ mod sequence;
 mod service;
 
 pub use cleaning::{CleanReports, CleaningReport};
+pub use client::{ApiAsk, ApiClient, ApiPlan, ApiReport, ClientKeys};
 pub use dice::Dice;
 pub use ehr::{
     Acknowledged, Bed, Ehr, EhrPlan, EhrReport, Event, Latency, Mix, Patient, Progress, Trigger,

@@ -9,8 +9,10 @@ use std::fmt;
 /// What all systems of a hospital received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HospitalReport {
-    /// One report a system, in the order of their ports.
+    /// One report of each system that is sent messages, in the order of their ports.
     pub services: Vec<ServiceReport>,
+    /// One report of each ERP, which only Apis ask: what they are asked is no effect of a message.
+    pub erps: Vec<ServiceReport>,
     /// What housekeeping's crew did, where it reports cleans.
     pub cleaning: Option<CleaningReport>,
 }
@@ -68,10 +70,11 @@ const EFFECTS: &[(Trigger, &str, &[&str])] = &[
 impl HospitalReport {
     /// The report of one system.
     pub fn service(&self, system: &str) -> Option<&ServiceReport> {
-        self.services.iter().find(|report| report.system == system)
+        let mut all = self.services.iter().chain(&self.erps);
+        all.find(|report| report.system == system)
     }
 
-    /// Effects over all systems, each once.
+    /// Effects over all systems that are sent messages, each once.
     pub fn applied(&self) -> u64 {
         self.services.iter().map(|report| report.applied).sum()
     }
@@ -133,7 +136,7 @@ impl fmt::Display for HospitalReport {
             "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",
             "system", "requests", "applied", "repeated", "failed", "refused", "keys", "wrong"
         )?;
-        for report in &self.services {
+        for report in self.services.iter().chain(&self.erps) {
             writeln!(
                 f,
                 "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",

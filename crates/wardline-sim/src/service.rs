@@ -2,11 +2,13 @@
 
 mod departments;
 mod door;
+mod erp;
 mod http;
 mod operation;
 
 pub(crate) use departments::{BED_BOARD, HOUSEKEEPING, PATIENT_ACCOUNTING, STAFFING};
 pub(crate) use door::{Door, serve_connections};
+pub(crate) use erp::{ERP_CLOUD, ERP_LEGACY};
 pub(crate) use http::{fault_routes, routes};
 pub(crate) use operation::{Department, Operation};
 

@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod dumps;
+mod descriptors;
 mod paint;
 mod place;
 mod remote;

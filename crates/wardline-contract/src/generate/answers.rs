@@ -6,7 +6,7 @@ use super::{content, reference};
 use crate::description::Operation;
 
 /// Statuses of refusal, the name of the component and when it comes.
-const REFUSALS: [(u16, &str, &str); 13] = [
+const REFUSALS: [(u16, &str, &str); 14] = [
     (
         400,
         "BadRequest",
@@ -22,6 +22,11 @@ const REFUSALS: [(u16, &str, &str); 13] = [
         404,
         "NotFound",
         "There is nothing at this path, or nothing that this caller may know of.",
+    ),
+    (
+        408,
+        "RequestTimeout",
+        "The body did not arrive in time.",
     ),
     (
         409,
@@ -72,7 +77,7 @@ fn applies(status: u16, operation: &Operation) -> bool {
     match status {
         401 => operation.scope.is_some(),
         409 => operation.method().writes(),
-        413 | 415 => body,
+        408 | 413 | 415 => body,
         _ => true,
     }
 }

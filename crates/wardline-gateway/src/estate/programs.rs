@@ -2,6 +2,7 @@
 
 use crate::plan::{Condition, KeyOf, Predicate as Fits, Transform};
 use crate::seam::Facts;
+use crate::serve;
 use ahash::{AHashMap, AHashSet};
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
@@ -172,7 +173,7 @@ fn known(facts: &Facts<'_>) -> Value {
         .collect();
     let client = facts
         .caller
-        .map_or(Value::Null, |caller| text(&caller.name));
+        .map_or(Value::Null, |caller| Value::from(serve::client(caller)));
     let fields = [
         ("facility", facts.facility.map_or(Value::Null, text)),
         ("headers", Value::Object(headers)),

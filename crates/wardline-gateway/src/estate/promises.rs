@@ -26,6 +26,8 @@ pub(super) fn of(estate: &Estate, api: &Api) -> Option<Arc<dyn Contract>> {
     let limits = Limits {
         depth: api.limits.depth,
         keys: api.limits.keys,
+        // Keys and items are what a document's values are.
+        nodes: api.limits.keys.saturating_add(1),
         string: u32::try_from(api.limits.string).unwrap_or(u32::MAX),
         bytes: api.limits.body,
         ..Limits::default()

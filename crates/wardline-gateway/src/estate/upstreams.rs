@@ -104,6 +104,7 @@ fn one(
         });
         upstream.credentials = Some(Arc::new(move || (**headers.load()).clone()));
     }
+    upstream.public = http.public_only;
     upstream.connect_time = http.connect_timeout;
     upstream.time = http.timeout;
     upstream.connections = (connection.limits.concurrent as usize).max(1);

@@ -152,7 +152,7 @@ impl Visit {
 }
 
 /// Who calls, as maps see it: nothing that proves who it is.
-fn client(caller: &Caller) -> Value {
+pub(crate) fn client(caller: &Caller) -> Value {
     json!({
         "name": caller.name,
         "kind": match caller.kind {

@@ -8,6 +8,7 @@ pub(crate) mod kept;
 mod process;
 mod system;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ use smallvec::SmallVec;
 use wardline_access::mask::Classes;
 use wardline_access::{Caller, CallerKind};
 use wardline_core::Timestamp;
+
+pub(crate) use compose::client;
 
 use crate::body::Body;
 use crate::correlation::{self, Correlation};
@@ -140,6 +143,12 @@ fn own_credentials(status: StatusCode) -> bool {
     )
 }
 
+/// Whether a request is of a kind that has content, and says what it is.
+fn declares_content(method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+        && headers.contains_key(CONTENT_TYPE)
+}
+
 impl Visit {
     fn find(&self) -> Result<(Arc<Endpoint>, Found), Problem> {
         match self
@@ -220,9 +229,17 @@ impl Visit {
             if let FacilityFrom::Body(_) = from {
                 inbound.read_json(api, operation).await?;
             }
-            self.trail.facility = self.facility(from, endpoint, found, &inbound);
-            if self.trail.facility.is_some() {
-                break;
+            if let FacilityFrom::Caller = from
+                && self.trail.facility.is_some()
+            {
+                continue;
+            }
+            for named in self.facility(from, endpoint, found, &inbound) {
+                // Judged by one and carried out for the other: whoever names two gets neither.
+                if *self.trail.facility.get_or_insert_with(|| named.clone()) != named {
+                    return Err(Problem::new(Kind::Forbidden)
+                        .detail("The request names two facilities; name one."));
+                }
             }
         }
         let facts = self.facts(endpoint, found, &inbound);
@@ -242,6 +259,10 @@ impl Visit {
         {
             inbound.read(api, operation).await?;
             let body = inbound.bytes();
+            // Said to be JSON, and no text at all is none.
+            if body.is_empty() && declares_content(&self.method, &self.headers) {
+                return Err(Kind::NotJson.into());
+            }
             contract
                 .request(operation, &self.facts(endpoint, found, &inbound), &body)
                 .map_err(broken)?;
@@ -276,28 +297,43 @@ impl Visit {
         }
     }
 
+    /// The facilities that stand at this place of the request; more than one where it is repeated.
     fn facility(
         &self,
         from: &FacilityFrom,
         endpoint: &Endpoint,
         found: &Found,
         inbound: &Inbound,
-    ) -> Option<String> {
+    ) -> SmallVec<[String; 1]> {
         let facts = self.facts(endpoint, found, inbound);
-        let value = match from {
-            FacilityFrom::Header(name) => facts.headers.get(name)?.to_str().ok()?.to_owned(),
-            FacilityFrom::Param(name) => facts.params.get(name)?.into_owned(),
-            FacilityFrom::Query(name) => query_value(facts.query?, name)?,
-            FacilityFrom::Body(pointer) => facts.body?.pointer(pointer)?.as_str()?.to_owned(),
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let named: SmallVec<[String; 1]> = match from {
+            FacilityFrom::Header(name) => {
+                let values = facts.headers.get_all(name);
+                values.iter().filter_map(text).collect()
+            }
+            FacilityFrom::Param(name) => {
+                let value = facts.params.get(name);
+                value.map(Cow::into_owned).into_iter().collect()
+            }
+            FacilityFrom::Query(name) => {
+                let query = facts.query.unwrap_or_default();
+                query_values(query, name).collect()
+            }
+            FacilityFrom::Body(pointer) => {
+                let value = facts.body.and_then(|body| body.pointer(pointer));
+                let value = value.and_then(serde_json::Value::as_str);
+                value.map(str::to_owned).into_iter().collect()
+            }
             FacilityFrom::Caller => {
-                let facilities = &facts.caller?.facilities;
-                facilities
-                    .first()
-                    .filter(|_| facilities.len() == 1)?
-                    .to_string()
+                let facilities = facts.caller.map(|caller| &caller.facilities);
+                let only = facilities.filter(|facilities| facilities.len() == 1);
+                let only = only.and_then(|facilities| facilities.first());
+                only.map(ToString::to_string).into_iter().collect()
             }
         };
-        (!value.is_empty() && value.len() <= 128).then_some(value)
+        let usable = |value: &String| !value.is_empty() && value.len() <= 128;
+        named.into_iter().filter(usable).collect()
     }
 
     /// Carries a write with a key out once.
@@ -602,11 +638,10 @@ fn json_response(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// The first value of a query's parameter, decoded.
-fn query_value(query: &str, name: &str) -> Option<String> {
+/// The values of a query's parameter, decoded.
+fn query_values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs
-        .into_iter()
-        .find(|(have, _)| decoded(have).as_deref() == Some(name))?;
-    decoded(&value.replace('+', " ")).map(std::borrow::Cow::into_owned)
+    pairs
+        .filter(move |(have, _)| decoded(have).as_deref() == Some(name))
+        .filter_map(|(_, value)| decoded(&value.replace('+', " ")).map(Cow::into_owned))
 }

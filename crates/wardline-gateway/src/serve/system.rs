@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -117,7 +117,11 @@ impl Visit {
         if own_credentials(answer.status()) {
             return Err(Kind::BadAnswer.into());
         }
-        if !held {
+        // Callers were promised which refusals there are; a redirect is none of them.
+        let status = answer.status();
+        let refuses =
+            api.contract.is_some() && !status.is_success() && status != StatusCode::NOT_MODIFIED;
+        if !held && !refuses {
             let mut response = answer.map(Body::streamed);
             headers::inward(response.headers_mut());
             return Ok(response);
@@ -175,7 +179,16 @@ impl Visit {
         if bound.call.request.is_some() && !body_is_empty(&body) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let keyed = operation.idempotent.is_some() && headers.contains_key(idempotency::HEADER);
+        let own = headers.remove(idempotency::HEADER);
+        let keyed = operation.idempotent.is_some() && own.is_some();
+        if let Some(own) = own {
+            let client = self.trail.caller.as_ref();
+            let client = client.map_or("", |caller| &*caller.name);
+            let operation = self.trail.endpoint.as_ref().map_or("", |at| &*at.id);
+            if let Some(key) = idempotency::outward(client, operation, &own) {
+                headers.insert(idempotency::HEADER, key);
+            }
+        }
         let repeatable = method.is_idempotent() || keyed;
         Outgoing {
             method,
@@ -200,8 +213,26 @@ impl Visit {
         let operation = endpoint.operation();
         let (mut parts, body) = answer.into_parts();
         let changed = mask.is_some() || bound.call.response.is_some();
-        if changed && !parts.status.is_success() {
-            return Err(refused(parts.status));
+        let refuses = !parts.status.is_success() && parts.status != StatusCode::NOT_MODIFIED;
+        let refusal = || refused(parts.status, &parts.headers, &operation.method);
+        if changed && refuses {
+            return Err(refusal());
+        }
+        if refuses && let Some(contract) = &endpoint.api.contract {
+            let bytes = body
+                .whole(operation.limits.answer)
+                .await
+                .map_err(|_| refusal())?;
+            let kept = contract.response(operation, parts.status, &parts.headers, &bytes);
+            if kept.is_err() {
+                return Err(refusal());
+            }
+            headers::inward(&mut parts.headers);
+            parts.headers.remove(CONTENT_LENGTH);
+            return Ok(Held {
+                response: Response::from_parts(parts, Body::full(bytes.clone())),
+                canonical: bytes,
+            });
         }
         headers::inward(&mut parts.headers);
         let mut bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
@@ -298,7 +329,7 @@ impl Visit {
         };
         let status = answer.status();
         if own_credentials(status) || !status.is_success() {
-            return Err(refused(status));
+            return Err(refused(status, answer.headers(), &operation.method));
         }
         let (parts, body) = answer.into_parts();
         let bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
@@ -584,12 +615,27 @@ pub(super) fn map_failed(name: &str, error: &str) -> Problem {
     Kind::Internal.into()
 }
 
-/// A system's refusal, without its words.
-fn refused(status: StatusCode) -> Problem {
-    if status.is_client_error() && !own_credentials(status) {
-        Problem::new(Kind::RefusedBySystem).status(status)
+/// A system's refusal, without its words. A status that no contract of ours has becomes 422.
+fn refused(status: StatusCode, headers: &HeaderMap, method: &Method) -> Problem {
+    if !status.is_client_error() || own_credentials(status) {
+        return Kind::BadAnswer.into();
+    }
+    let told = match status.as_u16() {
+        400 | 403 | 404 | 422 | 429 => true,
+        409 => !method.is_safe(),
+        413 | 415 => matches!(*method, Method::POST | Method::PUT | Method::PATCH),
+        _ => false,
+    };
+    let problem = Problem::new(Kind::RefusedBySystem).status(if told {
+        status
     } else {
-        Kind::BadAnswer.into()
+        StatusCode::UNPROCESSABLE_ENTITY
+    });
+    match headers.get(RETRY_AFTER) {
+        Some(wait) if status == StatusCode::TOO_MANY_REQUESTS => {
+            problem.header(RETRY_AFTER, wait.clone())
+        }
+        _ => problem,
     }
 }
 

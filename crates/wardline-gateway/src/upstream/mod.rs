@@ -145,7 +145,7 @@ impl Remote {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),
                 _ => false,
             };
-            tls && a.connections == b.connections && a.health == b.health
+            tls && a.public == b.public && a.connections == b.connections && a.health == b.health
         };
         let before = before.filter(|before| same(&before.settings, &settings));
         for url in &settings.urls {

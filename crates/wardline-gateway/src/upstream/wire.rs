@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use wardline_connect::http::is_public;
 use wardline_connect::stream::Stream;
 
 use super::Address;
@@ -67,13 +69,28 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Connects where every address of the name is global; to one that was looked at, so that no
+/// second answer of DNS can lead elsewhere.
+async fn public(place: (&str, u16)) -> Result<TcpStream, std::io::Error> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host(place).await?.collect();
+    if found.is_empty() || !found.iter().all(|found| is_public(found.ip())) {
+        return Err(std::io::ErrorKind::PermissionDenied.into());
+    }
+    TcpStream::connect(&found[..]).await
+}
+
 impl Connection {
     pub(super) async fn open(
         address: &Address,
         settings: &Upstream,
     ) -> Result<Self, std::io::Error> {
         let there = There::count(&address.there);
-        let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        let place = (address.host.as_str(), address.port);
+        let tcp = if settings.public {
+            public(place).await?
+        } else {
+            TcpStream::connect(place).await?
+        };
         tcp.set_nodelay(true)?;
         let stream = match &settings.tls {
             Some(tls) if address.secure => {

@@ -22,7 +22,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run patient accounting, bed board, housekeeping, staffing and the research feed until Ctrl-C
+    /// Run patient accounting, bed board, housekeeping, staffing, the research feed and two ERPs until Ctrl-C
     Serve(Serve),
     /// Send ADT messages over MLLP and report what was acknowledged
     Ehr(SendAdt),
@@ -35,7 +35,7 @@ struct Serve {
     /// Address to listen on; nothing here asks who is calling
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// Admin listener; the systems take the five ports that follow
+    /// Admin listener; the systems take the five ports that follow, the ERPs the eleventh and twelfth
     #[arg(long, default_value_t = FIRST_PORT)]
     first_port: u16,
     /// Where housekeeping reports finished cleans; `none` never reports
@@ -142,7 +142,7 @@ async fn run_systems(serve: Serve) -> anyhow::Result<()> {
         ..SimConfig::default()
     };
     let hospital = Hospital::start(config).await?;
-    for service in hospital.services() {
+    for service in hospital.services().into_iter().chain(hospital.erps()) {
         println!("{:<20}{}", service.name(), service.address());
     }
     println!(

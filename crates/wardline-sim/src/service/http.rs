@@ -142,7 +142,7 @@ async fn serve(
 }
 
 /// The answer of a system that is not well.
-fn suffer(desk: &Desk, fate: Fate) -> Response {
+pub(super) fn suffer(desk: &Desk, fate: Fate) -> Response {
     let (status, text, retry_after_s) = match fate {
         Fate::RefuseKey => {
             desk.ledger.count(|report| &mut report.refused);
@@ -177,8 +177,8 @@ fn suffer(desk: &Desk, fate: Fate) -> Response {
 }
 
 /// A problem document (RFC 9457).
-fn problem(status: StatusCode, title: &str, details: &[String]) -> Response {
-    let mut body = json!({ "status": status.as_u16(), "title": title });
+pub(super) fn problem(status: StatusCode, title: &str, details: &[String]) -> Response {
+    let mut body = json!({ "type": "about:blank", "status": status.as_u16(), "title": title });
     if !details.is_empty() {
         body["errors"] = json!(details);
     }

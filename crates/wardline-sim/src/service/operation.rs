@@ -35,6 +35,10 @@ pub(crate) struct Field {
 pub(crate) enum Shape {
     /// 1 to 200 characters.
     Text,
+    /// At most so many characters.
+    Note(usize),
+    /// An object of these fields and no others.
+    Fields(&'static [Field]),
     /// RFC 3339 with an offset.
     Instant,
     /// An integer in this range.
@@ -49,6 +53,14 @@ impl Shape {
             Self::Text => value
                 .as_str()
                 .is_some_and(|text| (1..=200).contains(&text.chars().count())),
+            Self::Note(most) => value
+                .as_str()
+                .is_some_and(|text| text.chars().count() <= *most),
+            Self::Fields(fields) => {
+                let known = |name: &String| fields.iter().any(|field| field.name == name);
+                value.as_object().is_some_and(|map| map.keys().all(known))
+                    && problems(fields, value).is_empty()
+            }
             Self::Instant => value
                 .as_str()
                 .is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
@@ -62,6 +74,11 @@ impl Shape {
     fn describe(&self) -> String {
         match self {
             Self::Text => "a text of 1 to 200 characters".into(),
+            Self::Note(most) => format!("a text of at most {most} characters"),
+            Self::Fields(fields) => {
+                let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                format!("an object of {}", names.join(", "))
+            }
             Self::Instant => "a time as in 2026-11-24T10:42:03-06:00".into(),
             Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
@@ -85,31 +102,37 @@ pub(crate) const fn optional(name: &'static str, shape: Shape) -> Field {
     }
 }
 
+/// Every rule of `fields` that `body` breaks, in words that name fields but never their values.
+pub(crate) fn problems(fields: &[Field], body: &Value) -> Vec<String> {
+    let Some(object) = body.as_object() else {
+        return vec!["the body must be a JSON object".into()];
+    };
+    let mut problems = Vec::new();
+    for field in fields {
+        match object.get(field.name) {
+            None | Some(Value::Null) if field.required => {
+                problems.push(format!("`{}` is missing", field.name));
+            }
+            None | Some(Value::Null) => {}
+            Some(value) if !field.shape.admits(value) => {
+                problems.push(format!(
+                    "`{}` must be {}",
+                    field.name,
+                    field.shape.describe()
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    problems
+}
+
 impl Operation {
     /// Every rule that `body` breaks, in words that name fields but never their values.
     pub(crate) fn problems(&self, body: &Value, path_key: Option<&str>) -> Vec<String> {
-        let Some(object) = body.as_object() else {
-            return vec!["the body must be a JSON object".into()];
-        };
-        let mut problems = Vec::new();
-        for field in self.fields {
-            match object.get(field.name) {
-                None | Some(Value::Null) if field.required => {
-                    problems.push(format!("`{}` is missing", field.name));
-                }
-                None | Some(Value::Null) => {}
-                Some(value) if !field.shape.admits(value) => {
-                    problems.push(format!(
-                        "`{}` must be {}",
-                        field.name,
-                        field.shape.describe()
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
+        let mut problems = problems(self.fields, body);
         if let (Some(in_path), Some(in_body)) =
-            (path_key, object.get(self.key).and_then(Value::as_str))
+            (path_key, body.get(self.key).and_then(Value::as_str))
             && in_path != in_body
         {
             problems.push(format!("`{}` differs between path and body", self.key));

@@ -1,6 +1,7 @@
 //! `wardline demo`: the example hospital on this machine, with simulated systems around it
 //! and an outage in the middle, so that its promises can be watched being kept.
 
+use super::demo_callers::Callers;
 use super::serve::{Running, wait_for_stop};
 use crate::cli::Demo;
 use crate::place::{Place, make_private_dir, read_served};
@@ -8,13 +9,13 @@ use crate::{exit, paint, table};
 use anyhow::{Context as _, bail};
 use include_dir::{Dir, include_dir};
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wardline_engine::{Balance, Desk, Plan};
 use wardline_estate::model::{ConnectionKind, Listener};
-use wardline_sim::{CleanReports, Ehr, EhrPlan, Fault, Hospital, SimConfig};
+use wardline_sim::{ApiReport, CleanReports, Ehr, EhrPlan, Fault, Hospital, SimConfig};
 use wardline_vault::FileProvider;
 
 /// The example estate, for a binary that left its source tree.
@@ -34,7 +35,15 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         .data
         .clone()
         .unwrap_or_else(|| scratch.path().join("data"));
-    let estate = estate(&args, scratch.path())?;
+    let (estate, callers) = match &args.estate {
+        Some(dir) => (dir.clone(), None),
+        None => {
+            let dir = scratch.path().join("st-brigid");
+            example(&dir)?;
+            let callers = Callers::introduce(&dir)?;
+            (dir, Some(callers))
+        }
+    };
     make_private_dir(&data)?;
     // The demo's keys live with its data: the example's own directory stays clean.
     FileProvider::init(&data.join("keys"))?;
@@ -76,9 +85,16 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         "  systems   {}",
         hospital
             .services()
+            .into_iter()
+            .chain(hospital.erps())
             .map(wardline_sim::Service::name)
+            .collect::<Vec<_>>()
             .join(", ")
     );
+    if let Some(doors) = running.doors.as_ref().filter(|_| callers.is_some()) {
+        let at: Vec<&str> = doors.places().map(|(_, at)| at.as_str()).collect();
+        anstream::println!("  apis      {}, called now and then", at.join(", "));
+    }
     anstream::println!(
         "  look      WARDLINE_ESTATE={} WARDLINE_DATA={} wardline status",
         estate.display(),
@@ -95,9 +111,14 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         ..EhrPlan::to(mllp.clone())
     })
     .await?;
+    let callers = callers.map(|callers| callers.begin(&plan)).transpose()?;
     let began = Instant::now();
     let outcome = watch(&args, &hospital, &desk, began).await;
     let sent = ehr.stop().await?;
+    let calls = match callers {
+        Some(callers) => Some(callers.stop().await?),
+        None => None,
+    };
     clear_line();
     outcome?;
     hospital.patient_accounting().heal();
@@ -109,8 +130,17 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     let report = hospital.stop().await;
     let differences = report.differences(&sent);
 
-    print_table(&balance, began.elapsed());
+    print_table(&balance, calls, began.elapsed());
     let mut well = settled && balance.holds() && balance.dead == 0;
+    if let Some(calls) = calls.filter(|calls| calls.refused + calls.failed > 0) {
+        well = false;
+        anstream::println!(
+            "{} of the calls of Apis {} were refused and {} failed",
+            paint::bad("✕"),
+            calls.refused,
+            calls.failed
+        );
+    }
     for difference in &differences {
         well = false;
         anstream::println!("{} {difference}", paint::bad("✕"));
@@ -136,21 +166,35 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The estate to run: the one that is named, the source tree's, or the one built in.
-fn estate(args: &Demo, scratch: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(dir) = &args.estate {
-        return Ok(dir.clone());
-    }
+/// The example estate, from the source tree or the one built in, as a copy: its clients get keys of this run.
+fn example(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    EXAMPLE
+        .extract(dir)
+        .context("cannot unpack the example estate")?;
     let here = Path::new("examples/st-brigid");
     if here.join("wardline.yaml").is_file() {
-        return Ok(here.to_path_buf());
+        copy(here, dir).context("cannot copy the example estate")?;
     }
-    let dir = scratch.join("st-brigid");
-    std::fs::create_dir_all(&dir)?;
-    EXAMPLE
-        .extract(&dir)
-        .context("cannot unpack the example estate")?;
-    Ok(dir)
+    Ok(())
+}
+
+/// Copies an estate's files, without what a run left there.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if ["data", "keys", "secrets"].iter().any(|own| name == *own) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(name))?;
+        } else {
+            std::fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn intake_address(plan: &Plan) -> anyhow::Result<String> {
@@ -269,9 +313,9 @@ async fn settle(desk: &Desk) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-fn print_table(balance: &Balance, ran: Duration) {
+fn print_table(balance: &Balance, calls: Option<ApiReport>, ran: Duration) {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let rows = vec![
+    let mut rows = vec![
         row("accepted", table::number(balance.accepted)),
         row("duplicates", table::number(balance.duplicates)),
         row("events", table::number(balance.events)),
@@ -290,7 +334,10 @@ fn print_table(balance: &Balance, ran: Duration) {
             "p99 (slowest system)",
             balance.p99_us.map(table::micros).unwrap_or_default(),
         ),
-        row("ran", format!("{} s", ran.as_secs())),
     ];
+    if let Some(calls) = calls {
+        rows.push(row("Api calls answered", table::number(calls.answered)));
+    }
+    rows.push(row("ran", format!("{} s", ran.as_secs())));
     anstream::print!("{}", table::render(&["", "count"], &rows, &[1]));
 }

@@ -9,6 +9,7 @@ mod check;
 mod compare;
 mod clients;
 mod demo;
+mod demo_callers;
 mod doors;
 mod entrance;
 mod hl7;

@@ -40,6 +40,7 @@ impl Running {
         plan: Arc<wardline_engine::Plan>,
         front: &Front,
     ) -> anyhow::Result<Self> {
+        crate::descriptors::raise();
         make_private_dir(&place.data)?;
         let listener = plan
             .estate

@@ -1,0 +1,298 @@
+//! The two ERPs of the example estate: one that is being replaced and has words of its own, and
+//! one in the cloud that speaks the canonical ones.
+//!
+//! Unlike the other systems they are asked for something and have to remember it: suppliers live
+//! in memory, a number is taken once, and a create that comes again with its idempotency key gets
+//! the first answer again.
+
+use super::door::Connection;
+use super::http::{fault_routes, suffer};
+use super::operation::{Field, Shape, optional, problems, required};
+use super::{Desk, Door, Service, serve_connections};
+use crate::fault::Fate;
+use crate::ledger::{Effect, Outcome};
+use crate::{Record, SimError};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Extension, Json, Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Suppliers that one ERP remembers; it takes no more.
+const SUPPLIERS: usize = 10_000;
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// How one ERP speaks.
+pub(crate) struct Dialect {
+    pub(crate) system: &'static str,
+    /// Where suppliers are: `GET PATH/NUMBER`, `POST PATH`.
+    path: &'static str,
+    /// The field that holds a supplier's number.
+    number: &'static str,
+    fields: &'static [Field],
+    create: &'static str,
+    /// How it says no.
+    refuse: fn(StatusCode, &str, &[String]) -> Response,
+    /// Whom it knows from the beginning.
+    first: fn() -> Value,
+}
+
+/// The ERP that is being replaced.
+pub(crate) const ERP_LEGACY: Dialect = Dialect {
+    system: "erp-legacy",
+    path: "/vendors",
+    number: "VENDOR_NO",
+    fields: &[
+        required("VENDOR_NO", Shape::Text),
+        required("NAME1", Shape::Text),
+        required("STATUS", Shape::Word(&["A", "B", "X"])),
+        optional("ZTERM", Shape::Note(20)),
+        optional("STCD1", Shape::Note(20)),
+        optional("BANKN", Shape::Note(34)),
+        optional("BANKL", Shape::Note(12)),
+        optional("SMTP_ADDR", Shape::Note(254)),
+        optional("TELF1", Shape::Note(30)),
+    ],
+    create: "create-vendor",
+    refuse: |status, text, details| {
+        // Its own words, in its own shape, as such systems do.
+        let body =
+            json!({ "MSGTY": "E", "MSGNO": status.as_u16(), "TEXT": text, "DETAILS": details });
+        (status, Json(body)).into_response()
+    },
+    first: || {
+        json!([
+            { "VENDOR_NO": "V-100", "NAME1": "Acme Medical", "STATUS": "A", "ZTERM": "N30", "STCD1": "12-3456789",
+              "BANKN": "DE00123456784711", "BANKL": "021000021", "SMTP_ADDR": "orders@acme.example", "TELF1": "555-0100", "LAND1": "US" },
+            { "VENDOR_NO": "V-200", "NAME1": "Borealis Surgical", "STATUS": "B", "ZTERM": "N45", "STCD1": "98-7654321",
+              "BANKN": "DE00987654321122", "BANKL": "021000021", "LAND1": "CA" },
+            { "VENDOR_NO": "V-300", "NAME1": "Cedar Linen", "STATUS": "X", "ZTERM": "N60", "LAND1": "US" }
+        ])
+    },
+};
+
+/// The ERP that takes over. It still has the old payment terms of one supplier: what the shadow finds.
+pub(crate) const ERP_CLOUD: Dialect = Dialect {
+    system: "erp-cloud",
+    path: "/v2/suppliers",
+    number: "supplier_id",
+    fields: &[
+        required("supplier_id", Shape::Text),
+        required("name", Shape::Text),
+        required("status", Shape::Word(&["active", "blocked", "inactive"])),
+        optional("payment_terms", Shape::Note(20)),
+        optional("tax_id", Shape::Note(20)),
+        optional(
+            "bank",
+            Shape::Fields(&[
+                optional("account_number", Shape::Note(34)),
+                optional("routing_number", Shape::Note(12)),
+            ]),
+        ),
+        optional(
+            "contact",
+            Shape::Fields(&[
+                optional("email", Shape::Note(254)),
+                optional("phone", Shape::Note(30)),
+            ]),
+        ),
+    ],
+    create: "create-supplier",
+    refuse: super::http::problem,
+    first: || {
+        json!([
+            { "supplier_id": "V-100", "name": "Acme Medical", "status": "active", "payment_terms": "N30", "tax_id": "12-3456789",
+              "bank": { "account_number": "DE00123456784711", "routing_number": "021000021" },
+              "contact": { "email": "orders@acme.example", "phone": "555-0100" } },
+            { "supplier_id": "V-200", "name": "Borealis Surgical", "status": "blocked", "payment_terms": "N45", "tax_id": "98-7654321",
+              "bank": { "account_number": "DE00987654321122", "routing_number": "021000021" } },
+            { "supplier_id": "V-300", "name": "Cedar Linen", "status": "inactive", "payment_terms": "N30" }
+        ])
+    },
+};
+
+/// One supplier, and the key with which it was made.
+struct Kept {
+    document: Value,
+    made_with: Option<String>,
+}
+
+/// What the handlers of one ERP share.
+struct Books {
+    dialect: &'static Dialect,
+    desk: Arc<Desk>,
+    kept: Mutex<BTreeMap<String, Kept>>,
+}
+
+impl Books {
+    fn new(dialect: &'static Dialect, desk: Arc<Desk>) -> Self {
+        let first = (dialect.first)();
+        let kept = first.as_array().into_iter().flatten().filter_map(|one| {
+            let number = one.get(dialect.number)?.as_str()?.to_owned();
+            let kept = Kept {
+                document: one.clone(),
+                made_with: None,
+            };
+            Some((number, kept))
+        });
+        Self {
+            dialect,
+            desk,
+            kept: Mutex::new(kept.collect()),
+        }
+    }
+
+    fn refuse(&self, status: StatusCode, text: &str, details: &[String]) -> Response {
+        self.desk.ledger.count(|report| &mut report.refused);
+        (self.dialect.refuse)(status, text, details)
+    }
+
+    /// Enters a supplier, or says what is wrong with it.
+    fn enter(&self, number: &str, document: Value, key: Option<&str>) -> Result<Value, Response> {
+        let mut kept = self.kept.lock();
+        if let Some(known) = kept.get(number)
+            && (key.is_none() || known.made_with.as_deref() != key)
+        {
+            return Err(self.refuse(StatusCode::CONFLICT, "this number is taken", &[]));
+        }
+        if kept.len() >= SUPPLIERS && !kept.contains_key(number) {
+            return Err(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "the books are full", &[]));
+        }
+        let outcome = self.desk.ledger.apply(&Effect {
+            operation: self.dialect.create,
+            key: number,
+            idempotency_key: key,
+            message_id: None,
+        });
+        match outcome {
+            Outcome::Conflict => Err(self.refuse(
+                StatusCode::CONFLICT,
+                "this idempotency key was used for another request",
+                &[],
+            )),
+            Outcome::Applied(_) | Outcome::Repeated(_) => {
+                let entry = kept.entry(number.to_owned()).or_insert_with(|| Kept {
+                    document,
+                    made_with: key.map(str::to_owned),
+                });
+                Ok(entry.document.clone())
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Starts an ERP.
+    pub(crate) async fn start_erp(
+        dialect: &'static Dialect,
+        address: SocketAddr,
+        record: Record,
+        seed: u64,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, SimError> {
+        let desk = Arc::new(Desk::new(dialect.system, record, seed));
+        let door = Door::open(dialect.system, address).await?;
+        let address = door.address();
+        let router = routes(dialect, Arc::clone(&desk));
+        tasks.spawn(serve_connections(
+            door,
+            Arc::clone(&desk),
+            router,
+            shutdown.clone(),
+        ));
+        Ok(Self::at(address, desk))
+    }
+}
+
+fn routes(dialect: &'static Dialect, desk: Arc<Desk>) -> Router {
+    let books = Arc::new(Books::new(dialect, Arc::clone(&desk)));
+    Router::new()
+        .route(dialect.path, axum::routing::post(create))
+        .route(&format!("{}/{{number}}", dialect.path), get(read))
+        .with_state(books)
+        .merge(fault_routes("", Arc::clone(&desk)))
+        .route("/health", get(health).with_state(desk))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+/// What the gateway asks to know whether it is well: as ill as its faults make it.
+async fn health(State(desk): State<Arc<Desk>>) -> Response {
+    match desk.faults.fate("").await {
+        Fate::Unavailable | Fate::Busy { .. } => suffer(&desk, Fate::Unavailable),
+        _ => (StatusCode::OK, "well\n").into_response(),
+    }
+}
+
+async fn read(State(books): State<Arc<Books>>, Path(number): Path<String>) -> Response {
+    let desk = &books.desk;
+    desk.ledger.count(|report| &mut report.requests);
+    match desk.faults.fate(&number).await {
+        Fate::Serve | Fate::ServeButLoseReply => {}
+        fate => return suffer(desk, fate),
+    }
+    let found = books
+        .kept
+        .lock()
+        .get(&number)
+        .map(|kept| kept.document.clone());
+    match found {
+        Some(document) => Json(document).into_response(),
+        None => books.refuse(StatusCode::NOT_FOUND, "nobody has this number", &[]),
+    }
+}
+
+async fn create(
+    State(books): State<Arc<Books>>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (dialect, desk) = (books.dialect, &books.desk);
+    desk.ledger.count(|report| &mut report.requests);
+    let document: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let number = document
+        .get(dialect.number)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let lose_reply = match desk.faults.fate(&number).await {
+        Fate::Serve => false,
+        Fate::ServeButLoseReply => true,
+        fate => return suffer(desk, fate),
+    };
+    let wrong = problems(dialect.fields, &document);
+    if !wrong.is_empty() {
+        return books.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the request makes no sense",
+            &wrong,
+        );
+    }
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok());
+    let entered = books.enter(&number, document, key);
+    if lose_reply && entered.is_ok() {
+        desk.ledger.count(|report| &mut report.lost_replies);
+        connection.hang_up().await;
+    }
+    match entered {
+        Err(refusal) => refusal,
+        Ok(document) => {
+            let mut response = (StatusCode::CREATED, Json(document)).into_response();
+            if let Ok(place) = HeaderValue::from_str(&format!("{}/{number}", dialect.path)) {
+                response.headers_mut().insert(header::LOCATION, place);
+            }
+            response
+        }
+    }
+}
