@@ -79,7 +79,7 @@ impl Entrance {
             class: asked.class,
             ..self.facts()
         };
-        policies.decide(&caller, asked.action, &asked.resource, &facts)
+        policies.decide_anew(&caller, asked.action, &asked.resource, &facts)
     }
 
     /// Does work with a password where blocking is allowed, a few at a time.

@@ -173,7 +173,6 @@ impl Remote {
 
     /// Makes the call: well addresses first, in the order that was declared.
     pub(crate) async fn call(&self, mut call: Outgoing) -> Result<Response<Answering>, Miss> {
-        let mut pass = self.enter(&call).await?;
         if self.budget.load(Ordering::Relaxed) < BUDGET {
             self.budget.fetch_add(1, Ordering::Relaxed);
         }
@@ -197,7 +196,7 @@ impl Remote {
         from: usize,
         deadline: Instant,
     ) -> Result<Response<Answering>, Miss> {
-        let breaker = self.settings.breaker;
+        let mut pass = self.enter(&call).await?;
         let mut tries = 0;
         let mut last = Miss::Unreachable;
         let mut at = from;
