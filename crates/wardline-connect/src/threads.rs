@@ -118,8 +118,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn places_are_spread_and_given_back() {
+    #[tokio::test]
+    async fn places_are_spread_and_given_back() {
         let threads = Threads::start("test").unwrap();
         let places: Vec<_> = (0..threads.count() * 3)
             .map(|_| threads.place().unwrap())
@@ -132,7 +132,7 @@ mod tests {
         };
         assert!(open().all(|count| count == 3));
         let seat = places[0].handle.spawn(async { seat() });
-        let seat = futures::executor::block_on(seat).unwrap();
+        let seat = seat.await.unwrap();
         assert!((1..=threads.count()).contains(&seat));
         drop(places);
         assert_eq!(open().sum::<usize>(), 0);

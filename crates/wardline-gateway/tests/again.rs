@@ -75,7 +75,9 @@ fn site_plan(keep: Keep, system: &System) -> Plan {
     let card = Part {
         name: "supplier".into(),
         api: "suppliers".into(),
+        version: None,
         operation: "get".into(),
+        when: None,
         with: None,
         optional: false,
     };

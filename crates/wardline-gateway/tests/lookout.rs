@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
+use wardline_access::mask::Classes;
 use wardline_access::watch::Sign;
 use wardline_access::{Caller, CallerKind, Strength};
 use wardline_core::{Clock, SimulatedClock, Timestamp, Zone};
@@ -100,6 +101,7 @@ impl Night {
             correlation: "c",
             took: Duration::from_millis(12),
             broken: &[],
+            reveals: Classes::default(),
         });
     }
 

@@ -305,13 +305,12 @@ impl Provider {
         })
     }
 
-    /// The token endpoint (RFC 6749 §4.1.3).
-    async fn trade(
+    fn trading(
         &self,
         known: &Known,
         pending: &Pending,
         code: &str,
-    ) -> Result<Map<String, Value>, NotVouched> {
+    ) -> Result<Request<Bytes>, NotVouched> {
         let settings = &self.settings;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
@@ -344,6 +343,17 @@ impl Provider {
         if let Some(basic) = basic {
             headers.insert(header::AUTHORIZATION, basic);
         }
+        Ok(request)
+    }
+
+    /// The token endpoint (RFC 6749 §4.1.3).
+    async fn trade(
+        &self,
+        known: &Known,
+        pending: &Pending,
+        code: &str,
+    ) -> Result<Map<String, Value>, NotVouched> {
+        let request = self.trading(known, pending, code)?;
         let answer = self.send(request).await?;
         if answer.status() != StatusCode::OK {
             // RFC 6749 §5.2: one of a few words. Nothing else of the answer goes to a log.

@@ -218,7 +218,7 @@ fn short_cuts_decide_as_the_long_way_does() {
         let person = action == Action::Receive && caller.kind == CallerKind::Person;
         if fits(action, resource) && !person {
             let long = policies.decide_the_long_way(&caller, action, resource, &facts);
-            prop_assert_eq!(&short, &long);
+            prop_assert_eq!(&*short, &long);
         } else {
             prop_assert!(!short.allow);
         }

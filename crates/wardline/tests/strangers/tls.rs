@@ -25,7 +25,7 @@ impl Certificates {
         let ours = made.authority("ca");
         let others = made.authority("other-ca");
         let today = jiff::Timestamp::now()
-            .to_zoned(jiff::tz::TimeZone::UTC)
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
             .date();
         let days = |n: i64| {
             let day = today.checked_add(jiff::Span::new().days(n)).unwrap();
