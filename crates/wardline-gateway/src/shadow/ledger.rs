@@ -267,10 +267,11 @@ impl Totals {
         };
         known.count += more.count;
         for (shape, count) in &more.shapes {
-            match known.shapes.iter_mut().find(|(have, _)| have == shape) {
-                Some((_, times)) => *times += count,
-                None if known.shapes.len() < SHAPES => known.shapes.push((shape.clone(), *count)),
-                None => {}
+            let same = known.shapes.iter().position(|(have, _)| have == shape);
+            if let Some((_, times)) = same.and_then(|at| known.shapes.get_mut(at)) {
+                *times += count;
+            } else if known.shapes.len() < SHAPES {
+                known.shapes.push((shape.clone(), *count));
             }
         }
         let newer = more.last >= known.last;
