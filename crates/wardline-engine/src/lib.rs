@@ -33,9 +33,9 @@ pub mod view;
 mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found};
+pub use engine::{Engine, Parts, StartError, open_desk};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
-pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use recorder::{Place, Recorder, Unrecorded};
 pub use tryout::MapBench;

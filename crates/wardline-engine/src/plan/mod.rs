@@ -7,9 +7,9 @@ mod compile;
 mod later;
 
 use compile::Compiler;
-use later::LaterPlans;
 pub(crate) use compile::span_in;
 pub use compile::{diagnostic_in, environment};
+use later::LaterPlans;
 
 use ahash::AHashMap;
 use std::collections::BTreeMap;
