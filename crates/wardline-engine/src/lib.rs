@@ -39,7 +39,6 @@ pub use desk::{Balance, Desk, DeskError, Found, RegisterError};
 pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
-pub use engine::{Engine, Parts, StartError, open_desk};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use recorder::{Place, Recorder, Unrecorded};
 pub use renew::{Inputs, Renewals, Renewed};

@@ -236,7 +236,10 @@ impl Recorder {
             }
         }
         if state.queue.is_empty() {
-            let sums = state.sums.drain().map(|(like, sum)| (like.entry(sum), None));
+            let sums = state
+                .sums
+                .drain()
+                .map(|(like, sum)| (like.entry(sum), None));
             batch.extend(sums);
         }
         (batch, next as u64)
@@ -325,11 +328,8 @@ mod tests {
         fn start() -> Self {
             let written = Arc::<Mutex<Vec<AuditEntry>>>::default();
             let (hangs, fails) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-            let (into, stuck, broken) = (
-                Arc::clone(&written),
-                Arc::clone(&hangs),
-                Arc::clone(&fails),
-            );
+            let (into, stuck, broken) =
+                (Arc::clone(&written), Arc::clone(&hangs), Arc::clone(&fails));
             let recorder = Recorder::writing(Box::new(move |entries| {
                 let (into, stuck, broken) =
                     (Arc::clone(&into), Arc::clone(&stuck), Arc::clone(&broken));
@@ -411,7 +411,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_given_away_without_a_record() {
         let log = Log::start();
-        let reveal = || AuditEntry::new("client:ghx", "call.reveal", "supplier-master.get-supplier");
+        let reveal =
+            || AuditEntry::new("client:ghx", "call.reveal", "supplier-master.get-supplier");
         assert_eq!(log.recorder.record(reveal()).await, Ok(()));
         assert_eq!(counted(&log.written.lock(), "call.reveal"), 1);
         log.hangs.store(true, Ordering::SeqCst);
@@ -429,7 +430,8 @@ mod tests {
         for call in calls {
             assert_eq!(call.await.unwrap(), Err(Unrecorded));
         }
-        log.recorder.insist(AuditEntry::new("client:ghx", "token.issue", "7"));
+        log.recorder
+            .insist(AuditEntry::new("client:ghx", "token.issue", "7"));
         assert_eq!(log.recorder.settled().await, Err(Unrecorded));
         log.hangs.store(false, Ordering::SeqCst);
         assert_eq!(log.recorder.settled().await, Ok(()));
@@ -446,7 +448,8 @@ mod tests {
     async fn what_cannot_be_written_is_tried_again() {
         let log = Log::start();
         log.fails.store(true, Ordering::SeqCst);
-        log.recorder.insist(AuditEntry::new("client:a", "token.issue", "1"));
+        log.recorder
+            .insist(AuditEntry::new("client:a", "token.issue", "1"));
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(log.written.lock().is_empty());
         log.fails.store(false, Ordering::SeqCst);

@@ -20,9 +20,9 @@ mod query;
 pub mod sqlite;
 
 pub use change::{
-    Acceptance, Accepted, AuditRecord, Cause, Change, Dedup, Duplicate, KeyBegin, KeyEnd, KeyStanding, Lease, MessageRef,
-    NewDelivery, NewMessage, Note, Operation, Outcome, Route, RouteOutcome, Settlement,
-    SettlementResult, Term,
+    Acceptance, Accepted, AuditRecord, Cause, Change, Dedup, Duplicate, KeyBegin, KeyEnd,
+    KeyStanding, Lease, MessageRef, NewDelivery, NewMessage, Note, Operation, Outcome, Route,
+    RouteOutcome, Settlement, SettlementResult, Term,
 };
 pub use error::StoreError;
 pub use query::{

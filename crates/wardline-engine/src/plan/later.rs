@@ -121,7 +121,10 @@ fn send(
     let mut made: Vec<(Option<Arc<str>>, FlowPlan)> = Vec::new();
     for binding in &api.bindings {
         let system: Arc<str> = binding.system.value.as_str().into();
-        if made.iter().any(|(known, _)| known.as_ref() == Some(&system)) {
+        if made
+            .iter()
+            .any(|(known, _)| known.as_ref() == Some(&system))
+        {
             continue;
         }
         let reference = binding.reference(&operation.name);
@@ -139,7 +142,10 @@ fn send(
             lane: operation.lane,
             backoff: backoff(&sending.retry),
             park: sending.on_exhausted == Exhausted::Park,
-            runbook: later.runbook.as_ref().map(|path| path.display().to_string()),
+            runbook: later
+                .runbook
+                .as_ref()
+                .map(|path| path.display().to_string()),
             then: None,
         };
         let flow = FlowPlan {

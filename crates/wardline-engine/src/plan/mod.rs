@@ -8,9 +8,9 @@ mod hooks;
 mod later;
 
 use compile::Compiler;
-use later::LaterPlans;
 pub(crate) use compile::span_in;
 pub use compile::{diagnostic_in, environment};
+use later::LaterPlans;
 
 use crate::webhook::{Audience, HookPlan, Nobody};
 use ahash::AHashMap;

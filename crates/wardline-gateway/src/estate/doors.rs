@@ -120,7 +120,11 @@ impl Handler for OAuth {
         let answering = tokio::task::spawn_blocking(move || identity.serve(&request, &peer));
         let answer = match answering.await {
             Ok(answer) => answer,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending, and with it whoever could record it.
+                Err(_) => return unrecorded(),
+            },
         };
         let recorded = self.recorder.settled().await;
         drop(place);

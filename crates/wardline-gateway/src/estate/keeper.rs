@@ -172,12 +172,7 @@ impl Keeper {
     }
 
     /// The sensitive classes of an entity that a caller may see.
-    fn shown(
-        &self,
-        caller: &Caller,
-        entity: Option<&Arc<str>>,
-        facts: &policy::Facts,
-    ) -> Classes {
+    fn shown(&self, caller: &Caller, entity: Option<&Arc<str>>, facts: &policy::Facts) -> Classes {
         let Some((entity, fields)) = entity.and_then(|name| Some((name, self.fields.get(name)?)))
         else {
             return Classes::NONE;

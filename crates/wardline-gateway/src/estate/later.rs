@@ -151,7 +151,13 @@ fn whole(request: &Accepted<'_>) -> Result<Bytes, Problem> {
     let mut fields = match request.facts.body {
         None => Map::new(),
         Some(Value::Object(fields)) => fields.clone(),
-        Some(_) => return Err(differs("", "type", "an object, to which the path's names belong")),
+        Some(_) => {
+            return Err(differs(
+                "",
+                "type",
+                "an object, to which the path's names belong",
+            ));
+        }
     };
     for (name, value) in named {
         let same = match fields.get(&name) {

@@ -4,8 +4,8 @@ use super::programs::Programs;
 use super::{FrontError, documents, later, promises};
 use crate::error::NOT_SERVED;
 use crate::plan::{
-    self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems, Validate,
-    When,
+    self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems,
+    Validate, When,
 };
 use crate::shadow::ledger::Ledger;
 use crate::shadow::{Outcome, Rules};

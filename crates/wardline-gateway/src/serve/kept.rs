@@ -342,7 +342,10 @@ mod tests {
         assert!(kept.get(&question("/x"), &french).is_none());
         put(&french, &varies, "Salut");
         let get = |asked: &HeaderMap| kept.get(&question("/x"), asked).unwrap().body;
-        assert_eq!((get(&german), get(&french)), ("Hallo".into(), "Salut".into()));
+        assert_eq!(
+            (get(&german), get(&french)),
+            ("Hallo".into(), "Salut".into())
+        );
         assert!(kept.get(&question("/x"), &HeaderMap::new()).is_none());
         kept.clear();
         put(&german, &headers(&[("vary", "*")]), "never");

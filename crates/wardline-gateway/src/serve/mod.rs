@@ -356,9 +356,7 @@ impl Visit {
             Begun::Different => return Err(Kind::KeyReused.into()),
             Begun::Unknown => return Err(Kind::OutcomeUnknown.into()),
             Begun::InFlight => {
-                return Err(
-                    Problem::new(Kind::KeyInFlight).retry_after(Duration::from_secs(1))
-                );
+                return Err(Problem::new(Kind::KeyInFlight).retry_after(Duration::from_secs(1)));
             }
             Begun::Again(answer) => {
                 let mut response = Response::new(Body::full(answer.body));

@@ -70,8 +70,12 @@ impl Visit {
         let keep = call
             .keep
             .filter(|_| self.method == Method::GET && !keyed && !inbound.has_body());
-        let held =
-            mask.is_some() || call.response.is_some() || checked || keyed || shadow.is_some() || keep.is_some();
+        let held = mask.is_some()
+            || call.response.is_some()
+            || checked
+            || keyed
+            || shadow.is_some()
+            || keep.is_some();
         let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
         let target = target(bound, params, self.uri.query());
         let question = keep.map(|keep| (self.question(endpoint, bound, &target), keep));

@@ -84,12 +84,7 @@ impl Keyed {
         conn.prepare_cached(
             "INSERT INTO keyed (hash, digest, begun, until) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute((
-            &begin.hash[..],
-            &begin.digest[..],
-            now.0,
-            begin.until.0,
-        ))?;
+        .execute((&begin.hash[..], &begin.digest[..], now.0, begin.until.0))?;
         self.now.keys += 1;
         Ok(KeyStanding::New)
     }
