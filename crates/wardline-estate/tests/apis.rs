@@ -133,7 +133,7 @@ fn webhooks_have_what_they_say_and_the_standard_where_they_say_nothing() {
     );
     assert!(plain.public_only && plain.retry.is_none() && plain.thin.is_none());
     assert_eq!(plain.on_exhausted, Exhausted::Park);
-    let hours = |hours| Duration::from_secs(hours * 3_600);
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
     assert_eq!(
         (plain.disable.after, plain.disable.failures),
         (hours(120), None)
