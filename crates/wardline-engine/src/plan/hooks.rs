@@ -27,6 +27,8 @@ impl Compiler<'_> {
     pub(super) fn hook(&mut self, client: &Client, declared: &ClientWebhook) -> Option<FlowPlan> {
         if declared.public_only
             && let Some(url) = &declared.url
+            // That it is not `https` was reported already.
+            && !url.value.starts_with("http://")
             && let Some(why) = wardline_connect::http::why_not_public(&url.value)
         {
             self.found.push(

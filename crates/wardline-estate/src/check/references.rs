@@ -392,7 +392,9 @@ impl References<'_> {
             for delivery in test.expect.deliveries.iter().flatten() {
                 let name = &delivery.to.value;
                 if let Some(endpoint) = name.strip_prefix("webhook/") {
-                    self.endpoint(endpoint, delivery.to.at);
+                    if value::destination(name).is_ok() {
+                        self.endpoint(endpoint, delivery.to.at);
+                    }
                     continue;
                 }
                 let known = estate.operation(name).is_some() || estate.connection(name).is_some();
