@@ -15,7 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use house::{House, PATIENCE};
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use systems::{SUPPLIER_PATH, add_below, ask, ask_from, example};
+use systems::{SUPPLIER_PATH, add_below, ask, ask_from, example, hex};
 
 /// The example with two clients that show a key, and a watch that has learned all there is to
 /// learn: days cannot be waited for here (what days teach is tried with a clock of its own in
@@ -28,11 +28,7 @@ fn estate() -> (House, String) {
         "  watch: { learning_days: 0, active_days: 0, few_denials: 3, denials_ceiling: 5 }\n",
     );
     for (name, more) in [("robot", ""), ("strict", "watch: quarantine\n")] {
-        let digest: String = digest(&SHA256, key(name).as_bytes())
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(digest(&SHA256, key(name).as_bytes()).as_ref());
         let text = format!(
             "client: {name}\ntitle: A {name} machine\nowner: supply-chain\nkind: service\nzone: internal\nauth: {{ api_key: {{ sha256: {digest}, expires: \"2040-06-30\" }} }}\nscopes: [supplier.read]\npurpose: [operations]\nlimits: {{ quota: 1000/day }}\n{more}"
         );

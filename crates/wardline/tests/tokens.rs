@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use systems::{SUPPLIER_PATH, add_below, ask, example};
+use systems::{SUPPLIER_PATH, add_below, ask, example, hex};
 
 const SECRET: &str = "p%+/ a secret: of 256 bits? 7f6e5d4c";
 
@@ -230,12 +230,7 @@ fn thumbprint(pem: &str) -> String {
     let der = base64::engine::general_purpose::STANDARD
         .decode(text)
         .unwrap();
-    let digest = digest(&SHA256, &der);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(digest(&SHA256, &der).as_ref())
 }
 
 #[test]

@@ -18,11 +18,6 @@ impl Latency {
     pub fn add(&mut self, took: Duration) {
         let micros = took.as_secs_f64() * 1e6;
         // A day is 2^36.3 µs: below 256 whatever is measured.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the logarithm of a time is between 0 and 255"
-        )]
         let bucket = (micros.max(1.0).log2() * STEPS).clamp(0.0, 255.0) as u8;
         let count = self.0.entry(bucket).or_default();
         *count = count.saturating_add(1);

@@ -315,13 +315,13 @@ mod tests {
                 &mut usage,
                 &format!("op-{n}"),
                 Outcome::Served,
-                Timestamp(n),
+                Timestamp::from_unix_ms(n),
             );
         }
         assert_eq!(usage.operations().count(), MOST_OPERATIONS);
         assert!(usage.operations().any(|one| &*one.operation == "op-1999"));
         let text = serde_json::to_string(&usage).unwrap();
         assert!(text.len() < 200_000, "{} bytes", text.len());
-        assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), usage);
+        assert!(serde_json::from_str::<Usage>(&text).unwrap() == usage);
     }
 }

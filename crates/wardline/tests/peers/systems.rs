@@ -132,6 +132,15 @@ pub(crate) fn system(document: &'static str) -> String {
     address
 }
 
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
 /// What the old ERP of the example says of a supplier, and the new one.
 pub(crate) const VENDOR: &str =
     r#"{"VENDOR_NO":"V-100","NAME1":"Acme Medical","STATUS":"A","ZTERM":"N30"}"#;
