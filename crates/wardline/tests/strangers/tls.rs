@@ -332,6 +332,8 @@ fn sslyze_finds_nothing_weak() {
             &certificates.path("ghx.key"),
         ])
         .args(["--certinfo_ca_file", &certificates.path("ca.pem")])
+        .args(["--early_data", "--heartbleed", "--openssl_ccs", "--robot"])
+        .args(["--compression", "--reneg", "--fallback", "--resum"])
         .arg("--json_out")
         .arg(&report)
         .arg(&town.partner)
