@@ -37,6 +37,7 @@ mod wire;
 
 pub use desk::{Balance, Desk, DeskError, Found, RegisterError};
 pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
+pub use engine::{Engine, Parts, StartError, open_desk};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use plan::{Plan, diagnostic_in, environment};

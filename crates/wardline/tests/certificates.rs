@@ -221,7 +221,7 @@ fn a_revoked_client_is_turned_away_without_a_restart() {
     house.write("certs/ca.crl", authority.revoking(&[7]).as_bytes());
     key(&house, "node/key", &own.1);
     let server = house.serve();
-    let (good, bad) = (authority.issue_for(5, 90), authority.issue_for(7, 90));
+    let (good, bad) = (authority.issue_numbered(5, 90), authority.issue_numbered(7, 90));
     let post = |own: &(String, String)| {
         let met = meet(&doors.http, &client(&[&authority], Some(own)), POST);
         met.is_ok_and(|(_, answer)| answer.starts_with("HTTP/1.1 202"))
@@ -240,7 +240,7 @@ fn a_revoked_client_is_turned_away_without_a_restart() {
         );
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert!(post(&authority.issue_for(6, 90)));
+    assert!(post(&authority.issue_numbered(6, 90)));
     let listed = house.run(&["certs", "--json"]).ends(0).json();
     let lists: Vec<_> = listed["certificates"]
         .as_array()
@@ -260,7 +260,7 @@ fn certificates_that_end_are_told_before() {
     let authority = Authority::new();
     let (house, _) = town("");
     let set = |days: i64| {
-        let (cert, pem) = authority.issue_for(9, days);
+        let (cert, pem) = authority.issue_numbered(9, days);
         house.write("certs/node.pem", cert.as_bytes());
         key(&house, "node/key", &pem);
     };

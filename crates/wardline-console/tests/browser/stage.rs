@@ -42,6 +42,7 @@ impl Stage {
             allow: Vec::new(),
             max_connections: 64,
             drain: Duration::from_secs(5),
+            threads: None,
         })
         .await
         .unwrap();

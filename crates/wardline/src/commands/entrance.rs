@@ -43,10 +43,7 @@ impl Doors {
     ) -> anyhow::Result<Self> {
         let bind = listener.bind.value;
         let secrets = place.secrets();
-        let wiring = Wiring {
-            estate,
-            secrets: &secrets,
-        };
+        let wiring = Wiring::new(estate, &secrets);
         let tls = match &listener.tls {
             None => None,
             Some(declared) => Some(Arc::new(ArcSwap::new(
@@ -63,6 +60,7 @@ impl Doors {
             allow: Vec::new(),
             max_connections: CONNECTIONS.min(listener.limits.connections as usize),
             drain: DRAIN,
+            threads: None,
         };
         let people = Door::bind(admission(&listener.name, bind.to_string(), tls))
             .await

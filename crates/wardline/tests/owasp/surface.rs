@@ -211,7 +211,10 @@ fn api8_nothing_is_open_that_no_file_opens() {
     let open = Town::new();
     open.edit("wardline.yaml", &open.partner, "0.0.0.0:0");
     let estate = open.house.estate();
-    open.house.run(&["check", estate.to_str().unwrap()]).ends(1);
+    open.house
+        .run(&["check", estate.to_str().unwrap()])
+        .says(&["W1405"]);
+    open.house.run(&["serve"]).ends(3).explains(&["not https"]);
 }
 
 // API9:2023 Improper Inventory Management

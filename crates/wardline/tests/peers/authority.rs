@@ -61,7 +61,7 @@ impl Authority {
     }
 
     /// A certificate for `localhost` with this number, which ends in so many days.
-    pub(crate) fn issue_for(&self, serial: u64, days: i64) -> (String, String) {
+    pub(crate) fn issue_numbered(&self, serial: u64, days: i64) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.extended_key_usages = vec![

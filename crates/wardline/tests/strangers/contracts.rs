@@ -17,6 +17,12 @@ fn examine(python: &Path, town: &Town, at: &str, api: &str, client: &str) {
         .args(["--header", &format!("Authorization: {token}")])
         .args(["--header", "X-Purpose-Of-Use: operations"])
         .arg(format!("http://{at}{api}/openapi.json"))
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env(
+            "PYTHONPATH",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers"),
+        )
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(town.house.path(""))
         .output()
         .unwrap();

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Two authorities, of which the listener knows one, and certificates for every case.
 struct Certificates {
@@ -24,16 +25,10 @@ impl Certificates {
         let made = Self { folder };
         let ours = made.authority("ca");
         let others = made.authority("other-ca");
-        let today = jiff::Timestamp::now()
-            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
-            .date();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let days = |n: i64| {
-            let day = today.checked_add(jiff::Span::new().days(n)).unwrap();
-            date_time_ymd(
-                i32::from(day.year()),
-                day.month().unsigned_abs(),
-                day.day().unsigned_abs(),
-            )
+            let seconds = now.as_secs().checked_add_signed(n * 86_400).unwrap();
+            date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
         };
         let both = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -337,6 +332,8 @@ fn sslyze_finds_nothing_weak() {
             &certificates.path("ghx.key"),
         ])
         .args(["--certinfo_ca_file", &certificates.path("ca.pem")])
+        .args(["--early_data", "--heartbleed", "--openssl_ccs", "--robot"])
+        .args(["--compression", "--reneg", "--fallback", "--resum"])
         .arg("--json_out")
         .arg(&report)
         .arg(&town.partner)
