@@ -292,6 +292,7 @@ async fn mutual_tls_shows_the_certificate_and_masks_apply() {
     let tls = ServerTls {
         identity,
         client_ca: Some(pem(ca.pem())),
+        crl: None,
     };
     let system = System::echo("erp").await;
     let mut plan = plan(vec![suppliers(&bound("erp"))], vec![system.upstream("erp")]);
