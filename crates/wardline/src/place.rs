@@ -148,7 +148,7 @@ impl Place {
         let data = data.map_or_else(|| estate.join("data"), Path::to_path_buf);
         // A demo leaves its keys with its data, so that later commands find them there.
         let own_keys = data.join("keys").is_dir();
-        let base = if own_keys { &data } else { estate };
+        let base = if own_keys { data.as_path() } else { estate };
         let secrets = Secrets::in_directory(base.join("secrets"));
         Self {
             estate: estate.to_path_buf(),

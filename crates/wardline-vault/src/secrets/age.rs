@@ -232,7 +232,7 @@ fn header_tag(file_key: &[u8], header: &[u8]) -> Result<hmac::Tag, VaultError> {
 ///
 /// # Errors
 /// [`VaultError::Age`] without recipients; [`VaultError::Randomness`].
-pub fn encrypt(plain: &[u8], recipients: &[AgeRecipient]) -> Result<Vec<u8>, VaultError> {
+pub(crate) fn encrypt(plain: &[u8], recipients: &[AgeRecipient]) -> Result<Vec<u8>, VaultError> {
     if recipients.is_empty() {
         return Err(VaultError::Age {
             reason: "nobody to encrypt to: name `recipients`, or an identity",
@@ -288,7 +288,10 @@ pub fn encrypt(plain: &[u8], recipients: &[AgeRecipient]) -> Result<Vec<u8>, Vau
 ///
 /// # Errors
 /// [`VaultError::Age`]: it is not such a file, was changed, or is for somebody else.
-pub fn decrypt(file: &[u8], identities: &[AgeIdentity]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+pub(crate) fn decrypt(
+    file: &[u8],
+    identities: &[AgeIdentity],
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let unarmored;
     let file = match file.trim_ascii_start().strip_prefix(ARMOR_BEGIN.as_bytes()) {
         None => file,

@@ -141,7 +141,7 @@ impl Looking {
             }
         };
         if let Err(error) = self.desk.record(&entry).await {
-            tracing::error!(%error, act = entry.act, target = entry.target, "this could not be written to the audit log");
+            tracing::error!(%error, act = entry.act, on = entry.target, "this could not be written to the audit log");
         }
     }
 

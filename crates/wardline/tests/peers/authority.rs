@@ -15,7 +15,7 @@ use rcgen::{
 macro_rules! day {
     ($days:expr) => {{
         let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * $days);
-        let date = at.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let date = jiff::tz::Offset::UTC.to_datetime(at).date();
         rcgen::date_time_ymd(i32::from(date.year()), date.month() as u8, date.day() as u8)
     }};
 }
