@@ -59,7 +59,7 @@ impl Shell<'_> {
     /// The page around a content.
     pub(crate) async fn wrap(self, app: &App, content: Markup) -> Result<Markup, Problem> {
         let estate = app.estate().await?;
-        let cannot = app.cannot(&visitor.who);
+        let cannot = app.cannot(&self.visitor.who);
         let places = PLACES.iter().filter(|(at, ..)| match at {
             Place::Messages => !cannot.contains(&"search"),
             Place::Audit => !cannot.contains(&"audit"),
