@@ -305,6 +305,30 @@ impl Provider {
         })
     }
 
+    /// The token endpoint (RFC 6749 §4.1.3).
+    async fn trade(
+        &self,
+        known: &Known,
+        pending: &Pending,
+        code: &str,
+    ) -> Result<Map<String, Value>, NotVouched> {
+        let request = self.trading(known, pending, code)?;
+        let answer = self.send(request).await?;
+        if answer.status() != StatusCode::OK {
+            // RFC 6749 §5.2: one of a few words. Nothing else of the answer goes to a log.
+            let why = strict_object(answer.body())
+                .and_then(|body| Some(body.get("error")?.as_str()?.to_owned()))
+                .filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+                .unwrap_or_default();
+            return Err(NotVouched::Declined(format!(
+                "its token endpoint answered {} {why}",
+                answer.status().as_u16()
+            )));
+        }
+        strict_object(answer.body()).ok_or(NotVouched::Token(Reason::Malformed))
+    }
+
+    /// What is asked at the token endpoint.
     fn trading(
         &self,
         known: &Known,
@@ -344,29 +368,6 @@ impl Provider {
             headers.insert(header::AUTHORIZATION, basic);
         }
         Ok(request)
-    }
-
-    /// The token endpoint (RFC 6749 §4.1.3).
-    async fn trade(
-        &self,
-        known: &Known,
-        pending: &Pending,
-        code: &str,
-    ) -> Result<Map<String, Value>, NotVouched> {
-        let request = self.trading(known, pending, code)?;
-        let answer = self.send(request).await?;
-        if answer.status() != StatusCode::OK {
-            // RFC 6749 §5.2: one of a few words. Nothing else of the answer goes to a log.
-            let why = strict_object(answer.body())
-                .and_then(|body| Some(body.get("error")?.as_str()?.to_owned()))
-                .filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-                .unwrap_or_default();
-            return Err(NotVouched::Declined(format!(
-                "its token endpoint answered {} {why}",
-                answer.status().as_u16()
-            )));
-        }
-        strict_object(answer.body()).ok_or(NotVouched::Token(Reason::Malformed))
     }
 
     async fn verified(
