@@ -5,14 +5,25 @@
 mod fake;
 
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use wardline_console::{AdminToken, Auth, serve};
+use wardline_connect::door::{Admission, Door};
+use wardline_console::{AdminToken, Auth, Console, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "8420".to_owned());
-    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
-    let address = listener.local_addr()?;
+    let door = Door::bind(Admission {
+        name: "console".into(),
+        bind: format!("127.0.0.1:{port}"),
+        tls: None,
+        allow: Vec::new(),
+        max_connections: 64,
+        drain: Duration::from_secs(5),
+        threads: None,
+    })
+    .await?;
+    let address = door.address();
     let folder = tempfile::tempdir()?;
     let token = AdminToken::load_or_create(&folder.path().join("admin.token"))?;
     println!("{}", token.login_link(address));
@@ -23,12 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             end.cancel();
         }
     });
-    serve(
-        listener,
-        Arc::new(fake::Hospital::new()),
-        Auth::new(&token, address)?,
-        stop,
-    )
-    .await?;
+    let auth = Auth::new(&token, address)?;
+    let console = Console::new(Arc::new(fake::Hospital::new()), auth);
+    serve(vec![door], console, stop).await;
     Ok(())
 }
