@@ -156,6 +156,10 @@ impl Books {
     }
 
     /// Enters a supplier, or says what is wrong with it.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the refusal is the answer as it is sent"
+    )]
     fn enter(&self, number: &str, document: Value, key: Option<&str>) -> Result<Value, Response> {
         let mut kept = self.kept.lock();
         if let Some(known) = kept.get(number)

@@ -91,21 +91,16 @@ impl Keyed {
 
     /// Keeps the answer to a key, or forgets the key.
     pub(super) fn end(&mut self, conn: &Connection, end: &KeyEnd) -> rusqlite::Result<()> {
-        match &end.answer {
-            Some(answer) => {
-                let kept = conn
-                    .prepare_cached(
-                        "UPDATE keyed SET answer = ?2 WHERE hash = ?1 AND answer IS NULL",
-                    )?
-                    .execute((&end.hash[..], &answer.as_sealed_bytes()[..]))?;
-                self.now.bytes += (kept * answer.len()) as u64;
-            }
-            None => {
-                let gone = conn
-                    .prepare_cached("DELETE FROM keyed WHERE hash = ?1 AND answer IS NULL")?
-                    .execute([&end.hash[..]])?;
-                self.now.keys -= gone as u64;
-            }
+        if let Some(answer) = &end.answer {
+            let kept = conn
+                .prepare_cached("UPDATE keyed SET answer = ?2 WHERE hash = ?1 AND answer IS NULL")?
+                .execute((&end.hash[..], &answer.as_sealed_bytes()[..]))?;
+            self.now.bytes += (kept * answer.len()) as u64;
+        } else {
+            let gone = conn
+                .prepare_cached("DELETE FROM keyed WHERE hash = ?1 AND answer IS NULL")?
+                .execute([&end.hash[..]])?;
+            self.now.keys -= gone as u64;
         }
         Ok(())
     }

@@ -152,10 +152,9 @@ fn change_bytes(change: &Change) -> usize {
                 .map_or(0, wardline_core::Sealed::len)
                 + settlement.follow.as_deref().map_or(0, acceptance_bytes)
         }
-        Change::Operate(_) => 0,
+        Change::Operate(_) | Change::BeginKey(_) => 0,
         Change::Audit(record) => record.body.len(),
         Change::SetMeta { value, .. } => value.len(),
-        Change::BeginKey(_) => 0,
         Change::EndKey(end) => end.answer.as_ref().map_or(0, wardline_core::Sealed::len),
     }
 }

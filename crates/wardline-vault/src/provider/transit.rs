@@ -56,13 +56,12 @@ impl TransitProvider {
     fn ask(&self, doing: &'static str, path: &str, body: &Value) -> Result<Value, VaultError> {
         let path = format!("/v1/{}/{path}", self.mount);
         let address = self.client.address();
-        match self.client.call(doing, "POST", &path, Some(body))? {
+        if let Some(reply) = self.client.call(doing, "POST", &path, Some(body))? {
             // A rotation answers without content.
-            Some(reply) => Ok(reply.json().unwrap_or_default()),
-            None => {
-                let reason = format!("there is no `{}` at `{}`", self.key, self.mount);
-                Err(remote(doing, address, reason))
-            }
+            Ok(reply.json().unwrap_or_default())
+        } else {
+            let reason = format!("there is no `{}` at `{}`", self.key, self.mount);
+            Err(remote(doing, address, reason))
         }
     }
 }
