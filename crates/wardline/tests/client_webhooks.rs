@@ -379,7 +379,7 @@ fn each_client_is_told_what_it_may_see_and_no_more() {
     shop.house.until_status("all delivered", |status| {
         let open =
             |one: &Value| one["waiting"].as_u64().unwrap() + one["retrying"].as_u64().unwrap();
-        status["destinations"]
+        status["overview"]["destinations"]
             .as_array()
             .unwrap()
             .iter()
@@ -450,14 +450,14 @@ fn gone_disables_at_once_and_a_person_enables() {
         tell(&server, "north", &json!({ "item": item, "level": 2 }));
     }
     let status = shop.house.until_status("three wait", |status| {
-        let all = status["destinations"].as_array().unwrap();
+        let all = status["overview"]["destinations"].as_array().unwrap();
         let acme = all
             .iter()
             .find(|one| one["name"] == "webhook/acme")
             .unwrap();
         acme["state"] == "down" && acme["waiting"] == 3
     });
-    let headline = status["headline"].as_str().unwrap();
+    let headline = status["overview"]["headline"].as_str().unwrap();
     assert!(
         headline.starts_with("webhook/acme down since"),
         "{headline}"
@@ -597,7 +597,7 @@ fn a_kill_loses_nothing_and_changes_no_id() {
     }
     let server = shop.house.serve();
     shop.house.until_status("all delivered", |status| {
-        let all = status["destinations"].as_array().unwrap();
+        let all = status["overview"]["destinations"].as_array().unwrap();
         let acme = all
             .iter()
             .find(|one| one["name"] == "webhook/acme")

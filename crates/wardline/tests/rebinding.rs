@@ -218,7 +218,7 @@ fn freed(internal: &str, n: u64) {
 }
 
 fn webhook(status: &Value) -> &Value {
-    let all = status["destinations"].as_array().unwrap();
+    let all = status["overview"]["destinations"].as_array().unwrap();
     all.iter()
         .find(|one| one["name"] == "webhook/acme")
         .unwrap()
