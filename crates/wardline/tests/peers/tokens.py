@@ -13,6 +13,7 @@ import hmac
 import http.server
 import json
 import os
+import ssl
 import sys
 import time
 
@@ -61,9 +62,11 @@ class Short(PrivateKeyJWT):
 
 
 def flow(directory, base, name, way):
-    trust = {"verify": f"{directory}/ca.pem"} if base.startswith("https") else {}
+    trust = {}
     if way in ("tls", "self"):
-        trust["cert"] = (f"{directory}/{way}.cert.pem", f"{directory}/{way}.key.pem")
+        context = ssl.create_default_context(cafile=f"{directory}/ca.pem")
+        context.load_cert_chain(f"{directory}/{way}.cert.pem", f"{directory}/{way}.key.pem")
+        trust["verify"] = context
     found = httpx.get(f"{base}/.well-known/oauth-authorization-server", **trust)
     found.raise_for_status()
     metadata = AuthorizationServerMetadata(found.json())
@@ -114,7 +117,7 @@ def flow(directory, base, name, way):
     told = told.json()
     assert told["active"] is True and told["client_id"] == name, told
     if way in ("tls", "self"):
-        assert told["cnf"]["x5t#S256"] == thumbprint(trust["cert"][0]), told
+        assert told["cnf"]["x5t#S256"] == thumbprint(f"{directory}/{way}.cert.pem"), told
 
     gone = client.revoke_token(
         metadata["revocation_endpoint"],
