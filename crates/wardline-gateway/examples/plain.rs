@@ -66,6 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             name: "a".into(),
             version: "1.0.0".into(),
             base: "/a/v1".into(),
+            by_header: None,
             zones: vec![Zone::Internal],
             headers: Vec::new(),
             facility: Vec::new(),
