@@ -8,14 +8,15 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView,
+    MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReloadOutcome, ReloadView,
+    ReplayReport, ReplayRequest, Selection, TraceView,
 };
 
 use crate::app::Shared;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/release", decide(Act::Release))
         .route("/api/cancel", decide(Act::Cancel))
         .route("/api/park", decide(Act::Park))
+        .route("/api/estate", get(estate))
+        .route("/api/reload", post(reload))
         .route("/api/audit", get(audit))
         .route("/api/audit/records", get(audit_records))
         .route("/api/audit/state", get(audit_state).post(audit_sign))
@@ -276,6 +279,36 @@ async fn audit_state(State(app): State<Shared>, _: Caller) -> Answer<AuditStateV
 /// A POST, since signing writes to the journal.
 async fn audit_sign(State(app): State<Shared>, _: Caller) -> Answer<AuditStateView> {
     Ok(Json(app.desk.audit_state(true).await?))
+}
+
+async fn estate(State(app): State<Shared>, _: Caller) -> Answer<AppliedView> {
+    let applied = app.desk.applied().await?;
+    Ok(Json(
+        applied.ok_or_else(|| Problem::not_found("applied estate"))?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReloadBody {
+    /// Why; goes into the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
+/// 200 where the files are in force, 422 with what is wrong in them where they are not.
+async fn reload(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ReloadBody>,
+) -> Result<(StatusCode, Json<ReloadView>), ApiProblem> {
+    let reason = needed(body.reason)?;
+    let view = app.desk.reload(reason, &caller.actor).await?;
+    let status = match view.outcome {
+        ReloadOutcome::Applied | ReloadOutcome::Unchanged => StatusCode::OK,
+        ReloadOutcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok((status, Json(view)))
 }
 
 const fn rows(asked: usize) -> usize {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView,
+    MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 
 /// The engine's read model and the acts that people may do on it.
@@ -78,6 +78,10 @@ pub trait ConsoleDesk: Send + Sync + 'static {
         from: u64,
         limit: usize,
     ) -> Result<Vec<AuditRecordView>, DeskError>;
+    /// The estate that was applied last; `None` before the first.
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError>;
+    /// Reads the estate's files again and puts them in force where nothing in them is wrong.
+    async fn reload(&self, reason: String, actor: &str) -> Result<ReloadView, DeskError>;
     /// How long the audit log is, its key and its last signed checkpoint; with `sign`, signed now.
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError>;
 }

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView, MessageQuery,
-    MessageView, Overview, PageView, Part, PayloadView, ReplayReport, ReplayRequest, Selection,
-    TraceView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, ErrorGroupView,
+    MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReloadView, ReplayReport,
+    ReplayRequest, Selection, TraceView,
 };
 use wardline_engine::{Desk, Found};
 
@@ -98,6 +98,14 @@ impl ConsoleDesk for Desk {
         limit: usize,
     ) -> Result<Vec<AuditRecordView>, DeskError> {
         Ok(Self::audit_records(self, from, limit).await?)
+    }
+
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError> {
+        Ok(Self::applied(self).await?)
+    }
+
+    async fn reload(&self, reason: String, actor: &str) -> Result<ReloadView, DeskError> {
+        Ok(Self::reload(self, &reason, actor).await?)
     }
 
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {

@@ -3,6 +3,7 @@
 //! together with what it changes.
 
 mod act;
+mod applied;
 mod audit;
 mod balance;
 mod look;
@@ -13,6 +14,7 @@ mod select;
 mod trace;
 mod words;
 
+pub use applied::ReloadRequest;
 pub use balance::Balance;
 pub use look::Found;
 
@@ -21,8 +23,9 @@ use crate::codes;
 use crate::dispatch::Dispatcher;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
 use wardline_core::{BlindIndex, Code, Sym};
 use wardline_store::StoreError;
 use wardline_vault::{AuditLog, VaultError};
@@ -87,12 +90,16 @@ impl From<crate::accept::AcceptError> for DeskError {
 
 /// The operators' desk.
 pub struct Desk {
+    /// The estate's name, for the life of its journal.
+    name: String,
     pub(crate) acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
     audit: tokio::sync::Mutex<AuditLog>,
     places: RwLock<BTreeMap<String, String>>,
     /// Entries that the last stored checkpoint covers.
     signed: AtomicU64,
+    /// Whoever reads the estate again; nobody where no server runs.
+    reloads: OnceLock<mpsc::Sender<ReloadRequest>>,
 }
 
 impl Desk {
@@ -102,10 +109,12 @@ impl Desk {
     ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
         Ok(Self {
+            name: acceptor.plan().estate.name.clone(),
             acceptor,
             dispatcher,
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
+            reloads: OnceLock::new(),
             places: RwLock::default(),
         })
     }
@@ -116,7 +125,7 @@ impl Desk {
 
     /// The estate's name.
     pub fn estate(&self) -> &str {
-        &self.acceptor.plan.estate.name
+        &self.name
     }
 
     fn name(&self, sym: Sym) -> String {

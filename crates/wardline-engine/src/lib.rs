@@ -2,7 +2,8 @@
 //! every delivery reaches a visible end.
 //!
 //! - [`Plan::compile`] makes an estate ready to run and reports what does not compile.
-//! - [`Engine::start`] runs a plan on a store: listeners accept, destinations deliver.
+//! - [`Engine::start`] runs a plan on a store: listeners accept, destinations deliver;
+//!   [`Engine::apply`] puts another plan in its place without losing a step.
 //! - [`Desk`] is what people read and decide, the same for console, command line and API.
 //! - [`trial`] runs an estate's own tests without network, store or clock.
 //!
@@ -19,6 +20,7 @@ mod desk;
 mod dispatch;
 mod engine;
 mod fingerprint;
+mod live;
 mod metrics;
 mod plan;
 mod retention;
@@ -29,8 +31,9 @@ mod tryout;
 pub mod view;
 mod wire;
 
-pub use desk::{Balance, Desk, DeskError, Found};
+pub use desk::{Balance, Desk, DeskError, Found, ReloadRequest};
 pub use engine::{Engine, Parts, StartError, open_desk};
+pub use live::{Change, How, Prepared, difference, needs_restart};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use tryout::MapBench;
 pub use wire::{WireError, Wiring};

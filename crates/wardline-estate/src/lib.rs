@@ -28,5 +28,5 @@ pub use diagnostic::{Diagnostic, Diagnostics, Related, Severity};
 pub use load::{LoadOptions, Loaded, load};
 pub use model::*;
 pub use origin::{Origin, Origins, Setting};
-pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned};
+pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned, said};
 pub use suggest::by_likeness;

@@ -10,6 +10,7 @@ mod doors;
 mod keeper;
 mod programs;
 mod promises;
+mod tls;
 mod upstreams;
 mod work;
 mod world;
@@ -35,6 +36,7 @@ use wardline_vault::{KeyProvider, Secrets};
 pub use documents::description;
 pub use keeper::Keeper;
 use programs::Programs;
+pub use tls::KnownTls;
 
 /// Why an estate's Apis cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Routes of inbound connections at the same listeners, by the listener's name.
     pub inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// TLS towards systems, as built for the plans before.
+    pub tls: &'a KnownTls,
 }
 
 impl Front {
@@ -147,20 +151,31 @@ impl Front {
             rotation: Rotation::default(),
         };
         let identity = Identity::open(source, clients::settings(&self.estate)?, clock, sink)?;
-        let (clients, mut errors) = clients_of_estate(&self.estate, secrets);
-        let (issuers, more) = issuers_of_estate(&self.estate, &self.estate.root);
-        errors.extend(more);
+        let (issuers, errors) = issuers_of_estate(&self.estate, &self.estate.root);
         for error in errors {
             // Nobody is refused for another's mistake.
-            tracing::error!(code = %error.code(), %error, "a client or issuer cannot be used");
+            tracing::error!(code = %error.code(), %error, "an issuer cannot be used");
         }
-        identity.replace_clients(ClientDirectory::new(clients)?);
+        identity.replace_clients(self.clients(secrets)?);
         if !issuers.is_empty() {
             tracing::warn!(
                 "tokens of external issuers are taken once their keys are fetched, which this release does not do"
             );
         }
         Ok(Arc::new(identity))
+    }
+
+    /// The clients, with their secrets, for [`Identity::replace_clients`].
+    ///
+    /// # Errors
+    /// Where two of them could not be told apart.
+    pub fn clients(&self, secrets: &Secrets) -> Result<ClientDirectory, FrontError> {
+        let (clients, errors) = clients_of_estate(&self.estate, secrets);
+        for error in errors {
+            // Nobody is refused for another's mistake.
+            tracing::error!(code = %error.code(), %error, "a client cannot be used");
+        }
+        Ok(ClientDirectory::new(clients)?)
     }
 
     /// Everything that listeners serve.
@@ -189,7 +204,7 @@ impl Front {
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
-            upstreams: upstreams::all(estate, &wiring)?,
+            upstreams: upstreams::all(estate, &wiring, running.tls)?,
             gatekeeper: keeper,
             ..Plan::default()
         })

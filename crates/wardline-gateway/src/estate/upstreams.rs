@@ -1,6 +1,7 @@
 //! HTTP connections of systems as the gateway calls them.
 
 use super::FrontError;
+use super::tls::KnownTls;
 use crate::plan::{Breaker, Health, Upstream};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,13 +9,18 @@ use wardline_engine::Wiring;
 use wardline_estate::model::{Connection, ConnectionKind, Estate, HttpOut};
 
 /// Every HTTP connection, named `system.connection`.
-pub(super) fn all(estate: &Estate, wiring: &Wiring<'_>) -> Result<Vec<Upstream>, FrontError> {
+pub(super) fn all(
+    estate: &Estate,
+    wiring: &Wiring<'_>,
+    known: &KnownTls,
+) -> Result<Vec<Upstream>, FrontError> {
     let mut all = Vec::new();
     for (_, connection) in estate.connections() {
         if let ConnectionKind::HttpOut(http) = &connection.kind {
-            all.push(one(connection, http, wiring)?);
+            all.push(one(connection, http, wiring, known)?);
         }
     }
+    known.keep(|name| all.iter().any(|upstream| &*upstream.name == name));
     Ok(all)
 }
 
@@ -22,6 +28,7 @@ fn one(
     connection: &Connection,
     http: &HttpOut,
     wiring: &Wiring<'_>,
+    known: &KnownTls,
 ) -> Result<Upstream, FrontError> {
     let urls = std::iter::once(&http.url).chain(&connection.failover);
     let urls: Result<Vec<http::Uri>, _> = urls
@@ -43,8 +50,7 @@ fn one(
         .iter()
         .any(|url| url.scheme_str() == Some("https"))
     {
-        let tls = tls.unwrap_or_default().build(&connection.reference)?;
-        upstream.tls = Some(Arc::new(tls));
+        upstream.tls = Some(known.of(&connection.reference, &tls.unwrap_or_default())?);
     }
     let headers = wiring.request_headers(connection, http)?;
     if !headers.is_empty() {

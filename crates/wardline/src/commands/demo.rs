@@ -1,6 +1,7 @@
 //! `wardline demo`: the example hospital on this machine, with simulated systems around it
 //! and an outage in the middle, so that its promises can be watched being kept.
 
+use super::reload::Asks;
 use super::serve::{Running, wait_for_stop};
 use crate::cli::Demo;
 use crate::place::{Place, make_private_dir, read_served};
@@ -56,8 +57,9 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     })
     .await
     .context("cannot start the simulated systems: is another demo running?")?;
-    let running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let mut running = Running::start(place, Arc::clone(&plan), &front).await?;
     let desk = running.engine.desk();
+    let mut asks = Asks::new(desk.reload_requests(), None)?;
 
     anstream::println!(
         "{}  {}",
@@ -96,7 +98,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     })
     .await?;
     let began = Instant::now();
-    let outcome = watch(&args, &hospital, &desk, began).await;
+    let outcome = watch(&args, &hospital, &mut running, &mut asks, began).await;
     let sent = ehr.stop().await?;
     clear_line();
     outcome?;
@@ -173,9 +175,11 @@ fn internal(plan: &Plan) -> Option<&Listener> {
 async fn watch(
     args: &Demo,
     hospital: &Hospital,
-    desk: &Desk,
+    running: &mut Running,
+    asks: &mut Asks,
     began: Instant,
 ) -> anyhow::Result<()> {
+    let desk = running.engine.desk();
     let terminal = std::io::stderr().is_terminal();
     let mut outage = args.outage > 0;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -184,6 +188,7 @@ async fn watch(
     loop {
         tokio::select! {
             stopped = &mut stop => return stopped,
+            ask = asks.next() => running.answer(ask).await,
             _ = tick.tick() => {}
         }
         if args.duration.is_some_and(|time| began.elapsed() >= time) {

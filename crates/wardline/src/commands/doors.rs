@@ -3,27 +3,31 @@
 use super::quotas::Kept;
 use crate::place::Place;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wardline_access::AccessEvent;
-use wardline_access::identity::AccessSink;
+use wardline_access::identity::{AccessSink, Identity};
 use wardline_access::quota::{Limiter, Quotas, Rates};
+use wardline_connect::http::Inlet;
 use wardline_core::RealClock;
 use wardline_engine::{Desk, Engine};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
-use wardline_gateway::estate::{Front, Running};
+use wardline_gateway::estate::{Front, KnownTls, Running};
 
 /// Events that may wait for the audit log. Past it they are counted and named in one entry.
 const WAITING: usize = 4_096;
 
 /// The open doors of an estate.
 pub(crate) struct Doors {
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
     places: Vec<(String, String)>,
-    limiter: Arc<Limiter>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) tls: KnownTls,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
 }
@@ -35,6 +39,7 @@ impl Doors {
         place: &Place,
         estate: &Estate,
         engine: &Engine,
+        inlets: &BTreeMap<String, Arc<Inlet>>,
     ) -> anyhow::Result<Option<Self>> {
         if front.is_empty() {
             return Ok(None);
@@ -63,13 +68,15 @@ impl Doors {
         let store = Arc::new(Kept(engine.store()));
         let quotas = Quotas::new(Arc::new(RealClock), zone, store);
         let limiter = Arc::new(Limiter::new(Rates::default(), quotas));
+        let tls = KnownTls::default();
         let plan = front
             .plan(&Running {
                 secrets: &secrets,
                 identity: Arc::clone(&identity),
                 limiter: Arc::clone(&limiter),
                 root: engine.secret_for("pseudonyms"),
-                inlets: engine.inlets(),
+                inlets,
+                tls: &tls,
             })
             .context("the Apis cannot be opened")?;
         let gateway = Gateway::start(plan)
@@ -91,15 +98,17 @@ impl Doors {
                 }
             }
         }
-        let flushed = Arc::clone(&limiter);
+        let (kept, flushed) = (Arc::clone(&identity), Arc::clone(&limiter));
         let keeping = tokio::spawn(async move {
-            tokio::join!(identity.keep(), flush(flushed));
+            tokio::join!(kept.keep(), flush(flushed));
         });
         let auditing = tokio::spawn(audit(engine.desk(), told));
         Ok(Some(Self {
             gateway,
             places,
+            identity,
             limiter,
+            tls,
             keeping,
             auditing,
         }))
@@ -116,9 +125,10 @@ impl Doors {
         if let Err(error) = self.limiter.quotas().flush().await {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
-        // The last holder of the way to the audit log goes with it.
+        // The last holders of the way to the audit log go with it.
         self.keeping.abort();
         drop(self.keeping.await);
+        drop(self.identity);
         if let Err(error) = self.auditing.await {
             tracing::error!(%error, "writing the audit log ended abnormally");
         }

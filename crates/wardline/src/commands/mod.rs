@@ -13,6 +13,7 @@ mod mllp;
 mod operate;
 mod quotas;
 mod reference;
+mod reload;
 mod search;
 mod serve;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(args)),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => check::test(&args),
         Command::Explain(args) => reference::explain(&args),

@@ -1,6 +1,7 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
 use super::doors::Doors;
+use super::reload::{self, Asks};
 use crate::cli::Serve;
 use crate::place::{OpenError, Place, make_private_dir, read_served};
 use crate::remote::Server;
@@ -27,7 +28,7 @@ pub(crate) struct Running {
     console_task: Option<JoinHandle<()>>,
     /// The Apis, where the estate has some.
     pub(crate) doors: Option<Doors>,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Running {
@@ -62,13 +63,22 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let doors = match Doors::open(front, &place, &plan.estate, &engine).await {
+        let opened = Doors::open(front, &place, &plan.estate, &engine, engine.inlets());
+        let doors = match opened.await {
             Ok(doors) => doors,
             Err(error) => {
                 engine.stop(Duration::from_secs(1)).await;
                 return Err(error);
             }
         };
+        let hash = reload::hash(&plan.estate.sources);
+        let recorded = engine
+            .desk()
+            .record_applied(&hash, &[], "wardline serve", &super::actor());
+        if let Err(error) = recorded.await {
+            // The journal takes nothing; then it takes no messages either, and says so.
+            tracing::error!(%error, "which estate is in force could not be recorded");
+        }
         let stop_console = CancellationToken::new();
         let mut link = None;
         let mut console_task = None;
@@ -133,7 +143,9 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
     let secrets = place.secrets();
     let (plan, front) = read_served(&args.estate, Some(&secrets))?;
     let data = place.data.display().to_string();
-    let running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let watched = args.watch.then(|| place.clone());
+    let mut running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let mut asks = Asks::new(running.engine.desk().reload_requests(), watched.as_ref())?;
     for (source, where_) in running.engine.places() {
         anstream::println!("{:<28} {where_}", paint::strong(source));
     }
@@ -158,7 +170,14 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
         table::number(open),
         began.elapsed().as_secs_f64()
     );
-    wait_for_stop().await?;
+    drop((plan, front));
+    let mut stop = std::pin::pin!(wait_for_stop());
+    loop {
+        tokio::select! {
+            stopped = &mut stop => break stopped?,
+            ask = asks.next() => running.answer(ask).await,
+        }
+    }
     tracing::info!("stopping: no new messages, finishing what is being sent");
     running.stop(args.drain).await;
     anstream::println!("wardline stopped");
