@@ -71,11 +71,11 @@ impl Running {
                 return Err(error);
             }
         };
-        let hash = reload::hash(&plan.estate.sources);
-        let recorded = engine
-            .desk()
-            .record_applied(&hash, &[], "wardline serve", &super::actor());
-        if let Err(error) = recorded.await {
+        let (hash, desk) = (reload::hash(&plan.estate.sources), engine.desk());
+        let recorded = desk
+            .record_applied(&hash, &[], "wardline serve", &super::actor())
+            .await;
+        if let Err(error) = recorded {
             // The journal takes nothing; then it takes no messages either, and says so.
             tracing::error!(%error, "which estate is in force could not be recorded");
         }
