@@ -47,9 +47,14 @@ pub struct Admission {
     pub threads: Option<Arc<Threads>>,
 }
 
+/// The bound address of a listener, to be handed to the one that takes its place: whoever
+/// connects meanwhile waits in the system's queue instead of being refused.
+#[derive(Debug, Clone)]
+pub struct Socket(Arc<TcpListener>);
+
 /// A bound listener of any protocol.
 pub struct Door {
-    listener: TcpListener,
+    listener: Socket,
     address: SocketAddr,
     admission: Admission,
     counters: Arc<Counters>,
@@ -66,14 +71,32 @@ impl Door {
             source,
         };
         let listener = TcpListener::bind(&admission.bind).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        Self::over(Socket(Arc::new(listener)), admission)
+    }
+
+    /// Takes over the address of a listener that is being replaced. Until that one is told to
+    /// stop, each connection goes to either.
+    ///
+    /// # Errors
+    /// [`ConnectError::Bind`] where the system does not know the address any more.
+    pub fn over(socket: Socket, admission: Admission) -> Result<Self, ConnectError> {
+        let address = socket.0.local_addr().map_err(|source| ConnectError::Bind {
+            name: admission.name.to_string(),
+            address: admission.bind.clone(),
+            source,
+        })?;
         Ok(Self {
-            listener,
+            listener: socket,
             address,
             admission,
             counters: Arc::default(),
             full: AtomicBool::new(false),
         })
+    }
+
+    /// Its address, for the listener that will take its place.
+    pub fn socket(&self) -> Socket {
+        self.listener.clone()
     }
 
     /// The bound address; tells the port where 0 was asked for.
@@ -104,7 +127,7 @@ impl Door {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(ended) = open.join_next(), if !open.is_empty() => self.note(ended),
-                taken = self.listener.accept() => match taken {
+                taken = self.listener.0.accept() => match taken {
                     Ok((stream, peer)) => {
                         if self.admits(peer, open.len()) {
                             self.open(&mut open, stream, peer, serve.clone(), shutdown.clone());

@@ -8,15 +8,17 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wardline_access::policy::Action;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
-    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceItem, TraceView, WebhookTrialView, WebhookView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
+    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReloadOutcome, ReloadView, ReplayReport, ReplayRequest, Selection, TraceItem,
+    TraceView, WebhookTrialView, WebhookView,
 };
 
 use crate::app::{App, Shared};
@@ -49,6 +51,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/keys/destroy", post(destroy_keys))
         .route("/api/webhooks", get(webhooks).post(set_webhook))
         .route("/api/webhooks/test", post(try_webhook))
+        .route("/api/estate", get(estate))
+        .route("/api/reload", post(reload))
         .route("/api/audit", get(audit))
         .route("/api/audit/records", get(audit_records))
         .route("/api/audit/state", get(audit_state).post(audit_sign))
@@ -384,6 +388,36 @@ async fn try_webhook(
     Body(body): Body<TryWebhookBody>,
 ) -> Answer<WebhookTrialView> {
     Ok(Json(app.desk.try_webhook(&body.name, &caller.actor).await?))
+}
+
+async fn estate(State(app): State<Shared>, _: Caller) -> Answer<AppliedView> {
+    let applied = app.desk.applied().await?;
+    Ok(Json(
+        applied.ok_or_else(|| Problem::not_found("applied estate"))?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReloadBody {
+    /// Why; goes into the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
+/// 200 where the files are in force, 422 with what is wrong in them where they are not.
+async fn reload(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<ReloadBody>,
+) -> Result<(StatusCode, Json<ReloadView>), ApiProblem> {
+    let reason = needed(body.reason)?;
+    let view = app.desk.reload(reason, &caller.actor).await?;
+    let status = match view.outcome {
+        ReloadOutcome::Applied | ReloadOutcome::Unchanged => StatusCode::OK,
+        ReloadOutcome::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok((status, Json(view)))
 }
 
 const fn rows(asked: usize) -> usize {

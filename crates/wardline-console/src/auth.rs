@@ -211,7 +211,8 @@ impl Auth {
 
     /// Whether a browser that asks for this host does so over TLS.
     pub(crate) fn is_secure(&self, host: &str) -> bool {
-        self.tls || self
+        self.tls
+            || self
                 .secure_name
                 .as_deref()
                 .is_some_and(|name| without_port(host).eq_ignore_ascii_case(name))

@@ -7,9 +7,10 @@ use serde::Serialize;
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
-    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
+    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
+    WebhookView,
 };
 use wardline_vault::AuditEntry;
 
@@ -101,6 +102,10 @@ pub trait ConsoleDesk: Send + Sync + 'static {
     ) -> Result<Vec<AuditRecordView>, DeskError>;
     /// Writes an entry of the console's own into the audit log: who came in, who did not.
     async fn record(&self, entry: &AuditEntry) -> Result<(), DeskError>;
+    /// The estate that was applied last; `None` before the first.
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError>;
+    /// Reads the estate's files again and puts them in force where nothing in them is wrong.
+    async fn reload(&self, reason: String, actor: &str) -> Result<ReloadView, DeskError>;
     /// How long the audit log is, its key and its last signed checkpoint; with `sign`, signed now.
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError>;
     /// Destroys sealing keys of days before one, or only says which that would be.

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
-    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
+    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
+    WebhookView,
 };
 use wardline_engine::{Desk, Found};
 use wardline_vault::AuditEntry;
@@ -125,6 +126,14 @@ impl ConsoleDesk for Desk {
 
     async fn record(&self, entry: &AuditEntry) -> Result<(), DeskError> {
         Ok(Self::record(self, entry).await?)
+    }
+
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError> {
+        Ok(Self::applied(self).await?)
+    }
+
+    async fn reload(&self, reason: String, actor: &str) -> Result<ReloadView, DeskError> {
+        Ok(Self::reload(self, &reason, actor).await?)
     }
 
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {

@@ -74,6 +74,8 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/api/webhooks", May(Administer)),
         ("POST", "/api/webhooks/test", May(Replay)),
         ("POST", "/api/keys/destroy", May(Administer)),
+        ("GET", "/api/estate", May(View)),
+        ("POST", "/api/reload", May(Administer)),
     ]
 };
 

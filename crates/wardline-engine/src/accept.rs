@@ -14,6 +14,7 @@ use crate::metrics::Latency;
 use crate::plan::{Plan, SourcePlan};
 use crate::route::{self, Arrival, Start};
 use ahash::AHashMap;
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -31,11 +32,11 @@ pub(crate) const KEY_DOMAIN: &str = "key";
 
 /// What acceptance needs; shared by listeners, schedules, replays and follow-ups.
 pub(crate) struct Acceptor {
-    pub(crate) plan: Arc<Plan>,
+    plan: ArcSwap<Plan>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) latency: AHashMap<Arc<str>, Latency>,
+    latency: ArcSwap<AHashMap<Arc<str>, Arc<Latency>>>,
     pub(crate) stopping: AtomicBool,
     kinds: AtomicUsize,
 }
@@ -87,21 +88,49 @@ impl Acceptor {
         let latency = plan
             .sources
             .keys()
-            .map(|source| (Arc::clone(source), Latency::default()))
+            .map(|source| (Arc::clone(source), Arc::default()))
             .collect();
         Self {
-            plan,
+            plan: ArcSwap::new(plan),
             store,
             vault,
             clock,
-            latency,
+            latency: ArcSwap::from_pointee(latency),
             stopping: AtomicBool::new(false),
             kinds: AtomicUsize::new(0),
         }
     }
 
+    /// The plan in force. Whoever works by a plan takes it once: what it derives is numbered by
+    /// that plan's flows.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        self.plan.load_full()
+    }
+
+    /// Puts another plan in force, for messages that come from now on.
+    pub(crate) fn replace(&self, plan: Arc<Plan>) {
+        let known = self.latency.load_full();
+        let latency = plan.sources.keys().map(|source| {
+            let latency = known.get(source).cloned().unwrap_or_default();
+            (Arc::clone(source), latency)
+        });
+        self.latency.store(Arc::new(latency.collect()));
+        plan.audience.begin(secret_for(&self.vault, "pseudonyms"));
+        self.plan.store(plan);
+    }
+
+    /// How long a source waited for its acknowledgements.
+    pub(crate) fn latency(&self, source: &str) -> Option<Arc<Latency>> {
+        self.latency.load().get(source).cloned()
+    }
+
     /// Reads, routes and seals one received message.
-    fn prepare(&self, received: &Received, source: &SourcePlan) -> Result<Acceptance, AcceptError> {
+    fn prepare(
+        &self,
+        plan: &Plan,
+        received: &Received,
+        source: &SourcePlan,
+    ) -> Result<Acceptance, AcceptError> {
         let content_type = media_type(&received.content_type);
         let read = route::read_as(content_type, &received.body, source.charset);
         let kind_name = match &read {
@@ -146,12 +175,7 @@ impl Acceptor {
             lane: Lane::Normal,
         };
         let mut derived = with_runtime(|runtime| {
-            route::route(
-                &self.plan,
-                Start::Source(&received.source),
-                arrival,
-                runtime,
-            )
+            route::route(plan, Start::Source(&received.source), arrival, runtime)
         });
         if let Some(first) = derived.messages.first_mut() {
             first.terms.extend(correlation);
@@ -166,7 +190,7 @@ impl Acceptor {
             size: received.body.len() as u32,
             payload: self.vault.seal(Kind::Message, &received.body)?,
         };
-        let mut acceptance = self.seal(derived, Some(root), None)?;
+        let mut acceptance = self.seal(plan, derived, Some(root), None)?;
         acceptance.dedup = dedup;
         Ok(acceptance)
     }
@@ -193,7 +217,8 @@ impl Acceptor {
 
     /// Takes a message that Wardline made itself (a schedule).
     pub(crate) async fn take(&self, source: &str, body: Bytes) -> Result<MessageId, AcceptError> {
-        let Some(plan) = self.plan.sources.get(source) else {
+        let plan = self.plan();
+        let Some(known) = plan.sources.get(source) else {
             return Err(StoreError::Database {
                 doing: "accepting",
                 reason: format!("no source `{source}`"),
@@ -209,7 +234,7 @@ impl Acceptor {
             headers: Vec::new(),
             answer: Bytes::new(),
         };
-        let acceptance = self.prepare(&received, plan)?;
+        let acceptance = self.prepare(&plan, &received, known)?;
         let outcomes = self
             .store
             .commit(vec![Change::Accept(Box::new(acceptance))])
@@ -231,14 +256,16 @@ impl Intake for Acceptor {
                 retry_after: Duration::from_secs(5),
             };
         }
-        let Some(source) = self.plan.sources.get(&received.source) else {
+        let plan = self.plan();
+        let Some(source) = plan.sources.get(&received.source) else {
+            // Its connection left the estate while this was on its way: the sender keeps it.
             return Verdict::Refused {
                 code: codes::NOT_FOUND,
                 text: format!("`{}` is not a source of this estate", received.source),
-                permanent: true,
+                permanent: false,
             };
         };
-        let commit = match self.prepare(&received, source) {
+        let commit = match self.prepare(&plan, &received, source) {
             Ok(acceptance) => self
                 .store
                 .commit(vec![Change::Accept(Box::new(acceptance))]),
@@ -259,7 +286,7 @@ impl Intake for Acceptor {
             },
             Err(error) => refusal(&error.into()),
         };
-        if let Some(latency) = self.latency.get(&received.source) {
+        if let Some(latency) = self.latency(&received.source) {
             latency.record(self.clock.now().since(received.received));
         }
         verdict

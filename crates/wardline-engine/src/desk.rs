@@ -3,6 +3,7 @@
 //! together with what it changes.
 
 mod act;
+mod applied;
 mod audit;
 mod balance;
 mod keys;
@@ -16,6 +17,7 @@ mod trace;
 mod webhooks;
 mod words;
 
+pub use applied::ReloadRequest;
 pub use balance::Balance;
 pub use look::Found;
 pub use register::RegisterError;
@@ -25,11 +27,14 @@ use crate::certs::{CertificateState, CertificateView};
 use crate::codes;
 use crate::dispatch::Dispatcher;
 use crate::webhook::Endpoint;
+use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
 use wardline_core::{BlindIndex, Code, Sym};
+use wardline_estate::model::Estate;
 use wardline_store::StoreError;
 use wardline_vault::{AuditLog, VaultError};
 
@@ -91,8 +96,13 @@ impl From<crate::accept::AcceptError> for DeskError {
     }
 }
 
+/// Clients' endpoints by name.
+pub(crate) type Endpoints = BTreeMap<Arc<str>, Arc<Endpoint>>;
+
 /// The operators' desk.
 pub struct Desk {
+    /// The estate's name, for the life of its journal.
+    name: String,
     pub(crate) acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
     audit: tokio::sync::Mutex<AuditLog>,
@@ -101,29 +111,46 @@ pub struct Desk {
     /// Entries that the last stored checkpoint covers.
     signed: AtomicU64,
     /// Clients' endpoints that are sent to; none where no engine runs.
-    endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
+    endpoints: ArcSwap<Endpoints>,
+    /// Whoever reads the estate again; nobody where no server runs.
+    reloads: OnceLock<mpsc::Sender<ReloadRequest>>,
 }
 
 impl Desk {
     pub(crate) async fn open(
         acceptor: Arc<Acceptor>,
         dispatcher: Arc<Dispatcher>,
-        endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
     ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
         Ok(Self {
+            name: acceptor.plan().estate.name.clone(),
             acceptor,
             dispatcher,
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
+            reloads: OnceLock::new(),
             places: RwLock::default(),
             certificates: RwLock::default(),
-            endpoints,
+            endpoints: ArcSwap::default(),
         })
     }
 
     pub(crate) fn set_places(&self, places: BTreeMap<String, String>) {
         *self.places.write() = places;
+    }
+
+    /// From now on these endpoints are sent to.
+    pub(crate) fn set_endpoints(&self, endpoints: Endpoints) {
+        self.endpoints.store(Arc::new(endpoints));
+    }
+
+    fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.load().get(name).cloned()
+    }
+
+    /// The estate in force.
+    pub fn in_force(&self) -> Arc<Estate> {
+        Arc::clone(&self.acceptor.plan().estate)
     }
 
     /// Says how the estate's certificates stand; those that need somebody are shown.
@@ -134,7 +161,7 @@ impl Desk {
 
     /// The estate's name.
     pub fn estate(&self) -> &str {
-        &self.acceptor.plan.estate.name
+        &self.name
     }
 
     fn name(&self, sym: Sym) -> String {

@@ -1,32 +1,28 @@
 //! The running estate: everything wired, started in order, and stopped in reverse.
 
-use crate::accept::{Acceptor, Root};
+use crate::accept::Acceptor;
 use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
-use crate::dispatch::channel::{CallShape, Channel, Destination, Follow, Policy, Shared};
-use crate::dispatch::gate::{Gate, GateConfig};
 use crate::dispatch::share::CallGates;
 use crate::keys::KeyBook;
 use crate::later::Deferral;
+use crate::live::{Live, Prepared, Tasks};
 use crate::plan::Plan;
 use crate::renew::Renewals;
 use crate::retention::Forgetting;
-use crate::route::{self, PlainKey};
-use crate::schedule::{Call, Job};
-use crate::webhook::{Endpoint, EndpointParts, News, Standing};
-use crate::wire::{Bound, Listening, WireError, Wiring};
-use std::collections::{BTreeMap, HashMap};
+use crate::webhook::News;
+use crate::wire::WireError;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wardline_connect::{Intake, Outbound, Reply, http};
-use wardline_core::{Clock, Sym};
-use wardline_estate::model::{ClientWebhook, Connection, Estate, Idempotency, Source};
-use wardline_mapping::Subject;
-use wardline_store::{Acceptance, Cause, Ready, Store, StoreError};
+use tokio_util::task::AbortOnDropHandle;
+use wardline_connect::{Intake, http};
+use wardline_core::Clock;
+use wardline_store::{Store, StoreError};
 use wardline_vault::audit::Break;
 use wardline_vault::{Secrets, Vault};
 
@@ -65,103 +61,90 @@ pub struct Engine {
     desk: Arc<Desk>,
     keys: Arc<KeyBook>,
     acceptor: Arc<Acceptor>,
+    dispatcher: Arc<Dispatcher>,
     store: Arc<dyn Store>,
-    intake_stop: CancellationToken,
-    work_stop: CancellationToken,
-    listeners: JoinSet<()>,
-    workers: JoinSet<()>,
+    live: Live,
+    tasks: Tasks,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     gates: CallGates,
     places: BTreeMap<String, String>,
     renewals: Arc<Renewals>,
+    /// Nothing is sent any more, so nothing changes about clients' endpoints.
+    sent: CancellationToken,
+    /// Writes those changes down.
+    writing: AbortOnDropHandle<()>,
 }
 
 impl Engine {
     /// Binds every listener and begins to accept and deliver. Nothing is accepted unless all
     /// of it starts.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let renewals = Renewals::new(parts.secrets.clone());
-        let Prepared {
+        let plan = Arc::clone(&parts.plan);
+        let (acceptor, dispatcher, desk) = open(&parts).await?;
+        let Parts { store, secrets, .. } = parts;
+        let renewals = Renewals::new(secrets);
+        let (tell, news) = mpsc::channel(NEWS);
+        let live = Live::new(Arc::clone(&renewals), tell);
+        let prepared = live.prepare(plan, &acceptor).await?;
+        store.listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
+        let sent = CancellationToken::new();
+        let writing = write_down(Arc::clone(&desk), news, sent.clone());
+        let writing = AbortOnDropHandle::new(tokio::spawn(writing));
+        let mut engine = Self {
+            keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
+            desk,
             acceptor,
             dispatcher,
-            outbounds,
-            gates,
-            desk,
-            news,
-        } = prepare(&parts, &renewals).await?;
-        let wiring = Wiring::new(&parts.plan.estate, &parts.secrets);
-        let intake = Arc::clone(&acceptor) as Arc<dyn Intake>;
-        let Bound {
-            listening,
-            inlets,
-            places,
-        } = wiring.listen(&parts.plan, &intake, &renewals).await?;
-        desk.set_places(places.clone());
-
-        let intake_stop = CancellationToken::new();
-        let work_stop = CancellationToken::new();
-        let mut listeners = JoinSet::new();
-        let mut workers = JoinSet::new();
-        parts
-            .store
-            .listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
-        let sending = CancellationToken::new();
-        let (sent, stop) = (sending.clone(), work_stop.clone());
-        workers.spawn(async move {
-            dispatcher.run(stop).await;
-            // What the last answers said about endpoints is written down still.
-            sent.cancel();
-        });
-        workers.spawn(write_down(Arc::clone(&desk), news, sending));
-        workers.spawn(
-            Forgetting {
-                retention: parts.plan.estate.retention,
-                dedup_within: longest_dedup(&parts.plan),
-                store: Arc::clone(&parts.store),
-                vault: Arc::clone(&parts.vault),
-                clock: Arc::clone(&parts.clock),
-            }
-            .run(work_stop.clone()),
-        );
-        workers.spawn(sign_now_and_then(Arc::clone(&desk), work_stop.clone()));
-        for flow in parts.plan.estate.flows.values() {
-            let Source::Schedule(schedule) = &flow.source else {
-                continue;
-            };
-            let call = schedule
-                .call
-                .as_ref()
-                .and_then(|reference| call_of(&parts.plan, &outbounds, &reference.value));
-            let job = Job {
-                flow: flow.name.as_str().into(),
-                schedule: schedule.clone(),
-                started: parts.clock.now(),
-                call,
-            };
-            listeners.spawn(job.run(Arc::clone(&acceptor), intake_stop.clone()));
-        }
-        for one in listening {
-            let intake = Arc::clone(&intake);
-            let stop = intake_stop.clone();
-            match one {
-                Listening::Mllp(listener) => listeners.spawn(listener.run(intake, stop)),
-                Listening::Http(ingress) => listeners.spawn(ingress.run(intake, stop)),
-            };
-        }
-        Ok(Self {
-            desk,
-            keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
-            acceptor,
-            store: parts.store,
-            intake_stop,
-            work_stop,
-            listeners,
-            workers,
-            inlets,
-            gates,
-            places,
+            store,
+            live,
+            tasks: Tasks {
+                intake: JoinSet::new(),
+                work: JoinSet::new(),
+                intake_stop: CancellationToken::new(),
+                work_stop: CancellationToken::new(),
+            },
+            inlets: BTreeMap::new(),
+            gates: prepared.gates().clone(),
+            places: BTreeMap::new(),
             renewals,
-        })
+            sent,
+            writing,
+        };
+        let (work, stop) = (&mut engine.tasks.work, &engine.tasks.work_stop);
+        let forgetting = Forgetting {
+            acceptor: Arc::clone(&engine.acceptor),
+        };
+        work.spawn(forgetting.run(stop.clone()));
+        work.spawn(sign_now_and_then(Arc::clone(&engine.desk), stop.clone()));
+        engine.apply(prepared);
+        Ok(engine)
+    }
+
+    /// Makes another plan ready to run: records its names, reads its secrets, binds its new
+    /// listeners. Nothing changes before [`Engine::apply`].
+    ///
+    /// # Errors
+    /// As [`Engine::start`]; what runs goes on as it was.
+    pub async fn prepare(&self, plan: Arc<Plan>) -> Result<Prepared, StartError> {
+        self.live.prepare(plan, &self.acceptor).await
+    }
+
+    /// Puts a plan in force. Messages that come from now on go by it; those in hand end by the
+    /// plan they met. Connections, listeners and schedules that say the same are not touched.
+    /// Does not wait: what is replaced comes to its end beside what took its place.
+    pub fn apply(&mut self, prepared: Prepared) {
+        self.gates = prepared.gates().clone();
+        self.live
+            .apply(prepared, &self.acceptor, &self.dispatcher, &mut self.tasks);
+        self.desk.set_endpoints(self.live.endpoints());
+        self.inlets = self.live.inlets();
+        self.places = self.live.places();
+        self.desk.set_places(self.places.clone());
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.acceptor.plan()
     }
 
     /// What is made again when a secret or a certificate changes; somebody has to look.
@@ -219,14 +202,18 @@ impl Engine {
     /// is closed. Gives up waiting after `limit`; what is open then is sent after the next start.
     pub async fn stop(mut self, limit: Duration) {
         self.acceptor.stopping.store(true, Ordering::Relaxed);
-        self.intake_stop.cancel();
+        self.tasks.intake_stop.cancel();
         let drained = tokio::time::timeout(limit, async {
-            while self.listeners.join_next().await.is_some() {}
+            while self.tasks.intake.join_next().await.is_some() {}
             for inlet in self.inlets.values() {
                 inlet.drain().await;
             }
-            self.work_stop.cancel();
-            while self.workers.join_next().await.is_some() {}
+            self.tasks.work_stop.cancel();
+            while let Some(ended) = self.tasks.work.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection stopped abnormally; its deliveries wait for a restart");
+                }
+            }
         })
         .await;
         if drained.is_err() {
@@ -234,7 +221,12 @@ impl Engine {
                 limit_s = limit.as_secs(),
                 "not everything came to rest in time; it goes on after the next start"
             );
-            self.work_stop.cancel();
+            self.tasks.work_stop.cancel();
+        }
+        // What the last answers said about endpoints is written down still.
+        self.sent.cancel();
+        if let Err(error) = self.writing.await {
+            tracing::error!(%error, "writing down how endpoints stand ended abnormally");
         }
         self.desk.checkpoint().await;
         if let Err(error) = self.store.close().await {
@@ -243,290 +235,27 @@ impl Engine {
     }
 }
 
-struct Prepared {
-    acceptor: Arc<Acceptor>,
-    dispatcher: Arc<Dispatcher>,
-    outbounds: HashMap<String, Arc<dyn Outbound>>,
-    gates: CallGates,
-    desk: Arc<Desk>,
-    news: mpsc::Receiver<News>,
-}
+/// Changes of endpoints that may wait for the journal; then sends wait too.
+const NEWS: usize = 64;
 
 /// Opens the desk alone: everything can be read and decided, nothing is accepted or sent.
 /// For the command line while no engine runs.
 pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
+    let (_, _, desk) = open(&parts).await?;
+    Ok(desk)
+}
+
+async fn open(parts: &Parts) -> Result<(Arc<Acceptor>, Arc<Dispatcher>, Arc<Desk>), StartError> {
     let acceptor = Arc::new(Acceptor::new(
         Arc::clone(&parts.plan),
         Arc::clone(&parts.store),
         Arc::clone(&parts.vault),
         Arc::clone(&parts.clock),
     ));
-    acceptor.intern_all().await?;
-    let dispatcher = Arc::new(Dispatcher::new(Vec::new()));
-    Ok(Arc::new(
-        Desk::open(acceptor, dispatcher, BTreeMap::new()).await?,
-    ))
-}
-
-async fn prepare(parts: &Parts, renewals: &Renewals) -> Result<Prepared, StartError> {
-    let plan = &parts.plan;
-    let acceptor = Arc::new(Acceptor::new(
-        Arc::clone(plan),
-        Arc::clone(&parts.store),
-        Arc::clone(&parts.vault),
-        Arc::clone(&parts.clock),
-    ));
-    acceptor.intern_all().await?;
-    let now = parts.clock.now();
-    let mut outbounds: HashMap<String, Arc<dyn Outbound>> = HashMap::new();
-    let mut gates: HashMap<String, Arc<Gate>> = HashMap::new();
-    for (_, connection) in plan.estate.connections() {
-        if let Some(outbound) = renewals.outbound(&plan.estate, connection)? {
-            outbounds.insert(connection.reference.clone(), outbound);
-            gates.insert(
-                connection.reference.clone(),
-                Arc::new(Gate::new(gate_config(connection), now)),
-            );
-        }
-    }
-    let wiring = Wiring::new(&plan.estate, &parts.secrets);
-    let (hooks, news) = webhooks(parts, &wiring, now).await?;
-    for (name, (endpoint, gate)) in &hooks {
-        let name = crate::webhook::destination(name);
-        gates.insert(name.clone(), Arc::clone(gate));
-        outbounds.insert(name, Arc::clone(endpoint) as Arc<dyn Outbound>);
-    }
-    let shared = Arc::new(Shared {
-        store: Arc::clone(&parts.store),
-        vault: Arc::clone(&parts.vault),
-        clock: Arc::clone(&parts.clock),
-    });
-    let mut by_connection: BTreeMap<Arc<str>, Vec<Arc<Destination>>> = BTreeMap::new();
-    for (name, declared) in &plan.destinations {
-        let sym = acceptor.sym(name).await?;
-        let mut policies: HashMap<Sym, Arc<Policy>> = HashMap::new();
-        for (flow_index, flow) in plan.flows.iter().enumerate() {
-            for (target_index, target) in flow.targets.iter().enumerate() {
-                if target.destination == *name {
-                    let policy = Policy {
-                        backoff: target.backoff,
-                        park: target.park,
-                        follow: target
-                            .then
-                            .as_ref()
-                            .map(|_| follow(&acceptor, flow_index, target_index)),
-                    };
-                    policies.insert(acceptor.sym(&flow.name).await?, Arc::new(policy));
-                }
-            }
-        }
-        let shape = CallShape {
-            method: declared.method.map(crate::wire::method),
-            path: declared.path.clone(),
-        };
-        let destination = Destination::new(Arc::clone(name), sym, shape, policies);
-        by_connection
-            .entry(Arc::clone(&declared.connection))
-            .or_default()
-            .push(Arc::new(destination));
-    }
-    let mut channels = Vec::new();
-    for (connection, destinations) in by_connection {
-        let (Some(outbound), Some(gate)) = (outbounds.get(&*connection), gates.get(&*connection))
-        else {
-            continue;
-        };
-        let (gate, outbound, shared) =
-            (Arc::clone(gate), Arc::clone(outbound), Arc::clone(&shared));
-        channels.push(Arc::new(Channel::new(
-            connection,
-            gate,
-            outbound,
-            destinations,
-            shared,
-        )));
-    }
-    let dispatcher = Arc::new(Dispatcher::new(channels));
-    let endpoints = hooks
-        .into_iter()
-        .map(|(name, (endpoint, _))| (name, endpoint))
-        .collect();
-    let desk = Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher), endpoints).await?;
-    Ok(Prepared {
-        acceptor,
-        dispatcher,
-        outbounds,
-        gates: CallGates::new(gates, Arc::clone(&parts.clock)),
-        desk: Arc::new(desk),
-        news,
-    })
-}
-
-/// Endpoints of clients with their gates, as the journal last knew them.
-type Hooks = BTreeMap<Arc<str>, (Arc<Endpoint>, Arc<Gate>)>;
-
-/// Changes of endpoints that may wait for the journal; then sends wait too.
-const NEWS: usize = 64;
-
-async fn webhooks(
-    parts: &Parts,
-    wiring: &Wiring<'_>,
-    now: wardline_core::Timestamp,
-) -> Result<(Hooks, mpsc::Receiver<News>), StartError> {
-    let (tell, news) = mpsc::channel(NEWS);
-    let mut hooks = Hooks::new();
-    for client in parts.plan.estate.clients.values() {
-        for declared in &client.webhooks {
-            let destination = crate::webhook::destination(&declared.name);
-            // That of a client that is refused is no destination.
-            if !parts.plan.destinations.contains_key(destination.as_str()) {
-                continue;
-            }
-            let gate = Arc::new(Gate::new(
-                GateConfig {
-                    concurrent: declared.concurrent as usize,
-                    // The schedule says when to try again, and an outage ends by disabling.
-                    open_after: 0,
-                    ..GateConfig::default()
-                },
-                now,
-            ));
-            let kept = parts.store.meta(&destination).await?;
-            let standing =
-                kept.map_or_else(Standing::default, |kept| Standing::from_bytes(&kept, now));
-            let name: Arc<str> = declared.name.as_str().into();
-            let (make, public_keys) = wiring.client_webhook(&destination, declared)?;
-            let endpoint = Endpoint::new(EndpointParts {
-                name: Arc::clone(&name),
-                rule: declared.disable,
-                expires: client.expires.as_ref().map(|expires| expires.value),
-                events: events_of(declared),
-                make,
-                url: declared.url.as_ref().map(|url| url.value.clone()),
-                public_keys,
-                gate: Arc::clone(&gate),
-                clock: Arc::clone(&parts.clock),
-                standing,
-                tell: tell.clone(),
-            })
-            .map_err(WireError::from)?;
-            hooks.insert(name, (Arc::new(endpoint), gate));
-        }
-    }
-    Ok((hooks, news))
-}
-
-/// Where the client fetches events of which it was sent the id.
-fn events_of(declared: &ClientWebhook) -> String {
-    let gateway = declared.fetch.as_ref().map_or("", |url| url.value.as_str());
-    format!(
-        "{}{}",
-        gateway.trim_end_matches('/'),
-        crate::webhook::EVENTS_PATH
-    )
-}
-
-/// Makes the event that a flow declared with `then:` out of an answer. It is committed with
-/// the delivery's end, so an answer is never half told.
-fn follow(acceptor: &Arc<Acceptor>, flow: usize, target: usize) -> Follow {
-    let acceptor = Arc::clone(acceptor);
-    Follow(Arc::new(
-        move |ready: &Ready, reply: &Reply| -> Option<Acceptance> {
-            let plan = Arc::clone(&acceptor.plan);
-            let then = plan.flows[flow].targets[target].then.as_ref()?;
-            let content_type = match reply
-                .content_type
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-            {
-                _ if reply.body.starts_with(b"MSH") => route::HL7,
-                "" => route::JSON,
-                other if other == "application/json" || other.ends_with("+json") => route::JSON,
-                other => other,
-            };
-            let body = if reply.body.is_empty() {
-                bytes::Bytes::from_static(b"{}")
-            } else {
-                reply.body.clone()
-            };
-            let content =
-                route::read(content_type, &body).unwrap_or(wardline_mapping::Content::Text(body));
-            let answered = wardline_mapping::Metadata {
-                received: Some(acceptor.clock.now().to_string().into()),
-                ..wardline_mapping::Metadata::default()
-            };
-            let key = ready.key.clone().map(PlainKey::Recorded);
-            let derived = crate::accept::with_runtime(|runtime| {
-                route::follow(
-                    &plan,
-                    flow,
-                    then,
-                    Subject::new(content).with(answered),
-                    key,
-                    ready.lane,
-                    runtime,
-                )
-            });
-            if derived.messages.is_empty() {
-                return None;
-            }
-            acceptor
-            .seal(derived, None::<Root>, Some(Cause::Existing(ready.id.0)))
-            .inspect_err(|error| tracing::error!(%error, "what follows from an answer could not be recorded"))
-            .ok()
-        },
-    ))
-}
-
-fn call_of(
-    plan: &Plan,
-    outbounds: &HashMap<String, Arc<dyn Outbound>>,
-    reference: &str,
-) -> Option<Call> {
-    let (system, operation) = plan.estate.operation(reference)?;
-    let outbound = outbounds.get(&format!("{}.{}", system.name, operation.connection.value))?;
-    let (method, path) = match &operation.kind {
-        wardline_estate::model::OperationKind::Http { method, path } => {
-            (Some(crate::wire::method(*method)), Some(path.value.clone()))
-        }
-        _ => (None, None),
-    };
-    Some(Call {
-        outbound: Arc::clone(outbound),
-        method,
-        path,
-    })
-}
-
-fn gate_config(connection: &Connection) -> GateConfig {
-    GateConfig {
-        rate: connection.limits.rate,
-        burst: connection.limits.burst,
-        concurrent: connection.limits.concurrent as usize,
-        open_after: connection.breaker.open_after,
-        within: connection.breaker.within,
-        probe_every: connection.breaker.probe_every,
-    }
-}
-
-fn longest_dedup(plan: &Plan) -> Option<Duration> {
-    plan.estate
-        .connections()
-        .filter_map(|(_, connection)| connection.duplicate.as_ref())
-        .map(|d| d.within)
-        .chain(idempotent_for(&plan.estate))
-        .max()
-}
-
-/// How long keys of operations are remembered that become messages.
-fn idempotent_for(estate: &Estate) -> impl Iterator<Item = Duration> {
-    let operations = estate.apis.values().flat_map(|api| api.operations.values());
-    operations.filter_map(|operation| match operation.idempotent {
-        Idempotency::Key { keep } => Some(keep),
-        Idempotency::No => None,
-    })
+    acceptor.intern_all(&parts.plan).await?;
+    let dispatcher = Arc::new(Dispatcher::default());
+    let desk = Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher)).await?;
+    Ok((acceptor, dispatcher, Arc::new(desk)))
 }
 
 /// Writes changes of endpoints into the journal until nothing is sent any more.

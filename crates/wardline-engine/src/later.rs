@@ -137,12 +137,9 @@ impl Deferral {
             return Err(NotTaken::Stopping);
         }
         let unknown = || NotTaken::Unknown(call.operation.to_owned());
-        let plan = acceptor
-            .plan
-            .later
-            .get(call.operation)
-            .ok_or_else(unknown)?;
-        let way = plan
+        let plan = acceptor.plan();
+        let later = plan.later.get(call.operation).ok_or_else(unknown)?;
+        let way = later
             .ways
             .iter()
             .find(|(system, _)| system.as_deref() == call.system);
@@ -164,16 +161,15 @@ impl Deferral {
         });
         let mut terms = vec![call.correlation.to_owned()];
         if let Ok(subject) = &subject {
-            terms.extend(plan.keys.iter().filter_map(|path| text_at(subject, path)));
+            terms.extend(later.keys.iter().filter_map(|path| text_at(subject, path)));
         }
         let arrival = Arrival {
             subject,
             key: None,
-            lane: acceptor.plan.flows[*flow].lane,
+            lane: plan.flows[*flow].lane,
         };
-        let mut derived = with_runtime(|runtime| {
-            route::route(&acceptor.plan, Start::Flow(*flow), arrival, runtime)
-        });
+        let mut derived =
+            with_runtime(|runtime| route::route(&plan, Start::Flow(*flow), arrival, runtime));
         if let Some(first) = derived.messages.first_mut() {
             first.terms.extend(terms);
         }
@@ -189,7 +185,7 @@ impl Deferral {
                 .seal(Kind::Message, &call.body)
                 .map_err(AcceptError::from)?,
         };
-        let mut acceptance = acceptor.seal(derived, Some(root), None)?;
+        let mut acceptance = acceptor.seal(&plan, derived, Some(root), None)?;
         acceptance.dedup = call.once.as_ref().map(|once| {
             let parts: [&[u8]; 3] = [
                 b"idempotency-key",

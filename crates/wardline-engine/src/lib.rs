@@ -2,7 +2,8 @@
 //! every delivery reaches a visible end.
 //!
 //! - [`Plan::compile`] makes an estate ready to run and reports what does not compile.
-//! - [`Engine::start`] runs a plan on a store: listeners accept, destinations deliver.
+//! - [`Engine::start`] runs a plan on a store: listeners accept, destinations deliver;
+//!   [`Engine::apply`] puts another plan in its place without losing a step.
 //! - [`Desk`] is what people read and decide, the same for console, command line and API.
 //! - [`trial`] runs an estate's own tests without network, store or clock.
 //!
@@ -22,6 +23,7 @@ mod engine;
 mod fingerprint;
 mod keys;
 mod later;
+mod live;
 mod metrics;
 mod plan;
 mod recorder;
@@ -35,11 +37,12 @@ pub mod view;
 mod webhook;
 mod wire;
 
-pub use desk::{Balance, Desk, DeskError, Found, RegisterError};
+pub use desk::{Balance, Desk, DeskError, Found, RegisterError, ReloadRequest};
 pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};
 pub use engine::{Engine, Parts, StartError, open_desk};
 pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
+pub use live::{Change, How, Prepared, difference, needs_restart};
 pub use plan::{Plan, diagnostic_in, environment};
 pub use recorder::{Place, Recorder, Unrecorded};
 pub use renew::{Inputs, Renewals, Renewed};

@@ -75,8 +75,12 @@ type Make = Arc<dyn Fn() -> Result<Option<Inputs>, String> + Send + Sync>;
 
 struct Renewal {
     what: String,
+    /// The address of what is made again, where it has one of its own.
+    of: Option<usize>,
     inputs: Inputs,
     make: Make,
+    /// Whether anybody still has what is made again.
+    wanted: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Why it could not be made the last time; tried again until it can.
     trouble: Option<String>,
 }
@@ -125,7 +129,8 @@ impl Renewals {
     }
 
     /// Makes what `target` holds again whenever one of its inputs changes, for as long as
-    /// somebody else holds `target`. `withheld` takes its place when a secret may not be used
+    /// somebody else holds `target`; what was said of the same target before is forgotten.
+    /// `withheld` takes its place when a secret may not be used
     /// any more.
     pub fn keep<T: Send + Sync + 'static>(
         &self,
@@ -135,8 +140,11 @@ impl Renewals {
         withheld: Option<Arc<T>>,
         make: impl Fn() -> Result<(T, Inputs), WireError> + Send + Sync + 'static,
     ) {
+        let of = Arc::as_ptr(target) as usize;
         let target = Arc::downgrade(target);
-        self.add(what, inputs, move || {
+        let held = target.clone();
+        let wanted = Arc::new(move || held.strong_count() > 0);
+        let make: Make = Arc::new(move || {
             let Some(target) = target.upgrade() else {
                 return Ok(None);
             };
@@ -153,26 +161,48 @@ impl Renewals {
                 }
             }
         });
+        self.insert(Renewal {
+            what: what.into(),
+            of: Some(of),
+            inputs,
+            make,
+            wanted,
+            trouble: None,
+        });
     }
 
-    /// Calls `make` whenever one of the inputs changes, until it answers `None`.
+    /// Calls `make` whenever one of the inputs changes, until it answers `None`. Takes the place
+    /// of what was said of `what` in this way before.
     pub fn add(
         &self,
         what: impl Into<String>,
         inputs: Inputs,
         make: impl Fn() -> Result<Option<Inputs>, String> + Send + Sync + 'static,
     ) {
-        if inputs.is_empty() {
-            return;
-        }
-        let mut state = self.state.lock();
-        state.see(&inputs);
-        state.all.push(Renewal {
+        self.insert(Renewal {
             what: what.into(),
+            of: None,
             inputs,
             make: Arc::new(make),
+            wanted: Arc::new(|| true),
             trouble: None,
         });
+    }
+
+    fn insert(&self, new: Renewal) {
+        let mut state = self.state.lock();
+        let same = |one: &Renewal| match (one.of, new.of) {
+            (Some(one), Some(new)) => one == new,
+            (None, None) => one.what == new.what,
+            _ => false,
+        };
+        // An address is another's as soon as nobody wants what was there.
+        state.all.retain(|one| (one.wanted)() && !same(one));
+        if new.inputs.is_empty() {
+            return;
+        }
+        state.see(&new.inputs);
+        state.all.push(new);
     }
 
     /// Looks at every secret and file, and makes again what they are in. May wait for the disk
@@ -186,7 +216,11 @@ impl Renewals {
             .filter(|event| event.changes())
             .map(SecretEvent::name)
             .collect();
-        let files = self.state.lock().settled();
+        let files = {
+            let mut state = self.state.lock();
+            state.all.retain(|one| (one.wanted)());
+            state.settled()
+        };
         let due: Vec<(String, Make)> = {
             let state = self.state.lock();
             let due = state.all.iter().filter(|one| {

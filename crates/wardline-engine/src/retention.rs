@@ -1,13 +1,15 @@
 //! Forgetting on time: payloads, then records, by age, in small steps that intake does not
 //! feel; and the keys of days whose payloads must not be readable even from a backup.
 
+use crate::accept::Acceptor;
+use crate::plan::Plan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use wardline_core::{Clock, Timestamp};
-use wardline_estate::model::Retention;
-use wardline_store::{PruneReport, PruneRequest, Store, StoreError};
-use wardline_vault::{Day, Vault};
+use wardline_core::Timestamp;
+use wardline_estate::model::{Estate, Idempotency, Retention};
+use wardline_store::{PruneReport, PruneRequest, StoreError};
+use wardline_vault::Day;
 
 /// Messages looked at in one step: a few milliseconds of the writer's time.
 const STEP: usize = 500;
@@ -20,12 +22,8 @@ const ROUND: Duration = Duration::from_mins(10);
 const DEDUP_DEFAULT: Duration = Duration::from_hours(720);
 
 pub(crate) struct Forgetting {
-    pub(crate) retention: Retention,
-    /// The longest `duplicate.within` of the estate.
-    pub(crate) dedup_within: Option<Duration>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) vault: Arc<Vault>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// Knows the plan in force: how long things are kept may change from round to round.
+    pub(crate) acceptor: Arc<Acceptor>,
 }
 
 impl Forgetting {
@@ -56,21 +54,23 @@ impl Forgetting {
         &self,
         shutdown: &CancellationToken,
     ) -> Result<PruneReport, StoreError> {
-        let now = self.clock.now();
+        let plan = self.acceptor.plan();
+        let retention = plan.estate.retention;
+        let now = self.acceptor.clock.now();
         let before = |age: Duration| {
             Some(Timestamp(now.0.saturating_sub(
                 i64::try_from(age.as_micros()).unwrap_or(i64::MAX),
             )))
         };
         let request = PruneRequest {
-            payloads_before: before(self.retention.payloads),
-            records_before: before(self.retention.records),
-            dedup_before: before(self.dedup_within.unwrap_or(DEDUP_DEFAULT)),
+            payloads_before: before(retention.payloads),
+            records_before: before(retention.records),
+            dedup_before: before(longest_dedup(&plan).unwrap_or(DEDUP_DEFAULT)),
             step: STEP,
         };
         let mut sum = PruneReport::default();
         loop {
-            let report = self.store.prune(&request).await?;
+            let report = self.acceptor.store.prune(&request).await?;
             sum.payloads += report.payloads;
             sum.messages += report.messages;
             sum.oldest_content = report.oldest_content;
@@ -80,16 +80,16 @@ impl Forgetting {
             tokio::time::sleep(BREATH).await;
         }
         self.forget_keys(&request, sum.oldest_content);
-        self.forget_audit(now);
+        self.forget_audit(retention, now);
         Ok(sum)
     }
 
     /// Destroys the keys of months of the audit log that are over and past their time. The
     /// sealed entries stay, so that the log still proves that nothing was taken out of it.
-    fn forget_audit(&self, now: Timestamp) {
-        let age = i64::try_from(self.retention.audit.as_micros()).unwrap_or(i64::MAX);
+    fn forget_audit(&self, retention: Retention, now: Timestamp) {
+        let age = i64::try_from(retention.audit.as_micros()).unwrap_or(i64::MAX);
         let day = Day::of(Timestamp(now.0.saturating_sub(age)));
-        if let Err(error) = self.vault.destroy_audit_before(day) {
+        if let Err(error) = self.acceptor.vault.destroy_audit_before(day) {
             tracing::warn!(code = %error.code(), %error, "old audit keys were not destroyed");
         }
     }
@@ -104,8 +104,27 @@ impl Forgetting {
         // One day of grace: sealing comes a moment before recording, maybe on the other side
         // of midnight.
         let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
-        if let Err(error) = self.vault.destroy_before(day) {
+        if let Err(error) = self.acceptor.vault.destroy_before(day) {
             tracing::warn!(code = %error.code(), %error, "old data keys were not destroyed");
         }
     }
+}
+
+/// The longest that anything is recognised as sent before.
+fn longest_dedup(plan: &Plan) -> Option<Duration> {
+    plan.estate
+        .connections()
+        .filter_map(|(_, connection)| connection.duplicate.as_ref())
+        .map(|d| d.within)
+        .chain(idempotent_for(&plan.estate))
+        .max()
+}
+
+/// How long keys of operations are remembered that become messages.
+fn idempotent_for(estate: &Estate) -> impl Iterator<Item = Duration> {
+    let operations = estate.apis.values().flat_map(|api| api.operations.values());
+    operations.filter_map(|operation| match operation.idempotent {
+        Idempotency::Key { keep } => Some(keep),
+        Idempotency::No => None,
+    })
 }

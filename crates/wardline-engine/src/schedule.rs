@@ -22,10 +22,23 @@ use wardline_store::Change;
 pub(crate) struct Job {
     pub(crate) flow: Arc<str>,
     pub(crate) schedule: Schedule,
-    /// When the engine started: nothing before is due where no earlier run is recorded.
-    pub(crate) started: Timestamp,
+    /// From when on times come due.
+    pub(crate) count: Count,
     /// Who is called for the message; its body is the declared one where nobody is.
     pub(crate) call: Option<Call>,
+}
+
+/// From when on the times of a schedule come due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    /// From the last run on, so that one is made up for what was missed; where none is recorded,
+    /// from this time on.
+    SinceLastRun {
+        /// When the engine started, or the schedule was declared.
+        or: Timestamp,
+    },
+    /// From this time on, whatever ran before: the schedule is another since then.
+    From(Timestamp),
 }
 
 /// The operation whose answer is a scheduled message.
@@ -52,8 +65,12 @@ impl Job {
                 .and_then(|text| Timestamp::try_from(text.to_owned()).ok()),
             _ => None,
         };
-        let mut last = known.unwrap_or(self.started);
-        if known.is_none() {
+        let mut last = match (self.count, known) {
+            (Count::SinceLastRun { or: first } | Count::From(first), None) => first,
+            (Count::SinceLastRun { .. }, Some(known)) => known,
+            (Count::From(first), Some(known)) => first.max(known),
+        };
+        if known != Some(last) {
             // Counted from now on, so that a time missed before the first run is made up for too.
             self.mark(&acceptor, &meta, last).await;
         }
@@ -66,7 +83,13 @@ impl Job {
                 let wait = due.since(acceptor.clock.now()).min(Duration::from_secs(30));
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    () = shutdown.cancelled() => return,
+                    () = shutdown.cancelled() => {
+                        // What came due in this very moment is still ours: a successor with
+                        // another schedule would not know of it.
+                        if acceptor.clock.now() < due {
+                            return;
+                        }
+                    }
                 }
             }
             last = acceptor.clock.now();

@@ -40,6 +40,55 @@ pub struct Overview {
     /// Certificates that end within a month, have ended or cannot be read.
     #[serde(default)]
     pub certificates: Vec<CertificateView>,
+    /// The estate in force.
+    #[serde(default)]
+    pub applied: Option<AppliedView>,
+}
+
+/// An estate that was put in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedView {
+    /// Counts the estates of this journal, from 1.
+    pub number: u64,
+    /// SHA-256 of its files, in hexadecimal.
+    pub hash: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who applied it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a reload came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// What became of it.
+    pub outcome: ReloadOutcome,
+    /// One sentence.
+    pub summary: String,
+    /// The estate in force now.
+    pub applied: Option<AppliedView>,
+    /// What is other than before, in words.
+    pub changes: Vec<String>,
+    /// What was found in the files, as `wardline check` prints it.
+    pub diagnostics: String,
+    /// The same as data.
+    pub found: serde_json::Value,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReloadOutcome {
+    /// The files say something else, and that is in force now.
+    Applied,
+    /// The files say what is in force already.
+    Unchanged,
+    /// Something is wrong; what was in force stays in force.
+    Refused,
 }
 
 /// One destination.

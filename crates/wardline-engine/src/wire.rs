@@ -3,15 +3,12 @@
 
 mod renewing;
 
-use crate::plan::Plan;
 use crate::renew::{Inputs, Renewals};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, Failure, FailureKind, Intake, Outbound, Reply, Request, Secret, http, mllp, null,
-    tls,
+    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -60,15 +57,6 @@ pub struct Wiring<'a> {
 /// Makes a sender to a url.
 pub(crate) type MakeSender =
     Box<dyn Fn(&str) -> Result<Arc<dyn Outbound>, ConnectError> + Send + Sync>;
-
-/// Every inbound connection, ready to be served.
-pub(crate) struct Bound {
-    pub(crate) listening: Vec<Listening>,
-    /// Routes at listeners that a gateway opens, by the listener's name.
-    pub(crate) inlets: BTreeMap<String, Arc<http::Inlet>>,
-    /// Where each source listens, in words.
-    pub(crate) places: BTreeMap<String, String>,
-}
 
 /// A bound listener of either protocol.
 pub(crate) enum Listening {
@@ -207,120 +195,60 @@ impl Wiring<'_> {
         })
     }
 
-    /// Binds every inbound connection, and keeps it in step with its secrets and certificates.
-    pub(crate) async fn listen(
+    /// What an MLLP listener is bound with.
+    pub(crate) fn mllp(
         &self,
-        plan: &Plan,
-        intake: &Arc<dyn Intake>,
+        connection: &Connection,
+        declared: &model::MllpListen,
+    ) -> Result<mllp::InboundConfig, WireError> {
+        let mut config = mllp::InboundConfig::new(
+            connection.reference.as_str(),
+            declared.bind.value.to_string(),
+        );
+        config.tls = declared
+            .tls
+            .as_ref()
+            .map(|tls| self.server_tls(tls))
+            .transpose()?;
+        config.ack_mode = match declared.ack.mode {
+            AckMode::Auto => mllp::AckMode::Auto,
+            AckMode::Original => mllp::AckMode::Original,
+            AckMode::Enhanced => mllp::AckMode::Enhanced,
+        };
+        config.max_size = usize::try_from(declared.max_size).unwrap_or(usize::MAX);
+        config.in_flight_bytes = config.in_flight_bytes.max(config.max_size);
+        config.max_connections = declared.max_connections as usize;
+        config.idle_timeout = declared.idle_timeout;
+        config.allow = declared.allow.iter().filter_map(network).collect();
+        Ok(config)
+    }
+
+    /// What an HTTP listener with these routes is bound with. What its routes' senders must show
+    /// is kept in step with its secrets from now on.
+    pub(crate) fn ingress(
+        &self,
+        estate: &Arc<Estate>,
         renewals: &Renewals,
-    ) -> Result<Bound, WireError> {
-        let mut out = Vec::new();
-        let mut inlets = BTreeMap::new();
-        let mut places = BTreeMap::new();
-        let mut routes: BTreeMap<&str, Vec<(http::Route, String)>> = BTreeMap::new();
-        for (_, connection) in plan.estate.connections() {
-            match &connection.kind {
-                ConnectionKind::MllpListen(declared) => {
-                    let mut config = mllp::InboundConfig::new(
-                        connection.reference.as_str(),
-                        declared.bind.value.to_string(),
-                    );
-                    let own = Wiring::new(self.estate, self.secrets);
-                    config.tls = declared
-                        .tls
-                        .as_ref()
-                        .map(|tls| own.server_tls(tls))
-                        .transpose()?;
-                    config.ack_mode = match declared.ack.mode {
-                        AckMode::Auto => mllp::AckMode::Auto,
-                        AckMode::Original => mllp::AckMode::Original,
-                        AckMode::Enhanced => mllp::AckMode::Enhanced,
-                    };
-                    config.max_size = usize::try_from(declared.max_size).unwrap_or(usize::MAX);
-                    config.in_flight_bytes = config.in_flight_bytes.max(config.max_size);
-                    config.max_connections = declared.max_connections as usize;
-                    config.idle_timeout = declared.idle_timeout;
-                    config.allow = declared.allow.iter().filter_map(network).collect();
-                    let secured = if config.tls.is_some() { " (tls)" } else { "" };
-                    let listener = mllp::Listener::bind(config).await?;
-                    if let (Some(declared), Some(tls)) = (&declared.tls, listener.tls()) {
-                        let name = &connection.reference;
-                        let alpn = mllp::ALPN;
-                        renewals.server_tls(&plan.estate, name, declared, &tls, alpn, own.inputs());
-                    }
-                    places.insert(
-                        connection.reference.clone(),
-                        format!("mllp {}{secured}", listener.local_addr()),
-                    );
-                    out.push(Listening::Mllp(listener));
-                }
-                ConnectionKind::HttpIn(declared) => {
-                    let own = Wiring::new(self.estate, self.secrets);
-                    let route = own.route(connection, declared)?;
-                    renewals.inbound_auth(&plan.estate, connection, &route.auth, own.inputs());
-                    routes
-                        .entry(declared.listener.value.as_str())
-                        .or_default()
-                        .push((
-                            route,
-                            format!("{} {}", declared.method.as_str(), declared.path.value),
-                        ));
-                }
-                ConnectionKind::MllpConnect(_)
-                | ConnectionKind::HttpOut(_)
-                | ConnectionKind::Null => {}
-            }
-        }
-        for (name, routes) in routes {
-            let Some(declared) = self.estate.listeners.get(name) else {
-                continue;
-            };
-            let (routes, words): (Vec<_>, Vec<_>) = routes.into_iter().unzip();
-            let sources: Vec<Arc<str>> = routes
-                .iter()
-                .map(|route| Arc::clone(&route.source))
-                .collect();
-            let mut config =
-                http::IngressConfig::new(name, declared.bind.value.to_string(), routes);
-            let own = Wiring::new(self.estate, self.secrets);
-            config.tls = declared
-                .tls
-                .as_ref()
-                .map(|tls| own.server_tls(tls))
-                .transpose()?;
-            let scheme = if config.tls.is_some() {
-                "https"
-            } else {
-                "http"
-            };
-            if self.estate.has_apis_at(declared) {
-                // A gateway opens this door; what comes for a connection is handed in.
-                let inlet = http::Inlet::new(&config, Arc::clone(intake))?;
-                for (source, words) in sources.iter().zip(words) {
-                    let at = declared.bind.value;
-                    places.insert(source.to_string(), format!("{scheme} {at} {words}"));
-                }
-                inlets.insert(name.to_owned(), Arc::new(inlet));
-                continue;
-            }
-            let ingress = http::Ingress::bind(config).await?;
-            if let (Some(declared), Some(tls)) = (&declared.tls, ingress.tls()) {
-                let alpn = http::ALPN;
-                renewals.server_tls(&plan.estate, name, declared, &tls, alpn, own.inputs());
-            }
-            for (source, words) in sources.iter().zip(words) {
-                places.insert(
-                    source.to_string(),
-                    format!("{scheme} {} {words}", ingress.local_addr()),
-                );
-            }
-            out.push(Listening::Http(ingress));
-        }
-        Ok(Bound {
-            listening: out,
-            inlets,
-            places,
-        })
+        listener: &model::Listener,
+        routes: &[(&Connection, &model::HttpIn)],
+    ) -> Result<http::IngressConfig, WireError> {
+        let routes = routes
+            .iter()
+            .map(|(connection, declared)| {
+                let own = Wiring::new(self.estate, self.secrets);
+                let route = own.route(connection, declared)?;
+                renewals.inbound_auth(estate, connection, &route.auth, own.inputs());
+                Ok(route)
+            })
+            .collect::<Result<Vec<_>, WireError>>()?;
+        let bind = listener.bind.value.to_string();
+        let mut config = http::IngressConfig::new(listener.name.as_str(), bind, routes);
+        config.tls = listener
+            .tls
+            .as_ref()
+            .map(|tls| self.server_tls(tls))
+            .transpose()?;
+        Ok(config)
     }
 
     /// How senders of an inbound connection prove who they are.

@@ -31,5 +31,5 @@ pub use document::Document;
 pub use load::{LoadOptions, Loaded, SecretExists, load};
 pub use model::*;
 pub use origin::{Origin, Origins, Setting};
-pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned};
+pub use source::{FileId, Layout, SourceFile, SourceMap, Span, Spanned, said};
 pub use suggest::by_likeness;

@@ -5,16 +5,41 @@
 //! offset within such an expression back to the file that holds it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What a declaration says, wherever it stands: two that say the same have the same text, though
+/// one moved to another line or file. It is for comparing, not for showing.
+///
+/// ```
+/// use wardline_estate::{FileId, Span, Spanned, said};
+/// let above = Spanned::new("a".to_owned(), Span::new(FileId(0), 4, 5));
+/// let below = Spanned::new("a".to_owned(), Span::new(FileId(3), 90, 91));
+/// assert_eq!(said(&above), said(&below));
+/// ```
+pub fn said(declaration: &impl fmt::Debug) -> String {
+    // The formatter hands its flags down to every part, so places know that they are not wanted.
+    // Nothing else heeds this one, and a key that is added to the model is compared by itself.
+    format!("{declaration:-?}")
+}
+
 /// A file of the estate, by its position in the [`SourceMap`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
+impl fmt::Debug for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.sign_minus() {
+            return f.write_str("_");
+        }
+        f.debug_tuple("FileId").field(&self.0).finish()
+    }
+}
+
 /// A range of bytes in one file; `start` is inclusive, `end` exclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The file.
     pub file: FileId,
@@ -22,6 +47,19 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.sign_minus() {
+            return f.write_str("_");
+        }
+        f.debug_struct("Span")
+            .field("file", &self.file)
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .finish()
+    }
 }
 
 impl Span {
@@ -32,7 +70,7 @@ impl Span {
 }
 
 /// How the characters of a YAML scalar lie in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
     /// The value stands in the file byte for byte, from this offset.
     Verbatim(u32),
@@ -47,6 +85,21 @@ pub enum Layout {
     /// Escapes or folded lines: offsets cannot be mapped, only the whole scalar can be shown.
     #[default]
     Opaque,
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            _ if f.sign_minus() => f.write_str("_"),
+            Self::Verbatim(base) => f.debug_tuple("Verbatim").field(base).finish(),
+            Self::Block { start, indent } => f
+                .debug_struct("Block")
+                .field("start", start)
+                .field("indent", indent)
+                .finish(),
+            Self::Opaque => f.write_str("Opaque"),
+        }
+    }
 }
 
 /// A value and the place that said so.

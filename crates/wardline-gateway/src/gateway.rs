@@ -9,13 +9,13 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wardline_connect::CountersSnapshot;
-use wardline_connect::threads::Threads;
 use wardline_connect::door::SwappableTls;
+use wardline_connect::threads::Threads;
 
 use crate::error::GatewayError;
 use crate::idempotency::{Answers, Memory};
-use crate::listener::Running;
-use crate::plan::Plan;
+use crate::listener::{Opening, Running};
+use crate::plan::{Listener, Plan};
 use crate::serve::cache::Cache;
 use crate::serve::kept::Answered;
 use crate::snapshot::Snapshot;
@@ -51,7 +51,21 @@ pub(crate) struct Shared {
 pub struct Gateway {
     shared: Arc<Shared>,
     running: Mutex<Vec<Running>>,
+    replacing: Mutex<()>,
     stop: CancellationToken,
+}
+
+/// A plan that is ready to be served.
+pub struct Prepared {
+    snapshot: Snapshot,
+    wanted: Vec<Listener>,
+    fresh: Vec<Opening>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
 }
 
 impl Gateway {
@@ -73,13 +87,14 @@ impl Gateway {
         let gateway = Self {
             shared,
             running: Mutex::default(),
+            replacing: Mutex::default(),
             stop: CancellationToken::new(),
         };
         let listeners = gateway.shared.current.load().plan.listeners.clone();
         let mut running = gateway.running.lock().await;
         for listener in listeners {
-            match Running::start(&gateway.shared, listener).await {
-                Ok(one) => running.push(one),
+            match Opening::bind(listener, None, &gateway.shared).await {
+                Ok(one) => running.push(one.run(&gateway.shared)),
                 Err(error) => {
                     for one in running.drain(..) {
                         one.stop().await;
@@ -94,13 +109,24 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Serves another plan from now on. Requests in hand end under the old one; listeners that
-    /// stay are not touched, new ones open before, removed ones close after.
+    /// Serves another plan from now on: [`Gateway::prepare`] and [`Gateway::apply`] in one.
     ///
     /// # Errors
     /// What in the plan cannot be served; the old plan stays in force.
     pub async fn replace(&self, plan: Plan) -> Result<(), GatewayError> {
-        let mut running = self.running.lock().await;
+        let _one_at_a_time = self.replacing.lock().await;
+        let prepared = self.prepare(plan).await?;
+        self.apply(prepared).await;
+        Ok(())
+    }
+
+    /// Makes another plan ready: builds its routes and binds its new listeners. Nothing changes
+    /// before [`Gateway::apply`]; a plan that was prepared and then dropped leaves no trace. One
+    /// plan at a time: what is prepared while another is applied may know of listeners that went.
+    ///
+    /// # Errors
+    /// What in the plan cannot be served.
+    pub async fn prepare(&self, plan: Plan) -> Result<Prepared, GatewayError> {
         let before = self.shared.current.load_full();
         let wanted = plan.listeners.clone();
         // Off the runtime's way: many Apis take a while.
@@ -109,32 +135,40 @@ impl Gateway {
             Ok(built) => built?,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
+        let running = self.running.lock().await;
         let mut fresh = Vec::new();
         for listener in &wanted {
             if running.iter().any(|have| have.same(listener)) {
                 continue;
             }
-            // Another form of a listener on the same address: the old one must go first.
-            if let Some(at) = running
-                .iter()
-                .position(|have| have.listener.bind == listener.bind)
-            {
-                running.swap_remove(at).stop().await;
-            }
-            match Running::start(&self.shared, listener.clone()).await {
-                Ok(one) => fresh.push(one),
-                Err(error) => {
-                    for one in fresh {
-                        one.stop().await;
-                    }
-                    return Err(error.into());
-                }
-            }
+            // Another form of a listener on the same address takes it over as it is.
+            let before = running.iter().find(|have| {
+                have.listener.bind == listener.bind
+                    && !wanted.iter().any(|wanted| have.same(wanted))
+                    && (have.listener.name == listener.name || !listener.bind.ends_with(":0"))
+            });
+            let socket = before.map(Running::socket);
+            fresh.push(Opening::bind(listener.clone(), socket, &self.shared).await?);
         }
+        Ok(Prepared {
+            snapshot,
+            wanted,
+            fresh,
+        })
+    }
+
+    /// Serves what was prepared. Requests in hand end under the old plan; listeners that stay are
+    /// not touched, new ones open before removed ones close.
+    pub async fn apply(&self, prepared: Prepared) {
+        let Prepared {
+            snapshot,
+            wanted,
+            fresh,
+        } = prepared;
+        let mut running = self.running.lock().await;
         self.shared.current.store(Arc::new(snapshot));
         self.shared.cache.clear();
         self.shared.kept.clear();
-        running.append(&mut fresh);
         let mut at = 0;
         while at < running.len() {
             let kept = wanted.iter().find(|wanted| running[at].same(wanted));
@@ -146,7 +180,7 @@ impl Gateway {
                 self.shared.tasks.spawn(removed.stop());
             }
         }
-        Ok(())
+        running.extend(fresh.into_iter().map(|one| one.run(&self.shared)));
     }
 
     /// Where a listener is bound; tells the port where 0 was asked for.

@@ -42,7 +42,7 @@ pub use error::{
     BAD_TEMPLATE, BAD_URL, EXPLANATIONS, GatewayError, NO_SUCH_PART, NO_SUCH_UPSTREAM, NO_THREADS,
     NOT_SERVED, ROUTE_CLASH,
 };
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Prepared};
 pub use plan::Plan;
 pub use problem::{Kind, Problem, Violation, explanations};
 pub use seam::{Contract, Gatekeeper};

@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use wardline_connect::door::{Admission, Door, SwappableTls};
+use wardline_connect::door::{Admission, Door, Socket, SwappableTls};
 use wardline_connect::stream::Stream;
 use wardline_connect::{ConnectError, Counters};
 
@@ -34,18 +34,28 @@ pub(crate) struct Running {
     pub(crate) listener: Listener,
     pub(crate) address: SocketAddr,
     pub(crate) counters: Arc<Counters>,
+    socket: Socket,
     tls: Option<SwappableTls>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Running {
-    pub(crate) async fn start(
-        shared: &Arc<Shared>,
+/// A listener that is bound and takes nobody yet.
+pub(crate) struct Opening {
+    listener: Listener,
+    door: Door,
+    tls: Option<SwappableTls>,
+}
+
+impl Opening {
+    /// Binds a listener's address, or takes it over from the one that it replaces.
+    pub(crate) async fn bind(
         listener: Listener,
+        before: Option<Socket>,
+        shared: &Shared,
     ) -> Result<Self, ConnectError> {
         let tls: Option<SwappableTls> = listener.tls.clone().map(|tls| Arc::new(tls.into()));
-        let door = Door::bind(Admission {
+        let admission = Admission {
             name: Arc::clone(&listener.name),
             bind: listener.bind.clone(),
             tls: tls.clone(),
@@ -53,9 +63,26 @@ impl Running {
             max_connections: listener.limits.connections,
             drain: listener.limits.drain,
             threads: Some(Arc::clone(&shared.threads)),
+        };
+        let door = match before {
+            Some(socket) => Door::over(socket, admission)?,
+            None => Door::bind(admission).await?,
+        };
+        Ok(Self {
+            listener,
+            door,
+            tls,
         })
-        .await?;
-        let (address, counters) = (door.address(), door.counters());
+    }
+
+    /// Takes connections.
+    pub(crate) fn run(self, shared: &Arc<Shared>) -> Running {
+        let Self {
+            listener,
+            door,
+            tls,
+        } = self;
+        let (address, counters, socket) = (door.address(), door.counters(), door.socket());
         let stop = CancellationToken::new();
         let (shared, served, stopping) =
             (Arc::clone(shared), Arc::new(listener.clone()), stop.clone());
@@ -70,14 +97,22 @@ impl Running {
                 stopping.clone(),
             )
         }));
-        Ok(Self {
+        Running {
             listener,
             address,
             counters,
+            socket,
             tls,
             stop,
             task,
-        })
+        }
+    }
+}
+
+impl Running {
+    /// Its address, for the listener that takes its place.
+    pub(crate) fn socket(&self) -> Socket {
+        self.socket.clone()
     }
 
     /// Whether `wanted` is this listener; its certificates may be newer.
@@ -106,9 +141,18 @@ impl Running {
     /// Takes no more connections; returns once the requests in hand are answered, or the drain
     /// limit is reached.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(listener = %self.listener.name, %error, "the listener ended badly");
+        let Self {
+            listener,
+            stop,
+            task,
+            socket,
+            ..
+        } = self;
+        stop.cancel();
+        // The address is free once its door is closed, whatever is still being answered.
+        drop(socket);
+        if let Err(error) = task.await {
+            tracing::error!(listener = %listener.name, %error, "the listener ended badly");
         }
     }
 }

@@ -29,6 +29,9 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run an estate.
     Serve(Serve),
+    /// Let the running server read its estate again. Where something in it is wrong, what runs goes
+    /// on as it was.
+    Reload(Reload),
     /// Read an estate and explain everything that is wrong with it.
     Check(Check),
     /// Run an estate's own tests, without network or clock.
@@ -175,6 +178,25 @@ pub(crate) struct Serve {
     /// Log lines as JSON.
     #[arg(long)]
     pub(crate) log_json: bool,
+    /// Read the estate again whenever its files change and then rest for a moment.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// The estate's directory.
+    #[arg(env = "WARDLINE_ESTATE", default_value = ".")]
+    pub(crate) estate: PathBuf,
+    /// Where the journal is kept [default: ESTATE/data].
+    #[arg(long, env = "WARDLINE_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Why, for the audit log.
+    #[arg(long, default_value = "wardline reload", value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,8 @@
 
 mod cli;
 mod commands;
-mod dumps;
 mod descriptors;
+mod dumps;
 mod paint;
 mod place;
 mod remote;

@@ -18,9 +18,10 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys, DestroyedKeys,
-    ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part, PayloadView, ReplayReport,
-    ReplayRequest, Selection, TraceView, WebhookTrialView, WebhookView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
+    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
+    WebhookView,
 };
 
 /// Bytes of one answer at most.
@@ -101,7 +102,12 @@ impl RemoteDesk {
         path: &str,
         body: Option<serde_json::Value>,
     ) -> Result<Option<T>, DeskError> {
-        let unreachable = |text: String| DeskError {
+        let (status, bytes) = self.answer(method, path, body).await?;
+        self.understood(status, &bytes)
+    }
+
+    fn unreachable(&self, text: &str) -> DeskError {
+        DeskError {
             kind: DeskErrorKind::Unavailable,
             code: Code("W7101"),
             text: format!(
@@ -109,7 +115,16 @@ impl RemoteDesk {
                 self.server.console
             ),
             help: Some("is `wardline serve` still running?".to_owned()),
-        };
+        }
+    }
+
+    /// What it says to a request.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<(http::StatusCode, Bytes), DeskError> {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.server.console))
@@ -122,23 +137,31 @@ impl RemoteDesk {
                 body.map(|body| Bytes::from(body.to_string()))
                     .unwrap_or_default(),
             ))
-            .map_err(|error| unreachable(error.to_string()))?;
+            .map_err(|error| self.unreachable(&error.to_string()))?;
         let response = self
             .client
             .request(request)
             .await
-            .map_err(|error| unreachable(error.to_string()))?;
+            .map_err(|error| self.unreachable(&error.to_string()))?;
         let status = response.status();
         let bytes = Limited::new(response.into_body(), ANSWER)
             .collect()
             .await
-            .map_err(|error| unreachable(error.to_string()))?
+            .map_err(|error| self.unreachable(&error.to_string()))?
             .to_bytes();
+        Ok((status, bytes))
+    }
+
+    fn understood<T: DeserializeOwned>(
+        &self,
+        status: http::StatusCode,
+        bytes: &[u8],
+    ) -> Result<Option<T>, DeskError> {
         if status == http::StatusCode::NOT_FOUND {
             return Ok(None);
         }
         if !status.is_success() {
-            let problem: ProblemBody = serde_json::from_slice(&bytes).unwrap_or(ProblemBody {
+            let problem: ProblemBody = serde_json::from_slice(bytes).unwrap_or(ProblemBody {
                 title: status.to_string(),
                 detail: String::new(),
             });
@@ -160,8 +183,8 @@ impl RemoteDesk {
                 help: None,
             });
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            unreachable(format!(
+        serde_json::from_slice(bytes).map(Some).map_err(|error| {
+            self.unreachable(&format!(
                 "its answer cannot be read ({error}); are both of one version?"
             ))
         })
@@ -330,6 +353,20 @@ impl ConsoleDesk for RemoteDesk {
     async fn record(&self, _entry: &wardline_vault::AuditEntry) -> Result<(), DeskError> {
         // The server writes down what it does by itself.
         Ok(())
+    }
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError> {
+        self.call(Method::GET, "/api/estate", None).await
+    }
+    async fn reload(&self, reason: String, _actor: &str) -> Result<ReloadView, DeskError> {
+        let body = json!({ "reason": reason });
+        let (status, bytes) = self.answer(Method::POST, "/api/reload", Some(body)).await?;
+        // Refused is an answer too: it says what is wrong in the files.
+        if status == http::StatusCode::UNPROCESSABLE_ENTITY
+            && let Ok(view) = serde_json::from_slice(&bytes)
+        {
+            return Ok(view);
+        }
+        self.understood(status, &bytes)?.ok_or_else(gone)
     }
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {
         let method = if sign { Method::POST } else { Method::GET };

@@ -227,7 +227,10 @@ fn a_revoked_client_is_turned_away_without_a_restart() {
     house.write("certs/ca.crl", authority.revoking(&[7]).as_bytes());
     key(&house, "node/key", &own.1);
     let server = house.serve();
-    let (good, bad) = (authority.issue_numbered(5, 90), authority.issue_numbered(7, 90));
+    let (good, bad) = (
+        authority.issue_numbered(5, 90),
+        authority.issue_numbered(7, 90),
+    );
     let post = |own: &(String, String)| {
         let met = meet(&doors.http, &client(&[&authority], Some(own)), POST);
         met.is_ok_and(|(_, answer)| answer.starts_with("HTTP/1.1 202"))

@@ -18,7 +18,7 @@ Data goes to standard output, everything else to standard error. Listings take `
 | exit code | means |
 | --- | --- |
 | 0 | done |
-| 1 | what was asked about is not well: `check`, `test`, `status`, `alerts`, `audit verify`, `hl7 check` and `send` found something |
+| 1 | what was asked about is not well: `check`, `test`, `reload`, `status`, `alerts`, `audit verify`, `hl7 check` and `send` found something |
 | 2 | the command line cannot be understood, or `test` is asked for a test that is not there |
 | 3 | something could not be reached, read or started |
 

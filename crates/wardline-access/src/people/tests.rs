@@ -34,7 +34,9 @@ fn house(provider: Option<Provider>) -> House {
     let keys = Arc::new(FileProvider::open(&dir.path().join("keys")).unwrap());
     let roles = ["support", "administrator"].map(str::to_owned);
     let accounts = Accounts::open(dir.path(), "st-brigid", keys, roles).unwrap();
-    let clock = Arc::new(SimulatedClock::starting_at(Timestamp(1_800_000_000_000_000)));
+    let clock = Arc::new(SimulatedClock::starting_at(Timestamp(
+        1_800_000_000_000_000,
+    )));
     House {
         people: People::new(
             Some(accounts),

@@ -109,6 +109,11 @@ impl Watch {
         }
     }
 
+    /// From now on this stands out; what is known of clients stays.
+    pub const fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Takes a call into account and says what stands out about it. `zone` is the hospital's.
     ///
     /// ```

@@ -30,7 +30,7 @@ use super::config::{IngressConfig, Route};
 use super::problem::{come_later, problem};
 use super::webhook;
 use crate::admission::{Budget, worth_a_line};
-use crate::door::{Admission, Door, SwappableTls};
+use crate::door::{Admission, Door, Socket, SwappableTls};
 use crate::stream::Stream;
 use crate::{ConnectError, ContentType, Counters, Intake, Received, Verdict, codes};
 
@@ -65,26 +65,31 @@ impl Ingress {
     /// Binds the address and builds TLS; serves nothing yet.
     pub async fn bind(config: IngressConfig) -> Result<Self, ConnectError> {
         let routes = index(&config.routes)?;
-        let tls = config
-            .tls
-            .as_ref()
-            .map(|tls| tls.build(&config.name, ALPN))
-            .transpose()?;
-        let door = Door::bind(Admission {
-            name: Arc::clone(&config.name),
-            bind: config.bind.clone(),
-            tls: tls.map(|tls| Arc::new(tls.into())),
-            allow: config.allow.clone(),
-            max_connections: config.max_connections,
-            drain: config.drain,
-            threads: None,
-        })
-        .await?;
+        let door = Door::bind(admission(&config)?).await?;
         Ok(Self {
             door,
             config,
             routes,
         })
+    }
+
+    /// As [`Ingress::bind`], on the address of a listener that is being replaced.
+    ///
+    /// # Errors
+    /// As [`Ingress::bind`].
+    pub fn over(socket: Socket, config: IngressConfig) -> Result<Self, ConnectError> {
+        let routes = index(&config.routes)?;
+        let door = Door::over(socket, admission(&config)?)?;
+        Ok(Self {
+            door,
+            config,
+            routes,
+        })
+    }
+
+    /// Its address, for the listener that will take its place.
+    pub fn socket(&self) -> Socket {
+        self.door.socket()
     }
 
     /// The bound address; tells the port where 0 was asked for.
@@ -124,6 +129,24 @@ impl Ingress {
             .await;
         finish(&tracker, drain).await;
     }
+}
+
+/// Who may come in, with TLS built.
+fn admission(config: &IngressConfig) -> Result<Admission, ConnectError> {
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| tls.build(&config.name, ALPN))
+        .transpose()?;
+    Ok(Admission {
+        name: Arc::clone(&config.name),
+        bind: config.bind.clone(),
+        tls: tls.map(|tls| Arc::new(tls.into())),
+        allow: config.allow.clone(),
+        max_connections: config.max_connections,
+        drain: config.drain,
+        threads: None,
+    })
 }
 
 /// The routes of a listener that somebody else has bound: requests are handed in whole.

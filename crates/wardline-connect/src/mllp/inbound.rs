@@ -9,7 +9,7 @@ use super::config::InboundConfig;
 use super::session::{Rules, Session};
 use super::wire::CHUNK;
 use crate::admission::Budget;
-use crate::door::{Admission, Door, SwappableTls};
+use crate::door::{Admission, Door, Socket, SwappableTls};
 use crate::{ConnectError, Counters, Intake};
 
 /// Application protocols of a listener's TLS: none.
@@ -37,31 +37,22 @@ pub struct Listener {
 impl Listener {
     /// Binds the address and builds TLS; takes no connection yet.
     pub async fn bind(config: InboundConfig) -> Result<Self, ConnectError> {
-        let least = config.max_size.saturating_add(CHUNK);
-        if config.in_flight_bytes < least {
-            return Err(ConnectError::BadSetting {
-                name: config.source.to_string(),
-                what: "the limit on bytes in hand",
-                value: config.in_flight_bytes.to_string(),
-                detail: format!("one message of the largest size must fit: at least {least}"),
-            });
-        }
-        let tls = config
-            .tls
-            .as_ref()
-            .map(|tls| tls.build(&config.source, ALPN))
-            .transpose()?;
-        let door = Door::bind(Admission {
-            name: Arc::clone(&config.source),
-            bind: config.bind.clone(),
-            tls: tls.map(|tls| Arc::new(tls.into())),
-            allow: config.allow.clone(),
-            max_connections: config.max_connections,
-            drain: config.drain,
-            threads: None,
-        })
-        .await?;
+        let door = Door::bind(admission(&config)?).await?;
         Ok(Self { door, config })
+    }
+
+    /// As [`Listener::bind`], on the address of a listener that is being replaced.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub fn over(socket: Socket, config: InboundConfig) -> Result<Self, ConnectError> {
+        let door = Door::over(socket, admission(&config)?)?;
+        Ok(Self { door, config })
+    }
+
+    /// Its address, for the listener that will take its place.
+    pub fn socket(&self) -> Socket {
+        self.door.socket()
     }
 
     /// The bound address; tells the port where 0 was asked for.
@@ -97,4 +88,31 @@ impl Listener {
             })
             .await;
     }
+}
+
+/// Who may come in, with TLS built.
+fn admission(config: &InboundConfig) -> Result<Admission, ConnectError> {
+    let least = config.max_size.saturating_add(CHUNK);
+    if config.in_flight_bytes < least {
+        return Err(ConnectError::BadSetting {
+            name: config.source.to_string(),
+            what: "the limit on bytes in hand",
+            value: config.in_flight_bytes.to_string(),
+            detail: format!("one message of the largest size must fit: at least {least}"),
+        });
+    }
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| tls.build(&config.source, ALPN))
+        .transpose()?;
+    Ok(Admission {
+        name: Arc::clone(&config.source),
+        bind: config.bind.clone(),
+        tls: tls.map(|tls| Arc::new(tls.into())),
+        allow: config.allow.clone(),
+        max_connections: config.max_connections,
+        drain: config.drain,
+        threads: None,
+    })
 }

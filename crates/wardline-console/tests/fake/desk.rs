@@ -8,10 +8,10 @@ use wardline_console::{ConsoleDesk, DeskError, DeskErrorKind};
 use wardline_core::{Code, DeliveryId, DeliveryState, Id, Timestamp};
 use wardline_engine::Found;
 use wardline_engine::view::{
-    AuditRecordView, AuditStateView, AuditView, DeliveryView, DestinationView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, FlowView, Hl7SegmentView, MessageQuery, MessageView, Overview,
-    PageView, Part, PayloadView, ReplayCount, ReplayReport, ReplayRequest, Selection, SourceView,
-    StoreView, TraceItem, TraceView,
+    AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestinationView,
+    DestroyKeys, DestroyedKeys, ErrorGroupView, FlowView, Hl7SegmentView, MessageQuery,
+    MessageView, Overview, PageView, Part, PayloadView, ReloadOutcome, ReloadView, ReplayCount,
+    ReplayReport, ReplayRequest, Selection, SourceView, StoreView, TraceItem, TraceView,
 };
 
 fn wave(phase: f64, base: f64) -> Vec<u64> {
@@ -143,6 +143,7 @@ impl ConsoleDesk for Hospital {
                 commits: 18_402 + looks,
             },
             certificates: Vec::new(),
+            applied: None,
         })
     }
 
@@ -504,6 +505,30 @@ impl ConsoleDesk for Hospital {
         self.up()?;
         self.note(&entry.actor, &entry.act, &entry.target, &entry.reason);
         Ok(())
+    }
+
+    async fn applied(&self) -> Result<Option<AppliedView>, DeskError> {
+        self.up()?;
+        Ok(None)
+    }
+
+    async fn reload(&self, reason: String, actor: &str) -> Result<ReloadView, DeskError> {
+        self.up()?;
+        // A reason of one word stands for a mistake in the files.
+        let refused = reason == "mistake";
+        Ok(ReloadView {
+            outcome: if refused {
+                ReloadOutcome::Refused
+            } else {
+                ReloadOutcome::Applied
+            },
+            summary: format!("asked by {actor}: {reason}"),
+            applied: None,
+            changes: Vec::new(),
+            diagnostics: String::new(),
+            found: serde_json::Value::Null,
+            took_ms: 1,
+        })
     }
 
     async fn audit_state(&self, sign: bool) -> Result<AuditStateView, DeskError> {

@@ -32,6 +32,7 @@ async fn nobody_gets_in_without_the_token() {
     for (method, path) in [
         (Method::GET, "/api/overview"),
         (Method::GET, "/api/audit"),
+        (Method::GET, "/api/estate"),
         (Method::GET, "/api/live"),
     ] {
         let answer = site

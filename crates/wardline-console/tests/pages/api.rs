@@ -136,3 +136,27 @@ async fn programs_may_say_for_whom_they_act() {
         assert_eq!(audit[0]["actor"], actor);
     }
 }
+
+#[tokio::test]
+async fn a_reload_says_what_came_of_it_and_needs_a_reason() {
+    let site = Site::new().await;
+    let ask = async |body: &str| site.call(Method::POST, "/api/reload", body).await;
+    let done = ask(r#"{"reason":"CHG-1"}"#).await;
+    assert_eq!(done.status, StatusCode::OK);
+    assert_eq!(json(&done)["outcome"], "applied");
+    assert!(
+        json(&done)["summary"].as_str().unwrap().ends_with("CHG-1"),
+        "{}",
+        done.text
+    );
+    let refused = ask(r#"{"reason":"mistake"}"#).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(json(&refused)["outcome"], "refused");
+    for body in ["{}", r#"{"reason":" "}"#, r#"{"why":"x"}"#] {
+        let status = ask(body).await.status;
+        assert!(status.is_client_error(), "{body}: {status}");
+    }
+    // Nothing was applied here yet.
+    let none = site.call(Method::GET, "/api/estate", "").await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+}

@@ -23,11 +23,7 @@ const REFUSALS: [(u16, &str, &str); 14] = [
         "NotFound",
         "There is nothing at this path, or nothing that this caller may know of.",
     ),
-    (
-        408,
-        "RequestTimeout",
-        "The body did not arrive in time.",
-    ),
+    (408, "RequestTimeout", "The body did not arrive in time."),
     (
         409,
         "Conflict",

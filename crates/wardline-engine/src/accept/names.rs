@@ -2,6 +2,7 @@
 //! as they come, up to a bound.
 
 use super::Acceptor;
+use crate::plan::Plan;
 use crate::route;
 use ahash::AHashSet;
 use std::sync::Arc;
@@ -21,9 +22,8 @@ impl Acceptor {
         }
     }
 
-    /// Names that must exist before the first message.
-    pub(crate) async fn intern_all(&self) -> Result<(), StoreError> {
-        let plan = &self.plan;
+    /// Names that must exist before the first message of a plan.
+    pub(crate) async fn intern_all(&self, plan: &Plan) -> Result<(), StoreError> {
         let mut names: AHashSet<&str> = AHashSet::new();
         names.extend([
             "other",

@@ -2,6 +2,7 @@
 //! sealed payloads, blind indexes for keys.
 
 use super::{AcceptError, Acceptor, KEY_DOMAIN};
+use crate::plan::Plan;
 use crate::route::{self, Derived, PlainKey};
 use ahash::AHashSet;
 use std::sync::Arc;
@@ -31,15 +32,15 @@ impl Acceptor {
         }
     }
 
-    /// Seals what was derived and gives it numbers. `root` is the first message where the
+    /// Seals what was derived by `plan` and gives it numbers. `root` is the first message where the
     /// first derived message has no body of its own.
     pub(crate) fn seal(
         &self,
+        plan: &Plan,
         derived: Derived,
         root: Option<Root>,
         first_cause: Option<Cause>,
     ) -> Result<Acceptance, AcceptError> {
-        let plan = &self.plan;
         let mut acceptance = Acceptance::default();
         let mut terms = AHashSet::new();
         let mut root = root;

@@ -80,17 +80,9 @@ impl Desk {
     }
 
     fn live_sums(&self) -> (u64, (Option<u64>, Option<u64>)) {
-        let sent = self
-            .dispatcher
-            .destinations()
-            .map(|d| d.sent.load(Ordering::Relaxed))
-            .sum();
-        let worst = |q: f64| {
-            self.dispatcher
-                .destinations()
-                .filter_map(|d| d.latency.quantile(q))
-                .max()
-        };
+        let live = self.dispatcher.destinations();
+        let sent = live.iter().map(|d| d.sent.load(Ordering::Relaxed)).sum();
+        let worst = |q: f64| live.iter().filter_map(|d| d.latency.quantile(q)).max();
         (sent, (worst(0.5), worst(0.99)))
     }
 }

@@ -128,6 +128,7 @@ impl Desk {
     /// Groups of dead and held deliveries.
     pub async fn dead(&self) -> Result<Vec<ErrorGroupView>, DeskError> {
         let groups = self.acceptor.store.error_groups(GROUP_LIMIT).await?;
+        let plan = self.acceptor.plan();
         let mut out = Vec::with_capacity(groups.len());
         for group in groups {
             let destination = self.name(group.destination);
@@ -141,9 +142,7 @@ impl Desk {
             out.push(ErrorGroupView {
                 fingerprint: fingerprint::text(group.fingerprint),
                 runbook: self.runbook(&flow, &destination),
-                owner: self
-                    .acceptor
-                    .plan
+                owner: plan
                     .flow_named(&flow)
                     .map(|flow| flow.owner.clone())
                     .unwrap_or_default(),

@@ -12,7 +12,7 @@ impl Desk {
     /// The dashboard.
     pub async fn overview(&self) -> Result<Overview, DeskError> {
         let store = &self.acceptor.store;
-        let plan = &self.acceptor.plan;
+        let plan = self.acceptor.plan();
         let now = self.acceptor.clock.now();
         let totals = store.totals().await?;
         let gauges = store.gauges().await?;
@@ -132,10 +132,13 @@ impl Desk {
                 owed: count(CounterKind::Owed, sym),
                 failed_attempts: count(CounterKind::Failed, sym),
                 cancelled: count(CounterKind::Cancelled, sym),
-                in_flight: live.map_or(0, |live| live.in_flight.load(Ordering::Relaxed)),
-                p50_us: live.and_then(|live| live.latency.quantile(0.5)),
-                p99_us: live.and_then(|live| live.latency.quantile(0.99)),
+                in_flight: live
+                    .as_ref()
+                    .map_or(0, |live| live.in_flight.load(Ordering::Relaxed)),
+                p50_us: live.as_ref().and_then(|live| live.latency.quantile(0.5)),
+                p99_us: live.as_ref().and_then(|live| live.latency.quantile(0.99)),
                 last_error: live
+                    .as_ref()
                     .and_then(|live| live.last_error.lock().clone())
                     .or_else(|| {
                         groups
@@ -200,8 +203,7 @@ impl Desk {
                     listening: places.get(&**name).cloned(),
                     ack_p99_us: self
                         .acceptor
-                        .latency
-                        .get(&**name)
+                        .latency(name)
                         .and_then(|latency| latency.quantile(0.99)),
                 }
             })
@@ -216,6 +218,7 @@ impl Desk {
         let delivered = store.series(CounterKind::Delivered, None, hour).await?;
         let status = store.status();
         let (headline, well) = headline(&destinations, status.trouble.as_deref());
+        let certificates = self.certificates.read().clone();
         Ok(Overview {
             estate: plan
                 .estate
@@ -240,7 +243,8 @@ impl Desk {
                 queued: status.queued as u64,
                 commits: status.commits,
             },
-            certificates: self.certificates.read().clone(),
+            certificates,
+            applied: self.applied().await?,
         })
     }
 

@@ -85,7 +85,8 @@ impl Desk {
     /// whose attributes are not declared; of that, everything is hidden.
     fn sensitive_paths(&self, event: &str) -> Option<SensitivePaths> {
         let entity = event.split('.').next()?.replace('_', "-");
-        let entity = self.acceptor.plan.estate.entities.get(&entity)?;
+        let plan = self.acceptor.plan();
+        let entity = plan.estate.entities.get(&entity)?;
         let sensitive = entity
             .sensitivity
             .iter()

@@ -9,8 +9,9 @@ use super::webhooks::{trial, trial_request, view};
 use super::{Desk, DeskError};
 use crate::view::WebhookView;
 use crate::webhook::{self, Standing};
+use std::sync::Arc;
 use wardline_connect::http::why_not_public;
-use wardline_estate::model::{Client, ClientWebhook};
+use wardline_estate::model::{Client, ClientWebhook, Estate};
 use wardline_store::Change;
 use wardline_vault::AuditEntry;
 
@@ -56,8 +57,9 @@ impl Desk {
         name: &str,
         url: &str,
     ) -> Result<WebhookView, RegisterError> {
-        let (owner, declared) = self.own(client, name)?;
-        let endpoint = self.endpoints.get(name).ok_or(RegisterError::NotFound)?;
+        let estate = self.in_force();
+        let (owner, declared) = own(&estate, client, name)?;
+        let endpoint = self.endpoint(name).ok_or(RegisterError::NotFound)?;
         let Ok(_alone) = endpoint.registering.try_lock() else {
             return Err(RegisterError::Busy);
         };
@@ -88,7 +90,14 @@ impl Desk {
             .with("id", id);
         self.commit_audited(&entry, vec![kept(name, &standing)])
             .await?;
-        endpoint.moved(Some((url.to_owned(), sender)));
+        let now = self
+            .endpoint(name)
+            .filter(|now| !Arc::ptr_eq(now, &endpoint));
+        match now.map(|now| (now.sender_to(url), now)) {
+            // The estate was read again meanwhile: the endpoint signs as its file says now.
+            Some((Ok(sender), now)) => now.moved(Some((url.to_owned(), sender))),
+            _ => endpoint.moved(Some((url.to_owned(), sender))),
+        }
         let sym = self.acceptor.store.lookup(&webhook::destination(name));
         if let Some(channel) = sym.and_then(|sym| self.dispatcher.channel(sym)) {
             channel.resumed();
@@ -101,8 +110,8 @@ impl Desk {
     /// # Errors
     /// As [`Desk::register_webhook`].
     pub async fn unregister_webhook(&self, client: &str, name: &str) -> Result<(), RegisterError> {
-        self.own(client, name)?;
-        let endpoint = self.endpoints.get(name).ok_or(RegisterError::NotFound)?;
+        own(&self.in_force(), client, name)?;
+        let endpoint = self.endpoint(name).ok_or(RegisterError::NotFound)?;
         let Ok(_alone) = endpoint.registering.try_lock() else {
             return Err(RegisterError::Busy);
         };
@@ -110,17 +119,27 @@ impl Desk {
         self.commit_audited(&entry, vec![kept(name, &Standing::default())])
             .await?;
         endpoint.moved(None);
+        if let Some(now) = self
+            .endpoint(name)
+            .filter(|now| !Arc::ptr_eq(now, &endpoint))
+        {
+            now.moved(None);
+        }
         Ok(())
     }
+}
 
-    fn own(&self, client: &str, name: &str) -> Result<(&Client, &ClientWebhook), RegisterError> {
-        let owner = self.acceptor.plan.estate.clients.get(client);
-        let declared = owner.and_then(|owner| {
-            let mut all = owner.webhooks.iter();
-            all.find(|webhook| webhook.name == name && webhook.url.is_none())
-        });
-        owner.zip(declared).ok_or(RegisterError::NotFound)
-    }
+fn own<'e>(
+    estate: &'e Estate,
+    client: &str,
+    name: &str,
+) -> Result<(&'e Client, &'e ClientWebhook), RegisterError> {
+    let owner = estate.clients.get(client);
+    let declared = owner.and_then(|owner| {
+        let mut all = owner.webhooks.iter();
+        all.find(|webhook| webhook.name == name && webhook.url.is_none())
+    });
+    owner.zip(declared).ok_or(RegisterError::NotFound)
 }
 
 fn kept(name: &str, standing: &Standing) -> Change {

@@ -6,6 +6,7 @@ use super::select::describe;
 use super::{Desk, DeskError};
 use crate::accept::{Root, note_of, with_runtime};
 use crate::codes;
+use crate::plan::Plan;
 use crate::route::{self, Arrival, PlainKey, Start};
 use crate::view::{ReplayCount, ReplayReport, ReplayRequest};
 use bytes::Bytes;
@@ -168,11 +169,11 @@ impl Desk {
         resolved: Vec<Change>,
     ) -> Result<u64, DeskError> {
         let acceptor = &self.acceptor;
-        let Some(index) = acceptor
-            .plan
+        let plan = acceptor.plan();
+        let Some(index) = plan
             .flows
             .iter()
-            .position(|plan| *plan.name == *flow)
+            .position(|declared| *declared.name == *flow)
         else {
             return Err(DeskError::NotFound {
                 what: "flow",
@@ -193,7 +194,7 @@ impl Desk {
         let body = acceptor.vault.open_sealed(Kind::Message, &sealed)?;
         // With today's key: the copy must outlive the key of the original's day.
         let sealed = acceptor.vault.seal(Kind::Message, &body)?;
-        let acceptance = self.routed_again(&row, Start::Flow(index), &body, sealed)?;
+        let acceptance = self.routed_again(&plan, &row, Start::Flow(index), &body, sealed)?;
         let count = acceptance.deliveries.len() as u64;
         let mut changes = resolved;
         changes.push(Change::Accept(Box::new(acceptance)));
@@ -205,6 +206,7 @@ impl Desk {
     /// names the original as its cause, so that the trace shows both runs.
     fn routed_again(
         &self,
+        plan: &Plan,
         row: &MessageRow,
         start: Start<'_>,
         body: &Bytes,
@@ -212,7 +214,7 @@ impl Desk {
     ) -> Result<Acceptance, DeskError> {
         let acceptor = &self.acceptor;
         let content_type = self.name(row.content_type);
-        let charset = acceptor.plan.charset(&self.name(row.source));
+        let charset = plan.charset(&self.name(row.source));
         let subject = route::read_as(&content_type, body, charset).map(|content| {
             Subject::new(content).with(Metadata {
                 source: Some(self.name(row.source).into()),
@@ -228,8 +230,7 @@ impl Desk {
             key: row.key.clone().map(PlainKey::Recorded),
             lane: Lane::Bulk,
         };
-        let mut derived =
-            with_runtime(|runtime| route::route(&acceptor.plan, start, arrival, runtime));
+        let mut derived = with_runtime(|runtime| route::route(plan, start, arrival, runtime));
         for delivery in &mut derived.deliveries {
             delivery.lane = Lane::Bulk;
         }
@@ -242,7 +243,7 @@ impl Desk {
             size: body.len() as u32,
             payload,
         };
-        Ok(acceptor.seal(derived, Some(root), None)?)
+        Ok(acceptor.seal(plan, derived, Some(root), None)?)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use wardline_connect::Request;
 use wardline_core::{DeliveryId, DeliveryState, MessageId, Timestamp};
-use wardline_estate::model::{Client, ClientWebhook};
+use wardline_estate::model::{Client, ClientWebhook, Estate};
 use wardline_store::{Change, MessageRow, Operation};
 use wardline_vault::{AuditEntry, Kind, VaultError};
 
@@ -25,7 +25,7 @@ impl Desk {
     /// # Errors
     /// Where the journal does not answer.
     pub async fn webhooks(&self) -> Result<Vec<WebhookView>, DeskError> {
-        let estate = &self.acceptor.plan.estate;
+        let estate = self.in_force();
         let gauges = self.acceptor.store.gauges().await?;
         let mut all = Vec::new();
         for client in estate.clients.values() {
@@ -38,7 +38,7 @@ impl Desk {
                     .map(|gauge| gauge.count)
                     .sum();
                 let standing = self.standing(&declared.name).await?;
-                let endpoint = self.endpoints.get(declared.name.as_str());
+                let endpoint = self.endpoint(&declared.name);
                 all.push(WebhookView {
                     waiting: u64::try_from(waiting).unwrap_or(0),
                     public_keys: endpoint
@@ -64,7 +64,8 @@ impl Desk {
         actor: &str,
     ) -> Result<WebhookView, DeskError> {
         demand_reason(reason)?;
-        let (client, declared) = self.declared(name)?;
+        let estate = self.in_force();
+        let (client, declared) = declared(&estate, name)?;
         let standing = self.standing(name).await?.well();
         if declared.url.is_none() && standing.url.is_none() {
             return Err(DeskError::Invalid(format!(
@@ -92,7 +93,7 @@ impl Desk {
             }));
         }
         self.commit_audited(&entry, changes).await?;
-        if let Some(endpoint) = self.endpoints.get(name) {
+        if let Some(endpoint) = self.endpoint(name) {
             endpoint.enable();
         }
         self.dispatcher.revisit(&rows);
@@ -114,7 +115,8 @@ impl Desk {
         actor: &str,
     ) -> Result<WebhookView, DeskError> {
         demand_reason(reason)?;
-        let (client, declared) = self.declared(name)?;
+        let estate = self.in_force();
+        let (client, declared) = declared(&estate, name)?;
         let mut standing = self.standing(name).await?;
         let disabled = Disabled {
             since: self.acceptor.clock.now(),
@@ -130,7 +132,7 @@ impl Desk {
             value: standing.to_bytes(),
         };
         self.commit_audited(&entry, vec![kept]).await?;
-        if let Some(endpoint) = self.endpoints.get(name) {
+        if let Some(endpoint) = self.endpoint(name) {
             endpoint.disable(disabled);
         }
         Ok(view(client, declared, &standing))
@@ -146,8 +148,9 @@ impl Desk {
         name: &str,
         actor: &str,
     ) -> Result<WebhookTrialView, DeskError> {
-        let (client, _) = self.declared(name)?;
-        let Some(endpoint) = self.endpoints.get(name).map(Arc::clone) else {
+        let estate = self.in_force();
+        let (client, _) = declared(&estate, name)?;
+        let Some(endpoint) = self.endpoint(name) else {
             return Err(DeskError::Invalid(format!(
                 "`{name}` is tried by the server that sends to it: start `wardline serve`"
             )));
@@ -191,7 +194,7 @@ impl Desk {
             return Ok(None);
         };
         let flow = self.name(row.flow);
-        let plan = &self.acceptor.plan;
+        let plan = self.acceptor.plan();
         let hook = plan.flow_named(&flow).and_then(|flow| flow.hook.as_ref());
         let Some(hook) = hook.filter(|hook| *hook.client == *client) else {
             return Ok(None);
@@ -235,10 +238,10 @@ impl Desk {
 
     /// The site of the connection that a message, or what it follows from, came through.
     async fn facility_of(&self, message: &MessageRow) -> Result<Option<Arc<str>>, DeskError> {
-        let store = &self.acceptor.store;
+        let (store, plan) = (&self.acceptor.store, self.acceptor.plan());
         let (mut source, mut cause) = (message.source, message.cause);
         for _ in 0..MOST_CAUSES {
-            if let Some(known) = self.acceptor.plan.sources.get(self.name(source).as_str()) {
+            if let Some(known) = plan.sources.get(self.name(source).as_str()) {
                 return Ok(known.facility.clone());
             }
             let Some(id) = cause else { break };
@@ -272,9 +275,8 @@ impl Desk {
                 code = %codes::WEBHOOK_DISABLED, %endpoint, why = why.why,
                 "a client's endpoint is disabled: its events wait until it is enabled"
             );
-            let client = self
-                .declared(&endpoint)
-                .map(|(client, _)| client.name.clone());
+            let client =
+                declared(&self.in_force(), &endpoint).map(|(client, _)| client.name.clone());
             let entry = AuditEntry::new(why.by.as_str(), "webhook.disable", &*endpoint)
                 .because(why.why.as_str())
                 .with("client", client.unwrap_or_default());
@@ -291,11 +293,11 @@ impl Desk {
     /// Why nothing is sent to a destination, where it is an endpoint that is disabled.
     pub(super) fn disabled(&self, destination: &str) -> Option<Disabled> {
         let name = destination.strip_prefix("webhook/")?;
-        self.endpoints.get(name)?.standing().disabled
+        self.endpoint(name)?.standing().disabled
     }
 
     pub(super) async fn standing(&self, name: &str) -> Result<Standing, DeskError> {
-        if let Some(endpoint) = self.endpoints.get(name) {
+        if let Some(endpoint) = self.endpoint(name) {
             return Ok(endpoint.standing());
         }
         let kept = self
@@ -306,31 +308,29 @@ impl Desk {
         let now = self.acceptor.clock.now();
         Ok(kept.map_or_else(Standing::default, |kept| Standing::from_bytes(&kept, now)))
     }
+}
 
-    fn declared(&self, name: &str) -> Result<(&Client, &ClientWebhook), DeskError> {
-        let clients = self.acceptor.plan.estate.clients.values();
-        clients
-            .flat_map(|client| client.webhooks.iter().map(move |webhook| (client, webhook)))
-            .find(|(_, webhook)| webhook.name == name)
-            .ok_or_else(|| {
-                let known: Vec<&str> = self
-                    .acceptor
-                    .plan
-                    .estate
-                    .clients
-                    .values()
-                    .flat_map(|client| client.webhooks.iter().map(|webhook| webhook.name.as_str()))
-                    .collect();
-                DeskError::Invalid(if known.is_empty() {
-                    format!("there is no webhook `{name}`: no client of this estate has one")
-                } else {
-                    format!(
-                        "there is no webhook `{name}`; there are {}",
-                        known.join(", ")
-                    )
-                })
+fn declared<'e>(
+    estate: &'e Estate,
+    name: &str,
+) -> Result<(&'e Client, &'e ClientWebhook), DeskError> {
+    let all = || {
+        let clients = estate.clients.values();
+        clients.flat_map(|client| client.webhooks.iter().map(move |webhook| (client, webhook)))
+    };
+    all()
+        .find(|(_, webhook)| webhook.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = all().map(|(_, webhook)| webhook.name.as_str()).collect();
+            DeskError::Invalid(if known.is_empty() {
+                format!("there is no webhook `{name}`: no client of this estate has one")
+            } else {
+                format!(
+                    "there is no webhook `{name}`; there are {}",
+                    known.join(", ")
+                )
             })
-    }
+        })
 }
 
 /// Id and body of a request that only tries an endpoint.

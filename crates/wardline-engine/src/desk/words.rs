@@ -17,7 +17,7 @@ fn key_text(key: &OrderingKey) -> String {
 
 impl Desk {
     pub(super) fn message_view(&self, row: &MessageRow) -> MessageView {
-        let plan = &self.acceptor.plan;
+        let plan = self.acceptor.plan();
         MessageView {
             id: row.id,
             received: row.received,
@@ -102,7 +102,8 @@ impl Desk {
     }
 
     pub(super) fn runbook(&self, flow: &str, destination: &str) -> Option<String> {
-        let flow = self.acceptor.plan.flow_named(flow)?;
+        let plan = self.acceptor.plan();
+        let flow = plan.flow_named(flow)?;
         flow.targets
             .iter()
             .find(|target| *target.destination == *destination)?
@@ -132,7 +133,7 @@ impl Desk {
             DeliveryState::Pending => {}
         }
         let Some(channel) = self.dispatcher.channel(row.destination) else {
-            return if self.acceptor.plan.destinations.contains_key(destination) {
+            return if self.acceptor.plan().destinations.contains_key(destination) {
                 "waits for `wardline serve`".to_owned()
             } else {
                 "its destination is not in this estate any more: cancel it, or declare the destination again".to_owned()

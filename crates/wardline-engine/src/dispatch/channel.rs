@@ -11,6 +11,7 @@ use super::reading::{Rows, merged};
 use super::verdict::decide;
 use crate::metrics::Latency;
 use ahash::AHashMap;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -89,17 +90,19 @@ pub(crate) struct Destination {
     pub(crate) last_error: Mutex<Option<String>>,
     pub(crate) sent: AtomicU64,
     pub(crate) in_flight: AtomicU64,
-    shape: CallShape,
-    policies: HashMap<Sym, Arc<Policy>>,
+    terms: ArcSwap<Terms>,
+}
+
+/// What the plan in force says of a destination. An attempt ends by the terms it began with.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) shape: CallShape,
+    /// By the flow that owes the delivery.
+    pub(crate) policies: HashMap<Sym, Arc<Policy>>,
 }
 
 impl Destination {
-    pub(crate) fn new(
-        name: Arc<str>,
-        sym: Sym,
-        shape: CallShape,
-        policies: HashMap<Sym, Arc<Policy>>,
-    ) -> Self {
+    pub(crate) fn new(name: Arc<str>, sym: Sym, terms: Terms) -> Self {
         Self {
             name,
             sym,
@@ -107,9 +110,13 @@ impl Destination {
             last_error: Mutex::default(),
             sent: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
-            shape,
-            policies,
+            terms: ArcSwap::from_pointee(terms),
         }
+    }
+
+    /// Attempts from now on go by these terms.
+    pub(crate) fn learn(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
     }
 }
 
@@ -497,12 +504,9 @@ impl Channel {
         }
     }
 
-    fn policy(&self, destination: Option<&Arc<Destination>>, flow: Sym) -> &Arc<Policy> {
-        // Read by reference to `self` only: a flow that left the estate has the default.
-        destination
-            .and_then(|one| self.destinations.get(&one.sym))
-            .and_then(|one| one.policies.get(&flow))
-            .unwrap_or(&self.default_policy)
+    /// Whether it sends by this very sender, not by another one with the same settings.
+    pub(crate) fn sends_by(&self, outbound: &Arc<dyn Outbound>) -> bool {
+        Arc::ptr_eq(&self.outbound, outbound)
     }
 
     /// One attempt: open, send, decide. The pass is given back as soon as the other side has
@@ -511,14 +515,15 @@ impl Channel {
         let started = self.shared.clock.now();
         let attempt = ready.attempts.saturating_add(1);
         let destination = self.destinations.get(&ready.destination).cloned();
+        let terms = destination
+            .as_ref()
+            .map(|one| one.terms.load_full())
+            .unwrap_or_default();
         if let Some(destination) = &destination {
             destination.in_flight.fetch_add(1, Ordering::Relaxed);
         }
         let result = match self.shared.vault.open_sealed(Kind::Message, &ready.body) {
-            Ok(body) => {
-                self.call(destination.as_deref(), &ready, attempt, body)
-                    .await
-            }
+            Ok(body) => self.call(&terms.shape, &ready, attempt, body).await,
             Err(error) => Err(Failure::new(
                 FailureKind::Permanent,
                 error.code(),
@@ -544,7 +549,11 @@ impl Channel {
                 ..
             })
         );
-        let policy = Arc::clone(self.policy(destination.as_ref(), ready.flow));
+        // A flow that left the estate has the default.
+        let policy = terms
+            .policies
+            .get(&ready.flow)
+            .unwrap_or(&self.default_policy);
         let place: Arc<str> =
             destination.map_or_else(|| Arc::clone(&self.name), |one| Arc::clone(&one.name));
         let (status, answer, decision, follow) = match result {
@@ -562,7 +571,7 @@ impl Channel {
                 )
             }
             Err(failure) => {
-                let decision = decide(&policy, &place, &ready, attempt, &failure, ended);
+                let decision = decide(policy, &place, &ready, attempt, &failure, ended);
                 let (status, body) = failure.reply.map_or_else(
                     || (String::new(), None),
                     |reply| (reply.status, Some(reply.body)),
@@ -599,12 +608,11 @@ impl Channel {
 
     async fn call(
         &self,
-        destination: Option<&Destination>,
+        shape: &CallShape,
         ready: &Ready,
         attempt: u32,
         body: Bytes,
     ) -> Result<Reply, Failure> {
-        let shape = destination.map(|one| one.shape.clone()).unwrap_or_default();
         let key = ready.id.to_string();
         let correlation = ready.message.to_string();
         let path = match &shape.path {
@@ -626,7 +634,7 @@ impl Channel {
                 content_type: content_type
                     .as_deref()
                     .unwrap_or("application/octet-stream"),
-                method: shape.method,
+                method: shape.method.clone(),
                 path: path.as_deref(),
                 correlation: &correlation,
             })

@@ -178,6 +178,11 @@ impl Gate {
         }
     }
 
+    /// Whether it allows just this.
+    pub(crate) fn allows(&self, config: &GateConfig) -> bool {
+        self.config == *config
+    }
+
     /// Lets nothing pass until [`Gate::resume`].
     pub(crate) fn pause(&self) {
         self.paused.store(true, Ordering::SeqCst);

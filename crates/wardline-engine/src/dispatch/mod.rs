@@ -18,21 +18,21 @@ mod verdict;
 mod window;
 
 use ahash::AHashMap;
+use arc_swap::ArcSwap;
 use channel::{Channel, Destination};
 use queue::Group;
 use std::sync::Arc;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use wardline_core::Sym;
 use wardline_store::{CommitListener, DeliveryRow, Ready};
 
-/// All outbound connections of the running estate.
-pub(crate) struct Dispatcher {
+/// Which connection each destination goes through, at one time.
+#[derive(Default)]
+pub(crate) struct Routes {
     channels: Vec<Arc<Channel>>,
     by_destination: AHashMap<Sym, usize>,
 }
 
-impl Dispatcher {
+impl Routes {
     pub(crate) fn new(channels: Vec<Arc<Channel>>) -> Self {
         let by_destination = channels
             .iter()
@@ -45,40 +45,47 @@ impl Dispatcher {
         }
     }
 
-    /// The connection that a destination goes through.
-    pub(crate) fn channel(&self, destination: Sym) -> Option<&Arc<Channel>> {
+    fn channel(&self, destination: Sym) -> Option<&Arc<Channel>> {
         self.by_destination
             .get(&destination)
             .map(|index| &self.channels[*index])
     }
+}
 
-    pub(crate) fn destination(&self, sym: Sym) -> Option<&Arc<Destination>> {
-        self.channel(sym)?.destinations.get(&sym)
+/// All outbound connections of the running estate. Their tasks belong to whoever puts them here.
+#[derive(Default)]
+pub(crate) struct Dispatcher {
+    routes: ArcSwap<Routes>,
+}
+
+impl Dispatcher {
+    /// From now on deliveries go through these.
+    pub(crate) fn replace(&self, routes: Routes) {
+        self.routes.store(Arc::new(routes));
     }
 
-    pub(crate) fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
-        self.channels
-            .iter()
-            .flat_map(|channel| channel.destinations.values())
+    /// The connection that a destination goes through.
+    pub(crate) fn channel(&self, destination: Sym) -> Option<Arc<Channel>> {
+        self.routes.load().channel(destination).cloned()
     }
 
-    /// Runs every connection until shutdown; returns when all have drained.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut tasks = JoinSet::new();
-        for channel in &self.channels {
-            tasks.spawn(Arc::clone(channel).run(shutdown.clone()));
-        }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a connection stopped abnormally; its deliveries wait for a restart");
-            }
-        }
+    pub(crate) fn destination(&self, sym: Sym) -> Option<Arc<Destination>> {
+        self.channel(sym)?.destinations.get(&sym).cloned()
+    }
+
+    pub(crate) fn destinations(&self) -> Vec<Arc<Destination>> {
+        let routes = self.routes.load();
+        let channels = routes.channels.iter();
+        channels
+            .flat_map(|channel| channel.destinations.values().cloned())
+            .collect()
     }
 
     /// A person changed these deliveries: what is in memory of their keys is read again.
     pub(crate) fn revisit<'a>(&self, rows: impl IntoIterator<Item = &'a DeliveryRow>) {
+        let routes = self.routes.load();
         for row in rows {
-            if let Some(channel) = self.channel(row.destination) {
+            if let Some(channel) = routes.channel(row.destination) {
                 let group = row
                     .key
                     .as_ref()
@@ -91,14 +98,15 @@ impl Dispatcher {
 
 impl CommitListener for Dispatcher {
     fn committed(&self, ready: &[Ready]) {
+        let routes = self.routes.load();
         // A fan-out alternates between connections, so sort it out before taking locks.
-        let mut by_channel: Vec<Vec<&Ready>> = vec![Vec::new(); self.channels.len()];
+        let mut by_channel: Vec<Vec<&Ready>> = vec![Vec::new(); routes.channels.len()];
         for one in ready {
-            if let Some(index) = self.by_destination.get(&one.destination) {
+            if let Some(index) = routes.by_destination.get(&one.destination) {
                 by_channel[*index].push(one);
             }
         }
-        for (channel, ready) in self.channels.iter().zip(by_channel) {
+        for (channel, ready) in routes.channels.iter().zip(by_channel) {
             if !ready.is_empty() {
                 channel.offer(&ready);
             }
@@ -106,7 +114,7 @@ impl CommitListener for Dispatcher {
     }
 
     fn answered(&self) {
-        for channel in &self.channels {
+        for channel in &self.routes.load().channels {
             channel.begin();
         }
     }

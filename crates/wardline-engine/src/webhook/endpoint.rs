@@ -43,8 +43,9 @@ pub(crate) struct EndpointParts {
     pub(crate) gate: Arc<Gate>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
-    /// As the journal has it.
-    pub(crate) standing: Standing,
+    /// As the journal has it; shared with the endpoint that this one takes the place of, so that
+    /// what the last answers to that one say is not lost.
+    pub(crate) standing: Arc<Mutex<Standing>>,
     /// Who writes changes down.
     pub(crate) tell: mpsc::Sender<News>,
 }
@@ -52,7 +53,6 @@ pub(crate) struct EndpointParts {
 /// A client's endpoint.
 pub(crate) struct Endpoint {
     parts: EndpointParts,
-    standing: Mutex<Standing>,
     /// `None` until its client has registered an address.
     sender: RwLock<Option<Arc<dyn Outbound>>>,
     /// One registration at a time: each makes us call somebody.
@@ -61,25 +61,43 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Errors where the address that the file says cannot be sent to.
-    pub(crate) fn new(mut parts: EndpointParts) -> Result<Self, ConnectError> {
-        let standing = std::mem::take(&mut parts.standing);
-        let sender = match (&parts.url, &standing.url) {
-            (Some(url), _) => Some((parts.make)(url)?),
-            // It was good when it was registered: where that changed its client has to do it again.
-            (None, Some(url)) => (parts.make)(url)
-                .inspect_err(|error| tracing::error!(endpoint = %parts.name, %error, "the registered address cannot be used"))
-                .ok(),
-            (None, None) => None,
+    pub(crate) fn new(parts: EndpointParts) -> Result<Self, ConnectError> {
+        let sender = match &parts.url {
+            Some(url) => Some((parts.make)(url)?),
+            None => None,
         };
-        if standing.disabled.is_some() || sender.is_none() {
-            parts.gate.pause();
-        }
         Ok(Self {
-            standing: Mutex::new(standing),
             sender: RwLock::new(sender),
             registering: tokio::sync::Mutex::new(()),
             parts,
         })
+    }
+
+    /// Takes up how it stands now; before it is sent to.
+    pub(crate) fn begin(&self) {
+        let standing = self.standing();
+        if self.parts.url.is_none() {
+            // It was good when it was registered: where that changed its client has to do it again.
+            *self.sender.write() = standing.url.and_then(|url| {
+                (self.parts.make)(&url)
+                    .inspect_err(|error| tracing::error!(endpoint = %self.parts.name, %error, "the registered address cannot be used"))
+                    .ok()
+            });
+        }
+        if standing.disabled.is_some() || self.sender.read().is_none() {
+            self.parts.gate.pause();
+        } else {
+            self.parts.gate.resume();
+        }
+    }
+
+    /// How it stands, for the endpoint that takes its place.
+    pub(crate) fn shared_standing(&self) -> Arc<Mutex<Standing>> {
+        Arc::clone(&self.parts.standing)
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.parts.name
     }
 
     /// Where it is, where that is known.
@@ -87,7 +105,7 @@ impl Endpoint {
         self.parts
             .url
             .clone()
-            .or_else(|| self.standing.lock().url.clone())
+            .or_else(|| self.parts.standing.lock().url.clone())
     }
 
     /// A sender to an address that is not its own yet.
@@ -100,7 +118,7 @@ impl Endpoint {
         let (url, sender) = to.unzip();
         *self.sender.write() = sender;
         let known = url.is_some();
-        *self.standing.lock() = Standing {
+        *self.parts.standing.lock() = Standing {
             url,
             ..Standing::default()
         };
@@ -112,7 +130,7 @@ impl Endpoint {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        self.standing.lock().clone()
+        self.parts.standing.lock().clone()
     }
 
     pub(crate) fn public_keys(&self) -> &[String] {
@@ -121,13 +139,13 @@ impl Endpoint {
 
     /// Stops sending.
     pub(crate) fn disable(&self, disabled: Disabled) {
-        self.standing.lock().disabled = Some(disabled);
+        self.parts.standing.lock().disabled = Some(disabled);
         self.parts.gate.pause();
     }
 
     /// Forgets what was wrong. The channel that sends has to be woken.
     pub(crate) fn enable(&self) {
-        let mut standing = self.standing.lock();
+        let mut standing = self.parts.standing.lock();
         *standing = std::mem::take(&mut *standing).well();
         drop(standing);
         if self.sender.read().is_some() {
@@ -150,7 +168,7 @@ impl Endpoint {
     }
 
     fn turn(&self, outcome: &Result<Reply, Failure>) -> Option<News> {
-        let mut standing = self.standing.lock();
+        let mut standing = self.parts.standing.lock();
         let turn = match outcome {
             Ok(_) => standing.succeeded(),
             Err(failure) => standing.failed(

@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod change;
 mod flowing;
 mod http_receiver;
 mod keys;

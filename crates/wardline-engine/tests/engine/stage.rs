@@ -81,27 +81,50 @@ impl Stage {
 
     /// Starts a new engine on the journal that is there.
     pub(crate) async fn go_on(&mut self) {
-        let root = self.directory.path().join("estate");
-        let mut loaded = load(&root, &LoadOptions::default());
-        let plan = loaded
-            .estate
-            .take()
-            .and_then(|estate| Plan::compile(Arc::new(estate), &mut loaded.diagnostics));
-        let plan =
-            plan.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(&loaded.sources, false)));
+        let plan = self.plan();
         let options = Options {
             clock: Arc::clone(&self.clock),
             ..Options::default()
         };
         let store = SqliteStore::open(&self.directory.path().join("journal.db"), options).unwrap();
         let engine = Engine::start(Parts {
-            plan: Arc::new(plan),
+            plan,
             store: store as Arc<dyn Store>,
             vault: Arc::clone(&self.vault),
             secrets: Secrets::in_directory(self.directory.path().join("secrets")),
             clock: Arc::clone(&self.clock),
         });
         self.engine = Some(engine.await.unwrap());
+    }
+
+    /// The estate as its files are now.
+    fn plan(&self) -> Arc<Plan> {
+        let root = self.directory.path().join("estate");
+        let mut loaded = load(&root, &LoadOptions::default());
+        let plan = loaded
+            .estate
+            .take()
+            .and_then(|estate| Plan::compile(Arc::new(estate), &mut loaded.diagnostics));
+        Arc::new(
+            plan.unwrap_or_else(|| panic!("{}", loaded.diagnostics.render(&loaded.sources, false))),
+        )
+    }
+
+    /// Puts the estate in force as its files are now; says what that changed.
+    pub(crate) async fn change(&mut self) -> Vec<String> {
+        let plan = self.plan();
+        let engine = self.engine.as_mut().unwrap();
+        let prepared = engine.prepare(plan).await.unwrap();
+        let changes = prepared.changes().iter().map(ToString::to_string).collect();
+        engine.apply(prepared);
+        changes
+    }
+
+    /// As [`Stage::change`], where it cannot be done.
+    pub(crate) async fn cannot_change(&mut self) -> String {
+        let plan = self.plan();
+        let prepared = self.engine.as_mut().unwrap().prepare(plan).await;
+        prepared.err().expect("a reason why not").to_string()
     }
 
     pub(crate) async fn stop(&mut self, limit: Duration) {

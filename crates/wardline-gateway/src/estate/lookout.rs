@@ -4,6 +4,7 @@
 //! kept in the journal, beside the quotas: one value a client, and one with the alerts. It judges
 //! nothing itself; whoever hears of an alert does.
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -72,10 +73,13 @@ pub struct Seen {
     pub operations: Vec<OperationUse>,
 }
 
+/// What each client's file says to do.
+type Actions = BTreeMap<Arc<str>, WatchAction>;
+
 /// Watches every call of an estate's clients.
 pub struct Lookout {
     state: Mutex<State>,
-    actions: BTreeMap<Arc<str>, WatchAction>,
+    actions: ArcSwap<Actions>,
     zone: jiff::tz::TimeZone,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
@@ -101,20 +105,10 @@ impl Lookout {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, mpsc::Receiver<Told>), StoreError> {
-        let declared = &estate.identity.watch;
-        let mut watch = Watch::new(Settings {
-            learning_days: declared.learning_days,
-            learning_active_days: declared.active_days,
-            quiet_calls: declared.quiet_calls,
-            times_most: declared.times_most,
-            few_denials: declared.few_denials,
-            denials_ceiling: declared.denials_ceiling,
-        });
+        let mut watch = Watch::new(settings(estate));
         let mut usage = BTreeMap::new();
-        let mut actions = BTreeMap::new();
         for client in estate.clients.values() {
             let name: Arc<str> = client.name.as_str().into();
-            actions.insert(Arc::clone(&name), client.watch.unwrap_or(declared.action));
             let Some(known) = read::<Dossier>(&*store, &place(&name)).await? else {
                 continue;
             };
@@ -133,7 +127,7 @@ impl Lookout {
                 changed: BTreeSet::new(),
                 alerts_changed: false,
             }),
-            actions,
+            actions: ArcSwap::from_pointee(actions(estate)),
             // The loader has checked the name.
             zone: jiff::tz::TimeZone::get(&estate.time_zone).unwrap_or(jiff::tz::TimeZone::UTC),
             clock,
@@ -144,9 +138,49 @@ impl Lookout {
         Ok((lookout, told))
     }
 
+    /// What the journal knows of clients of another estate that this one does not know yet, for
+    /// [`Lookout::follow`].
+    ///
+    /// # Errors
+    /// [`StoreError`] where the journal cannot be read.
+    pub async fn prepare(&self, estate: &Estate) -> Result<Newcomers, StoreError> {
+        let names: Vec<Arc<str>> = {
+            let state = self.state.lock();
+            let names = estate.clients.keys().map(|name| Arc::from(name.as_str()));
+            names
+                .filter(|name| !state.usage.contains_key(name))
+                .collect()
+        };
+        let mut known = Vec::new();
+        for name in names {
+            if let Some(dossier) = read::<Dossier>(&*self.store, &place(&name)).await? {
+                known.push((name, dossier));
+            }
+        }
+        Ok(Newcomers(known))
+    }
+
+    /// From now on the clients are those of this estate, and stand out as it says. What is known
+    /// of one that went is kept, should it come back.
+    pub fn follow(&self, estate: &Estate, newcomers: Newcomers) {
+        let mut state = self.state.lock();
+        state.watch.set(settings(estate));
+        for (name, dossier) in newcomers.0 {
+            if state.usage.contains_key(&name) {
+                continue;
+            }
+            state.usage.insert(Arc::clone(&name), dossier.usage);
+            if let Some(baseline) = dossier.baseline {
+                state.watch.restore(name, baseline);
+            }
+        }
+        drop(state);
+        self.actions.store(Arc::new(actions(estate)));
+    }
+
     /// Takes a call into account whose caller is known, wherever it was refused.
     pub fn refused(&self, client: &Arc<str>, address: IpAddr) {
-        let Some(&action) = self.actions.get(client) else {
+        let Some(&action) = self.actions.load().get(client) else {
             return;
         };
         let event = Event {
@@ -295,6 +329,35 @@ impl Lookout {
     }
 }
 
+/// What the journal knows of clients that are new to a running estate.
+pub struct Newcomers(Vec<(Arc<str>, Dossier)>);
+
+impl std::fmt::Debug for Newcomers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Newcomers({})", self.0.len())
+    }
+}
+
+const fn settings(estate: &Estate) -> Settings {
+    let declared = &estate.identity.watch;
+    Settings {
+        learning_days: declared.learning_days,
+        learning_active_days: declared.active_days,
+        quiet_calls: declared.quiet_calls,
+        times_most: declared.times_most,
+        few_denials: declared.few_denials,
+        denials_ceiling: declared.denials_ceiling,
+    }
+}
+
+fn actions(estate: &Estate) -> Actions {
+    let usual = estate.identity.watch.action;
+    let clients = estate.clients.values();
+    clients
+        .map(|client| (client.name.as_str().into(), client.watch.unwrap_or(usual)))
+        .collect()
+}
+
 fn value<T: Serialize>(name: String, value: &T) -> Change {
     Change::SetMeta {
         name,
@@ -338,7 +401,8 @@ impl Observer for Lookout {
         else {
             return;
         };
-        let Some((name, &action)) = self.actions.get_key_value(&caller.name) else {
+        let actions = self.actions.load();
+        let Some((name, &action)) = actions.get_key_value(&caller.name) else {
             return;
         };
         let address = ended.peer.address.ip();

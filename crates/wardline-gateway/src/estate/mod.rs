@@ -33,7 +33,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_access::AccessError;
 use wardline_access::identity::{
-    AccessSink, ClientDirectory, Identity, IdentitySource, clients_of_estate, issuers_of_estate,
+    AccessSink, ClientDirectory, ExternalIssuer, Fetch, Identity, IdentitySource,
+    clients_of_estate, issuers_of_estate,
 };
 use wardline_access::policy::Policies;
 use wardline_access::quota::Limiter;
@@ -41,7 +42,7 @@ use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
 use wardline_engine::{
-    Audience, CallGates, Desk, Deferral, KeyBook, Recorder, Renewals, WireError, Wiring,
+    Audience, CallGates, Deferral, Desk, KeyBook, Recorder, Renewals, WireError, Wiring,
 };
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
@@ -50,9 +51,10 @@ use wardline_vault::{KeyProvider, Secrets};
 pub use documents::{contract, description, document};
 pub use keeper::Keeper;
 pub use locks::{Lock, broken, entity_diff, locks};
-pub use lookout::{Lookout, Seen, Told};
+pub use lookout::{Lookout, Newcomers, Seen, Told};
 pub use observer::Observers;
 use programs::Programs;
+pub use upstreams::KnownUpstreams;
 
 /// Why an estate's Apis cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +123,8 @@ pub struct Running<'a> {
     pub observers: Observers,
     /// Who has the events that clients were sent the id of.
     pub desk: Arc<Desk>,
+    /// Credentials and TLS towards systems that are in use.
+    pub upstreams: &'a KnownUpstreams,
 }
 
 impl Front {
@@ -193,16 +197,34 @@ impl Front {
             rotation: Rotation::default(),
         };
         let identity = Identity::open(source, clients::settings(&self.estate)?, clock, sink)?;
-        let (clients, mut errors) = clients_of_estate(&self.estate, secrets);
-        let (issuers, more) = issuers_of_estate(&self.estate, &self.estate.root);
-        errors.extend(more);
+        let (issuers, fetch) = self.issuers();
+        identity.replace_issuers(issuers, fetch);
+        identity.replace_clients(self.clients(secrets)?);
+        Ok(Arc::new(identity))
+    }
+
+    /// Others whose tokens are believed, and how their keys are fetched, for
+    /// [`Identity::replace_issuers`].
+    pub fn issuers(&self) -> (Vec<ExternalIssuer>, Fetch) {
+        let (issuers, errors) = issuers_of_estate(&self.estate, &self.estate.root);
         for error in errors {
             // Nobody is refused for another's mistake.
-            tracing::error!(code = %error.code(), %error, "a client or issuer cannot be used");
+            tracing::error!(code = %error.code(), %error, "an issuer cannot be used");
         }
-        identity.replace_issuers(issuers, fetch::of(&self.estate));
-        identity.replace_clients(ClientDirectory::new(clients)?);
-        Ok(Arc::new(identity))
+        (issuers, fetch::of(&self.estate))
+    }
+
+    /// The clients, with their secrets, for [`Identity::replace_clients`].
+    ///
+    /// # Errors
+    /// Where two of them could not be told apart.
+    pub fn clients(&self, secrets: &Secrets) -> Result<ClientDirectory, FrontError> {
+        let (clients, errors) = clients_of_estate(&self.estate, secrets);
+        for error in errors {
+            // Nobody is refused for another's mistake.
+            tracing::error!(code = %error.code(), %error, "a client cannot be used");
+        }
+        Ok(ClientDirectory::new(clients)?)
     }
 
     /// Everything that listeners serve.
@@ -236,7 +258,7 @@ impl Front {
         Ok(Plan {
             listeners: doors::listeners(estate, &wiring)?,
             apis,
-            upstreams: upstreams::all(estate, running.renewals, running.gates)?,
+            upstreams: upstreams::all(estate, running.renewals, running.gates, running.upstreams)?,
             gatekeeper: keeper,
             observer: Arc::new(
                 running

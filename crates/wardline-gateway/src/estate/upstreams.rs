@@ -3,10 +3,54 @@
 use super::FrontError;
 use crate::plan::{Breaker, Health, Upstream};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use wardline_engine::{CallGates, Renewals, WireError, Wiring};
-use wardline_estate::model::{Connection, ConnectionKind, Estate, HttpOut};
+use wardline_estate::model::{Auth, Connection, ConnectionKind, Estate, HttpOut};
+use wardline_estate::said;
+
+/// Credentials and TLS towards systems that are in use: from plan to plan the same where a connection
+/// declares the same, by which the gateway knows that connections made under it may stay in use.
+/// What changes in secrets and files meanwhile is put in by [`Renewals`].
+#[derive(Default)]
+pub struct KnownUpstreams {
+    tls: Known<rustls::ClientConfig>,
+    headers: Known<::http::HeaderMap>,
+}
+
+impl std::fmt::Debug for KnownUpstreams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KnownUpstreams").finish_non_exhaustive()
+    }
+}
+
+/// By what was declared, for as long as a plan uses it.
+struct Known<T>(Mutex<BTreeMap<String, Weak<ArcSwap<T>>>>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Known<T> {
+    fn of(
+        &self,
+        said: String,
+        make: impl FnOnce() -> Result<Arc<ArcSwap<T>>, WireError>,
+    ) -> Result<Arc<ArcSwap<T>>, WireError> {
+        let mut known = self.0.lock();
+        if let Some(same) = known.get(&said).and_then(Weak::upgrade) {
+            return Ok(same);
+        }
+        let made = make()?;
+        known.retain(|_, one| one.strong_count() > 0);
+        known.insert(said, Arc::downgrade(&made));
+        Ok(made)
+    }
+}
 
 /// Every HTTP connection, named `system.connection`, its credentials and TLS kept in step with
 /// the secrets and files they are made of, with the gate that it shares with deliveries.
@@ -14,11 +58,12 @@ pub(super) fn all(
     estate: &Arc<Estate>,
     renewals: &Renewals,
     gates: &CallGates,
+    known: &KnownUpstreams,
 ) -> Result<Vec<Upstream>, FrontError> {
     let mut all = Vec::new();
     for (_, connection) in estate.connections() {
         if let ConnectionKind::HttpOut(http) = &connection.kind {
-            let mut upstream = one(estate, connection, http, renewals)?;
+            let mut upstream = one(estate, connection, http, renewals, known)?;
             upstream.gate = gates.of(&connection.reference);
             all.push(upstream);
         }
@@ -53,6 +98,7 @@ fn one(
     connection: &Connection,
     http: &HttpOut,
     renewals: &Renewals,
+    known: &KnownUpstreams,
 ) -> Result<Upstream, FrontError> {
     let urls = std::iter::once(&http.url).chain(&connection.failover);
     let urls: Result<Vec<http::Uri>, _> = urls
@@ -71,24 +117,29 @@ fn one(
         .iter()
         .any(|url| url.scheme_str() == Some("https"))
     {
-        let wiring = Wiring::new(estate, secrets);
-        let tls = client_tls(&wiring, connection, http)?;
-        let tls = Arc::new(ArcSwap::from_pointee(tls));
-        let (estate, secrets) = (Arc::clone(estate), secrets.clone());
-        let reference = connection.reference.clone();
-        renewals.keep(what(), &tls, wiring.inputs(), None, move || {
-            let wiring = Wiring::new(&estate, &secrets);
-            let tls = match declared(&estate, &reference) {
-                Some((connection, http)) => client_tls(&wiring, connection, http)?,
-                None => wardline_connect::tls::ClientTls::default().build(&reference)?,
-            };
-            Ok((tls, wiring.inputs()))
-        });
+        let said = format!("{} {}", connection.reference, said(&http.tls));
+        let tls = known.tls.of(said, || {
+            let wiring = Wiring::new(estate, secrets);
+            let tls = client_tls(&wiring, connection, http)?;
+            let tls = Arc::new(ArcSwap::from_pointee(tls));
+            let (estate, secrets) = (Arc::clone(estate), secrets.clone());
+            let reference = connection.reference.clone();
+            renewals.keep(what(), &tls, wiring.inputs(), None, move || {
+                let wiring = Wiring::new(&estate, &secrets);
+                let tls = match declared(&estate, &reference) {
+                    Some((connection, http)) => client_tls(&wiring, connection, http)?,
+                    None => wardline_connect::tls::ClientTls::default().build(&reference)?,
+                };
+                Ok((tls, wiring.inputs()))
+            });
+            Ok(tls)
+        })?;
         upstream.tls = Some(tls);
     }
-    let wiring = Wiring::new(estate, secrets);
-    let headers = wiring.request_headers(connection, http)?;
-    if !headers.is_empty() {
+    let said = said(&(&connection.reference, &http.headers, &http.auth));
+    let headers = known.headers.of(said, || {
+        let wiring = Wiring::new(estate, secrets);
+        let headers = wiring.request_headers(connection, http)?;
         let headers = Arc::new(ArcSwap::from_pointee(headers));
         let (estate, secrets) = (Arc::clone(estate), secrets.clone());
         let reference = connection.reference.clone();
@@ -102,6 +153,9 @@ fn one(
             };
             Ok((headers, wiring.inputs()))
         });
+        Ok(headers)
+    })?;
+    if !http.headers.is_empty() || !matches!(http.auth, Auth::None) {
         upstream.credentials = Some(Arc::new(move || (**headers.load()).clone()));
     }
     upstream.public = http.public_only;

@@ -1,6 +1,7 @@
 //! Who calls: what the console and the command line are told of clients and alerts, and what is
 //! done when an alert is raised.
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -18,7 +19,7 @@ use wardline_console::{
 use wardline_core::Code;
 use wardline_engine::Desk;
 use wardline_estate::model::{Client, Estate, OAuth2, WatchAction};
-use wardline_gateway::estate::{Lookout, Told};
+use wardline_gateway::estate::{Lookout, Newcomers, Told};
 use wardline_vault::AuditEntry;
 
 /// How often what is known of clients is written down.
@@ -26,7 +27,7 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 /// What is known of an estate's callers.
 pub(crate) struct Callers {
-    estate: Arc<Estate>,
+    estate: ArcSwap<Estate>,
     lookout: Arc<Lookout>,
     /// Weak, since the console lives on when the doors are closed, and the way to the audit log
     /// ends with identity.
@@ -46,12 +47,23 @@ impl Callers {
     ) -> Self {
         identity.hold(lookout.held().into_keys().collect());
         Self {
-            estate,
+            estate: ArcSwap::new(estate),
             lookout,
             identity: Arc::downgrade(identity),
             limiter,
             desk,
         }
+    }
+
+    /// Watches their calls.
+    pub(crate) fn lookout(&self) -> &Arc<Lookout> {
+        &self.lookout
+    }
+
+    /// From now on the clients are those of this estate.
+    pub(crate) fn follow(&self, estate: &Arc<Estate>, newcomers: Newcomers) {
+        self.lookout.follow(estate, newcomers);
+        self.estate.store(Arc::clone(estate));
     }
 
     /// Writes down what is known, every so often. Runs until it is dropped.
@@ -197,8 +209,8 @@ impl Callers {
     }
 
     fn state(&self, api: &str, version: &str) -> String {
-        let declared = self
-            .estate
+        let estate = self.estate.load();
+        let declared = estate
             .apis
             .values()
             .find(|one| one.name == api && one.version.to_string() == version);
@@ -292,7 +304,8 @@ impl AccessDesk for Callers {
             }
         }
         let mut all = Vec::new();
-        for client in self.estate.clients.values() {
+        let estate = self.estate.load_full();
+        for client in estate.clients.values() {
             all.push(self.view(client, &open).await);
         }
         Ok(all)
@@ -329,7 +342,8 @@ impl AccessDesk for Callers {
         reason: &str,
         actor: &str,
     ) -> Result<Option<bool>, DeskError> {
-        let Some(client) = self.estate.clients.get(client) else {
+        let estate = self.estate.load_full();
+        let Some(client) = estate.clients.get(client) else {
             return Ok(None);
         };
         let name: Arc<str> = client.name.as_str().into();

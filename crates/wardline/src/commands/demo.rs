@@ -2,6 +2,7 @@
 //! and an outage in the middle, so that its promises can be watched being kept.
 
 use super::demo_callers::Callers;
+use super::reload::Asks;
 use super::serve::{Running, wait_for_stop};
 use crate::cli::Demo;
 use crate::place::{Place, make_private_dir, read_served};
@@ -62,8 +63,9 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     })
     .await
     .context("cannot start the simulated systems: is another demo running?")?;
-    let running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let mut running = Running::start(place, Arc::clone(&plan), &front).await?;
     let desk = running.engine.desk();
+    let mut asks = Asks::new(desk.reload_requests(), None)?;
 
     anstream::println!(
         "{}  {}",
@@ -110,7 +112,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     .await?;
     let callers = callers.map(|callers| callers.begin(&plan)).transpose()?;
     let began = Instant::now();
-    let outcome = watch(&args, &hospital, &desk, began).await;
+    let outcome = watch(&args, &hospital, &mut running, &mut asks, began).await;
     let sent = ehr.stop().await?;
     let calls = match callers {
         Some(callers) => Some(callers.stop().await?),
@@ -214,9 +216,11 @@ fn internal(plan: &Plan) -> Option<&Listener> {
 async fn watch(
     args: &Demo,
     hospital: &Hospital,
-    desk: &Desk,
+    running: &mut Running,
+    asks: &mut Asks,
     began: Instant,
 ) -> anyhow::Result<()> {
+    let desk = running.engine.desk();
     let terminal = std::io::stderr().is_terminal();
     let mut outage = args.outage > 0;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -225,6 +229,7 @@ async fn watch(
     loop {
         tokio::select! {
             stopped = &mut stop => return stopped,
+            ask = asks.next() => running.answer(ask).await,
             _ = tick.tick() => {}
         }
         if args.duration.is_some_and(|time| began.elapsed() >= time) {

@@ -5,27 +5,74 @@ use super::quotas::Kept;
 use super::shadows::Shadows;
 use crate::place::Place;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wardline_access::AccessEvent;
-use wardline_access::identity::AccessSink;
+use wardline_access::identity::{AccessSink, Identity};
 use wardline_access::quota::{Limiter, Quotas, Rates};
 use wardline_access::token::Reason;
+use wardline_connect::http::Inlet;
 use wardline_core::RealClock;
-use wardline_engine::{Engine, Recorder};
+use wardline_engine::{CallGates, Engine, Recorder};
 use wardline_estate::model::Estate;
 use wardline_gateway::Gateway;
-use wardline_gateway::estate::{Front, Lookout, Observers, Running};
+use wardline_gateway::estate::{Front, KnownUpstreams, Lookout, Observers, Running};
+use wardline_vault::Secrets;
+
+/// What of an engine Apis go through: that which runs, or that which is about to.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways<'a> {
+    /// Routes at listeners that the gateway opens.
+    pub(crate) inlets: &'a BTreeMap<String, Arc<Inlet>>,
+    /// What connections allow.
+    pub(crate) gates: &'a CallGates,
+}
+
+/// What stays when another estate takes the place of the one that is served.
+pub(super) struct Lasting {
+    pub(super) identity: Arc<Identity>,
+    limiter: Arc<Limiter>,
+    shadows: Arc<Shadows>,
+    pub(super) callers: Arc<Callers>,
+    recorder: Arc<Recorder>,
+    upstreams: KnownUpstreams,
+}
+
+impl Lasting {
+    /// What Apis are served with.
+    pub(super) fn running<'a>(
+        &'a self,
+        engine: &'a Engine,
+        secrets: &'a Secrets,
+        ways: Ways<'a>,
+    ) -> Running<'a> {
+        Running {
+            secrets,
+            renewals: engine.renewals(),
+            identity: Arc::clone(&self.identity),
+            limiter: Arc::clone(&self.limiter),
+            root: engine.secret_for("pseudonyms"),
+            deferral: engine.deferral(),
+            keys: engine.key_book(),
+            recorder: Arc::clone(&self.recorder),
+            inlets: ways.inlets,
+            shadows: self.shadows.ledger(),
+            gates: ways.gates,
+            observers: Observers::default().with(Arc::clone(self.callers.lookout()) as _),
+            desk: engine.desk(),
+            upstreams: &self.upstreams,
+        }
+    }
+}
 
 /// The open doors of an estate.
 pub(crate) struct Doors {
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
     places: Vec<(String, String)>,
-    limiter: Arc<Limiter>,
-    shadows: Arc<Shadows>,
-    callers: Arc<Callers>,
+    pub(super) kept: Lasting,
     keeping: JoinHandle<()>,
     auditing: JoinHandle<()>,
     stop_auditing: CancellationToken,
@@ -40,6 +87,7 @@ impl Doors {
         place: &Place,
         estate: &Arc<Estate>,
         engine: &Engine,
+        ways: Ways<'_>,
     ) -> anyhow::Result<Option<Self>> {
         if front.is_empty() {
             return Ok(None);
@@ -86,23 +134,6 @@ impl Doors {
         let shadows = Arc::new(Shadows::open(&place.data));
         let renewals = engine.renewals();
         let listeners = front.listener_inputs(&secrets);
-        let plan = front
-            .plan(&Running {
-                secrets: &secrets,
-                renewals,
-                identity: Arc::clone(&identity),
-                limiter: Arc::clone(&limiter),
-                root: engine.secret_for("pseudonyms"),
-                deferral: engine.deferral(),
-                keys: engine.key_book(),
-                recorder: Arc::clone(&recorder),
-                inlets: engine.inlets(),
-                shadows: shadows.ledger(),
-                gates: engine.gates(),
-                observers: Observers::default().with(Arc::clone(&lookout) as _),
-                desk: engine.desk(),
-            })
-            .context("the Apis cannot be opened")?;
         // Before anybody comes: who was refused at the end of the last run still is.
         let callers = Arc::new(Callers::new(
             Arc::clone(estate),
@@ -111,11 +142,22 @@ impl Doors {
             Arc::clone(&limiter),
             engine.desk(),
         ));
+        let kept = Lasting {
+            identity,
+            limiter,
+            shadows,
+            callers,
+            recorder,
+            upstreams: KnownUpstreams::default(),
+        };
+        let plan = front
+            .plan(&kept.running(engine, &secrets, ways))
+            .context("the Apis cannot be opened")?;
         let gateway = Gateway::start(plan)
             .await
             .context("the Apis cannot be opened")?;
         front.keep_listeners(&gateway, renewals, listeners).await;
-        front.keep_clients(&identity, renewals);
+        front.keep_clients(&kept.identity, renewals);
         let mut places = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
             for listener in estate.listeners.values() {
@@ -132,24 +174,21 @@ impl Doors {
                 }
             }
         }
-        let flushed = Arc::clone(&limiter);
-        let kept = Arc::clone(&shadows);
-        let known = Arc::clone(&callers);
+        let (issuing, flushed) = (Arc::clone(&kept.identity), Arc::clone(&kept.limiter));
+        let (shadows, known) = (Arc::clone(&kept.shadows), Arc::clone(&kept.callers));
         let keeping = tokio::spawn(async move {
-            tokio::join!(identity.keep(), flush(flushed), kept.keep(), known.keep());
+            tokio::join!(issuing.keep(), flush(flushed), shadows.keep(), known.keep());
         });
-        let heard = Arc::clone(&callers);
+        let heard = Arc::clone(&kept.callers);
         let quiet = CancellationToken::new();
         let until = quiet.clone();
         let hearing = tokio::spawn(async move { heard.hear(alerts, until).await });
         let stop_auditing = CancellationToken::new();
-        let auditing = tokio::spawn(recorder.run(stop_auditing.clone()));
+        let auditing = tokio::spawn(Arc::clone(&kept.recorder).run(stop_auditing.clone()));
         Ok(Some(Self {
             gateway,
             places,
-            limiter,
-            shadows,
-            callers,
+            kept,
             keeping,
             auditing,
             stop_auditing,
@@ -160,7 +199,7 @@ impl Doors {
 
     /// Who calls, for the console.
     pub(crate) fn callers(&self) -> Arc<Callers> {
-        Arc::clone(&self.callers)
+        Arc::clone(&self.kept.callers)
     }
 
     /// Each Api and where it is served.
@@ -171,16 +210,16 @@ impl Doors {
     /// Closes the doors, answers what is in hand, and writes down the last of who came.
     pub(crate) async fn close(self) {
         self.gateway.stop().await;
-        if let Err(error) = self.limiter.quotas().flush().await {
+        if let Err(error) = self.kept.limiter.quotas().flush().await {
             tracing::error!(%error, "the last counts of quotas are lost");
         }
-        self.shadows.flush().await;
+        self.kept.shadows.flush().await;
         // The lookout could always raise one more, so whoever hears is told when it is over.
         self.quiet.cancel();
         if let Err(error) = self.hearing.await {
             tracing::error!(%error, "hearing alerts ended abnormally");
         }
-        self.callers.write_down().await;
+        self.kept.callers.write_down().await;
         self.keeping.abort();
         drop(self.keeping.await);
         // Nobody comes any more; what they did is written to the end.

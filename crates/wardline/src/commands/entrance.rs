@@ -124,7 +124,7 @@ pub(crate) fn base(estate: &Estate, console: SocketAddr, tls: bool) -> String {
 pub(crate) fn open(
     estate: &Estate,
     place: &Place,
-    policies: Arc<Policies>,
+    policies: Arc<ArcSwap<Policies>>,
     base: &str,
 ) -> anyhow::Result<Entrance> {
     let people = &estate.people;
@@ -142,10 +142,8 @@ pub(crate) fn open(
     // The loader has checked the name.
     let zone = jiff::tz::TimeZone::get(&estate.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let people_of = Arc::new(People::new(accounts, provider, Arc::new(RealClock)));
-    Ok(
-        Entrance::new(people_of, move || Arc::clone(&policies), zone)
-            .with_sessions(people.session.idle, people.session.longest),
-    )
+    Ok(Entrance::new(people_of, move || policies.load_full(), zone)
+        .with_sessions(people.session.idle, people.session.longest))
 }
 
 /// The accounts kept beside the data of an estate.

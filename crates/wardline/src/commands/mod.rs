@@ -6,11 +6,12 @@ mod bench;
 mod callers;
 mod certs;
 mod check;
-mod compare;
 mod clients;
+mod compare;
 mod demo;
 mod demo_callers;
 mod doors;
+mod doors_again;
 mod entrance;
 mod hl7;
 mod keys;
@@ -20,6 +21,7 @@ mod operate;
 mod people;
 mod quotas;
 mod reference;
+mod reload;
 mod renewing;
 mod search;
 mod secrets;
@@ -54,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Serve(args) => runtime()?.block_on(serve::run(args)),
+        Command::Reload(args) => runtime()?.block_on(reload::run(args)),
         Command::Check(args) => check::check(&args),
         Command::Test(args) => check::test(&args),
         Command::Explain(args) => reference::explain(&args),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use wardline_core::Timestamp;
 use wardline_engine::certs::{self, CertificateView};
-use wardline_engine::{Desk, Engine, Plan, Renewals, Renewed};
+use wardline_engine::{Desk, Engine, Renewals, Renewed};
 use wardline_estate::model::Estate;
 use wardline_vault::{AuditEntry, SecretEvent};
 
@@ -28,12 +28,12 @@ pub(crate) struct Renewing {
 
 impl Renewing {
     /// Begins to look.
-    pub(crate) fn start(engine: &Engine, plan: &Arc<Plan>) -> Self {
+    pub(crate) fn start(engine: &Engine) -> Self {
         let stop = CancellationToken::new();
         let looking = Looking {
             renewals: Arc::clone(engine.renewals()),
             desk: engine.desk(),
-            estate: Arc::clone(&plan.estate),
+            estate: engine.desk().in_force(),
             told: BTreeMap::new(),
         };
         let task = tokio::spawn(looking.run(stop.clone()));
@@ -79,6 +79,12 @@ impl Looking {
                     }
                 }
                 Err(error) => tracing::error!(%error, "secrets could not be looked at"),
+            }
+            let estate = self.desk.in_force();
+            if !Arc::ptr_eq(&estate, &self.estate) {
+                // Another estate has taken its place, with certificates of its own.
+                self.estate = estate;
+                ends_at = Instant::now();
             }
             if Instant::now() >= ends_at {
                 ends_at = Instant::now() + ENDS;

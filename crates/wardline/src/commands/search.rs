@@ -415,6 +415,9 @@ pub(crate) async fn status(place: Where) -> anyhow::Result<ExitCode> {
                 &[2, 3, 4, 5, 6, 7]
             )
         );
+        if let Some(applied) = &overview.applied {
+            println!("{}", super::reload::told(applied));
+        }
         println!(
             "accepted {}; deliveries {} = delivered {} + open {} + dead {} + cancelled {}{}; journal {}",
             table::number(overview.accepted),

@@ -1,19 +1,22 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
-use super::doors::Doors;
+use super::doors::{Doors, Ways};
 use super::entrance;
+use super::reload::{self, Asks};
 use super::renewing::Renewing;
 use crate::cli::Serve;
 use crate::place::{OpenError, Place, make_private_dir, read_served};
 use crate::remote::Server;
 use crate::{paint, table};
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use wardline_access::policy::Policies;
 use wardline_console::{AdminToken, Auth, Console};
 use wardline_core::Zone;
 use wardline_engine::Engine;
@@ -30,7 +33,9 @@ pub(crate) struct Running {
     pub(crate) doors: Option<Doors>,
     /// Looks whether secrets and certificates change.
     renewing: Renewing,
-    place: Place,
+    /// What people may do in the console.
+    pub(super) policies: Arc<ArcSwap<Policies>>,
+    pub(super) place: Place,
 }
 
 impl Running {
@@ -54,12 +59,13 @@ impl Running {
         })?;
         let store = Arc::clone(&parts.store);
         let estate = Arc::clone(&plan.estate);
+        let policies = Arc::new(ArcSwap::new(Arc::clone(front.policies())));
         let console = match listener {
             None => None,
             Some(listener) => {
                 let doors = entrance::Doors::bind(&listener, &estate, &place).await?;
-                let policies = Arc::clone(front.policies());
-                let people = entrance::open(&estate, &place, policies, &doors.base(&estate))?;
+                let base = doors.base(&estate);
+                let people = entrance::open(&estate, &place, Arc::clone(&policies), &base)?;
                 Some((doors, people))
             }
         };
@@ -70,14 +76,27 @@ impl Running {
                 return Err(error.into());
             }
         };
-        let doors = match Doors::open(front, &place, &plan.estate, &engine).await {
+        let ways = Ways {
+            inlets: engine.inlets(),
+            gates: engine.gates(),
+        };
+        let opened = Doors::open(front, &place, &plan.estate, &engine, ways);
+        let doors = match opened.await {
             Ok(doors) => doors,
             Err(error) => {
                 engine.stop(Duration::from_secs(1)).await;
                 return Err(error);
             }
         };
-        let renewing = Renewing::start(&engine, &plan);
+        let renewing = Renewing::start(&engine);
+        let (hash, desk) = (reload::hash(&plan.estate.sources), engine.desk());
+        let recorded = desk
+            .record_applied(&hash, &[], "wardline serve", &super::actor())
+            .await;
+        if let Err(error) = recorded {
+            // The journal takes nothing; then it takes no messages either, and says so.
+            tracing::error!(%error, "which estate is in force could not be recorded");
+        }
         let stop_console = CancellationToken::new();
         let mut link = None;
         let mut console_task = None;
@@ -101,6 +120,7 @@ impl Running {
             console_task,
             doors,
             renewing,
+            policies,
             place,
         })
     }
@@ -145,7 +165,9 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
     let secrets = place.secrets();
     let (plan, front) = read_served(&args.estate, Some(&secrets))?;
     let data = place.data.display().to_string();
-    let running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let watched = args.watch.then(|| place.clone());
+    let mut running = Running::start(place, Arc::clone(&plan), &front).await?;
+    let mut asks = Asks::new(running.engine.desk().reload_requests(), watched.as_ref())?;
     for (source, where_) in running.engine.places() {
         anstream::println!("{:<28} {where_}", paint::strong(source));
     }
@@ -170,7 +192,14 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
         table::number(open),
         began.elapsed().as_secs_f64()
     );
-    wait_for_stop().await?;
+    drop((plan, front));
+    let mut stop = std::pin::pin!(wait_for_stop());
+    loop {
+        tokio::select! {
+            stopped = &mut stop => break stopped?,
+            ask = asks.next() => running.answer(ask).await,
+        }
+    }
     tracing::info!("stopping: no new messages, finishing what is being sent");
     running.stop(args.drain).await;
     anstream::println!("wardline stopped");

@@ -164,13 +164,18 @@ impl House {
 
     /// Starts the server and waits until it is ready. All of its log is kept.
     pub(crate) fn serve(&self) -> Server {
+        self.serve_with(&["-vv", "serve"])
+    }
+
+    /// As [`House::serve`], with words of its own.
+    pub(crate) fn serve_with(&self, words: &[&str]) -> Server {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.log_path())
             .unwrap();
         let mut command = self.command();
-        command.args(["-vv", "serve"]).stderr(log);
+        command.args(words).stderr(log);
         let mut running = Running::start(command);
         let mut places = BTreeMap::new();
         loop {
