@@ -34,11 +34,15 @@ pub(super) struct Schedules {
     begun: bool,
 }
 
+/// What a schedule says, and the connection that it calls.
+type Whole = (String, Option<Mark>);
+
 /// The scheduled flows of another plan.
 #[derive(Default)]
 pub(super) struct NextSchedules {
     kept: BTreeSet<String>,
-    fresh: Vec<(String, Job, String, (String, Option<Mark>))>,
+    /// Flow, what runs, when in words, and what it is made of.
+    fresh: Vec<(String, Job, String, Whole)>,
 }
 
 impl Schedules {
