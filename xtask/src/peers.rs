@@ -65,7 +65,7 @@ const PYPI: &[(&str, &str)] = &[
     ("joserfc", "1.8.0"),
     ("httpx", "0.28.1"),
     ("hvac", "2.4.0"),
-    ("cryptography", "50.0.2"),
+    ("cryptography", "46.0.7"),
     ("dnslib", "0.9.26"),
     ("schemathesis", "4.32.5"),
     ("sslyze", "6.3.1"),

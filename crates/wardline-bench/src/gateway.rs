@@ -23,7 +23,7 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let time = Duration::from_secs(options.seconds.unwrap_or(SECONDS));
     let connections = options.connections.first().copied().unwrap_or(CONNECTIONS);
     let system = System::start()?;
-    let house = House::start(options, system.address()).await?;
+    let house = House::start(options, system.address())?;
     let nginx = Nginx::start(options, system.address())?;
     if nginx.is_none() {
         options.say("gateway: nginx is not installed; its rows are absent (Debian: nginx-light)");

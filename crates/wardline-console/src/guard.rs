@@ -243,10 +243,9 @@ async fn let_through(app: &App, known: &Known, request: Request) -> Result<Reque
     let path = request.extensions().get::<MatchedPath>();
     let needed = path.map(|path| need(request.method(), path.as_str()));
     match (needed, &known.holder) {
-        // Nobody's address: the answer says so.
-        (None | Some(Need::Nothing), _) => {}
+        // Nobody's address (the answer says so), one for all, or one for whoever is signed in.
+        (None | Some(Need::Nothing), _) | (Some(Need::Anybody), Some(_)) => {}
         (Some(_), None) => return Err(Problem::not_signed_in()),
-        (Some(Need::Anybody), Some(_)) => {}
         (Some(Need::May(action)), Some(holder)) => {
             app.permit(&holder.who, &Asked::of(action)).await?;
         }

@@ -177,13 +177,14 @@ impl Writer<'_> {
             written.insert("parameters".to_owned(), Value::Array(parameters));
         }
         if let Some(entity) = &operation.accepts {
-            written.insert(
-                "requestBody".to_owned(),
-                json!({
-                    "required": true,
-                    "content": content(operation, &reference(entity)),
-                }),
-            );
+            let mut body = json!({
+                "required": true,
+                "content": content(operation, &reference(entity)),
+            });
+            if let Some(text) = named_twice(operation) {
+                body["description"] = json!(text);
+            }
+            written.insert("requestBody".to_owned(), body);
         }
         let security = match &operation.scope {
             Some(scope) => json!([{ SCHEME: [scope] }]),
@@ -318,6 +319,19 @@ impl Writer<'_> {
 
 pub(crate) fn reference(entity: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{entity}") })
+}
+
+/// What no schema can say: what is sent later has no path, so the body says it too, and the same.
+fn named_twice(operation: &Operation) -> Option<String> {
+    let names: Vec<_> = template_names(&operation.path)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    (operation.asynchronous && !names.is_empty()).then(|| {
+        format!(
+            "Where the body has {}, it must be the same value as in the path.",
+            names.join(" or ")
+        )
+    })
 }
 
 /// What a body is written in. XML is promised without a schema: it is not held against one.

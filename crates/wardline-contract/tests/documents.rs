@@ -312,10 +312,22 @@ fn entities_change_for_both_sides() {
     };
     let nothing: [&str; 0] = [];
     assert_eq!(breaks(&|_| {}), nothing);
+    // An open schema had the field all along; a closed one has it now, and it breaks nobody.
+    let note = json!({ "type": "string" });
     assert_eq!(
-        breaks(&|new| new["properties"]["note"] = json!({ "type": "string" })),
-        ["false order /note type"]
+        breaks(&|new| new["properties"]["note"] = note.clone()),
+        nothing
     );
+    let mut closed = old.clone();
+    closed["additionalProperties"] = json!(false);
+    let mut longer = closed.clone();
+    longer["properties"]["note"] = note;
+    let changes = wardline_contract::diff_schemas("order", &closed, &longer);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| format!("{} {} {}", change.breaking, change.place, change.kind))
+        .collect();
+    assert_eq!(told, ["false order /note field"]);
     for (change, told) in [
         (
             json!({ "maxLength": 5, "type": "string" }),

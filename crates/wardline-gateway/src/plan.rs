@@ -263,6 +263,10 @@ impl Default for Limits {
 /// What serves an operation.
 #[derive(Clone)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one of each operation, made once with the plan, and most are `Systems`"
+)]
 pub enum Serve {
     /// Systems: the first binding that fits.
     Systems(Systems),
@@ -386,6 +390,8 @@ impl Call {
 /// A second system that gets a sample of the requests; its answers are compared and dropped.
 #[derive(Clone)]
 pub struct Shadow {
+    /// The name by which it is told apart, as a binding's is: the system's.
+    pub name: Arc<str>,
     /// What is called.
     pub call: Call,
     /// Of ten thousand requests so many.

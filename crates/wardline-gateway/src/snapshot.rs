@@ -175,7 +175,7 @@ impl Building<'_> {
                     Some(shadow) => {
                         let bound = self.bound(
                             &what,
-                            &shadow.call.upstream,
+                            &shadow.name,
                             &shadow.call,
                             operation,
                             &params,

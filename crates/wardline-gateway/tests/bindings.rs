@@ -299,6 +299,7 @@ async fn the_shadow_is_compared_and_never_seen() {
     .await;
     let (sink, mut differences) = tokio::sync::mpsc::unbounded_channel();
     let shadow = Shadow {
+        name: "new".into(),
         call: Call::plain("new"),
         per_myriad: 10_000,
         rules: Rules::everything().only(["id", "name"]),

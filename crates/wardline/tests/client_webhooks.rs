@@ -48,19 +48,19 @@ connections:
     sensitivity: internal
 "#;
 
-const ENTITY: &str = r#"
+const ENTITY: &str = r"
 entity: stock-item
 owner: it
 version: 1.0.0
 schema: stock-item.schema.json
 sensitivity: { account: financial, buyer: pii, note: secret }
-"#;
+";
 
 const SCHEMA: &str = r#"{ "type": "object", "required": ["item"], "properties": {
     "item": { "type": "string" }, "level": { "type": "integer" }, "account": { "type": "string" },
     "buyer": { "type": "string" }, "note": { "type": "string" }, "facility": { "type": "string" } } }"#;
 
-const FLOWS: &str = r#"
+const FLOWS: &str = r"
 flow: north
 owner: it
 from: stock.north
@@ -72,7 +72,7 @@ owner: it
 from: stock.both
 key: .item
 emit: stock_item.changed
-"#;
+";
 
 /// A client with one webhook; `more` are further lines of its file.
 fn client(name: &str, port: u16, webhook: &str, more: &str) -> (String, String) {

@@ -50,7 +50,7 @@ async fn a_bad_hour() {
     browser.go(&format!("{address}/messages")).await;
     let closed = browser.text("body").await;
     assert!(
-        closed.contains("wardline console") && !closed.contains("ADT"),
+        closed.contains("Sign in") && !closed.contains("ADT"),
         "{closed}"
     );
     browser.go(&link).await;

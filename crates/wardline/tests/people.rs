@@ -12,6 +12,7 @@ mod house;
 use aws_lc_rs::hmac;
 use house::{House, Running, free_address};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -400,7 +401,6 @@ fn an_identity_provider_of_others_vouches_for_people() {
     );
     let house = House::new(&[("wardline.yaml", &estate(&console, &people))]);
     let secret = house.write("secrets/idp/wardline", b"s3cret-of-the-console");
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let server = house.serve();
     let base: Url = format!("http://{console}/").parse().unwrap();
@@ -518,7 +518,6 @@ async fn over_tls_people_come_in_and_the_command_line_too() {
         "secrets/node/key",
         made.signing_key.serialize_pem().as_bytes(),
     );
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let server = house.serve();
     let tls = ClientTls {

@@ -22,6 +22,7 @@ use authority::Authority;
 use house::{House, Server, follow, free_address};
 use receiver::Receiver;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -172,7 +173,6 @@ impl Street {
                 ),
             ),
         ]);
-        use std::os::unix::fs::PermissionsExt as _;
         let file = house.write("secrets/hook", b"a secret that is long enough");
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
         house

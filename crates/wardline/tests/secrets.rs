@@ -133,7 +133,7 @@ fn nothing_got_out(house: &House) {
         &["status", "--json"][..],
         &["secrets", "list", "--json"],
         &["secrets", "check", "--json"],
-        &["check", "--json"],
+        &["check", house.estate().to_str().unwrap(), "--json"],
         &["keys", "list", "--json"],
         &["audit", "list", "--json"],
         &["dead", "--json"],
@@ -239,8 +239,12 @@ fn age(program: &str, words: &[&str], input: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
     };
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
+    // It writes while it reads: more than a pipe holds has to be taken while it is given.
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input).unwrap());
+        child.wait_with_output().unwrap()
+    });
     assert!(output.status.success(), "{program} {words:?}");
     Some(output.stdout)
 }

@@ -594,5 +594,5 @@ fn random() -> Result<String, AccessError> {
     SystemRandom::new()
         .fill(&mut *bytes)
         .map_err(|_| AccessError::NoKey)?;
-    Ok(b64::encode(&*bytes))
+    Ok(b64::encode(*bytes))
 }

@@ -34,7 +34,7 @@ pub enum WeakPassword {
 /// everybody tries the longest few are refused, the shorter ones by their length.
 pub(crate) fn may_be_chosen(name: &str, password: &str) -> Result<(), WeakPassword> {
     let letters = password.chars().count();
-    if letters < LEAST_PASSWORD || letters > LONGEST {
+    if !(LEAST_PASSWORD..=LONGEST).contains(&letters) {
         return Err(WeakPassword::Length);
     }
     let plain = password.to_lowercase();

@@ -23,7 +23,7 @@ const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse battery";
 
 struct House {
-    _dir: tempfile::TempDir,
+    folder: tempfile::TempDir,
     people: People,
     clock: Arc<SimulatedClock>,
 }
@@ -44,7 +44,7 @@ fn house(provider: Option<Provider>) -> House {
             Arc::clone(&clock) as Arc<dyn Clock>,
         ),
         clock,
-        _dir: dir,
+        folder: dir,
     }
 }
 
@@ -257,7 +257,7 @@ fn an_invitation_is_for_one_person_one_day_and_once() {
 fn a_reset_takes_password_and_codes_at_once_and_secrets_rest_sealed() {
     let house = house(None);
     let otpauth = house.add("anna", Some(PASSWORD)).otpauth.unwrap();
-    let file = std::fs::read_to_string(house._dir.path().join("people.json")).unwrap();
+    let file = std::fs::read_to_string(house.folder.path().join("people.json")).unwrap();
     let secret = otpauth
         .split("secret=")
         .nth(1)
@@ -448,7 +448,10 @@ async fn a_word_of_the_provider_names_a_person_with_roles() {
     );
     assert_eq!(person.roles, ["support".into()].into());
     let (_, form) = idp.asked.lock().last().cloned().unwrap();
-    let verifier = form.split("code_verifier=").nth(1).unwrap().to_owned();
+    // RFC 7636, 4.6: the challenge is of the verifier alone, not of what follows it in the form.
+    let (_, verifier) = url::form_urlencoded::parse(form.as_bytes())
+        .find(|(name, _)| name == "code_verifier")
+        .unwrap();
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
     assert_eq!(query(&url, "code_challenge"), URL_SAFE_NO_PAD.encode(hash));
 }

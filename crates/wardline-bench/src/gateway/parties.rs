@@ -59,7 +59,7 @@ pub(super) struct House {
 }
 
 impl House {
-    pub(super) async fn start(options: &Options, system: SocketAddr) -> Result<Self, BenchError> {
+    pub(super) fn start(options: &Options, system: SocketAddr) -> Result<Self, BenchError> {
         let Some(program) = &options.program else {
             return Err(BenchError::Options {
                 what: "the gateway is measured as a program of its own: say which one",

@@ -287,9 +287,9 @@ async fn ask(
 /// Timers have a grain of a millisecond, which is more than what is measured: the rest is spent
 /// giving way to others.
 async fn precise_sleep(until: Instant) {
-    let now = Instant::now();
-    if until > now + Duration::from_millis(2) {
-        tokio::time::sleep(until - now - Duration::from_millis(2)).await;
+    let left = until.saturating_duration_since(Instant::now());
+    if let Some(most) = left.checked_sub(Duration::from_millis(2)) {
+        tokio::time::sleep(most).await;
     }
     while Instant::now() < until {
         tokio::task::yield_now().await;

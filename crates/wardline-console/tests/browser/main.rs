@@ -191,7 +191,7 @@ async fn a_key_is_found_traced_and_revealed_without_leaving_a_trail() {
         stage
             .hospital
             .acts()
-            .contains(&("reveal".into(), "INC-2231".into()))
+            .contains(&("reveal".into(), "HOPERAT: INC-2231".into()))
     );
     assert!(!stage.client.title().await.unwrap().contains(PATIENT));
     // The timeline refreshes under it; what is being read stays.

@@ -43,8 +43,10 @@ impl<'a> View<'a> {
             .unwrap_or_else(|| Spanned::new(String::new(), at))
     }
 
+    /// The text of a key, or of its default.
     pub(crate) fn string(&self, key: &str) -> Option<String> {
-        self.text(key).map(|text| text.value)
+        let written = self.text(key).map(|text| text.value);
+        written.or_else(|| self.default(key).map(str::to_owned))
     }
 
     /// The texts of a key that takes one or many.

@@ -54,7 +54,7 @@ fn read(estate: &Estate, api: &Api) -> (Option<Given>, Vec<Diagnostic>) {
         match check(promised, &description) {
             Ok(more) => findings.extend(more.into_iter().filter(|one| !filled(promised, one))),
             Err(error) => {
-                problems.push(Diagnostic::error(error.code(), error.to_string()).at(reference.at))
+                problems.push(Diagnostic::error(error.code(), error.to_string()).at(reference.at));
             }
         }
         let compiled = contract::Compiled::new(promised, contract::Options::default());

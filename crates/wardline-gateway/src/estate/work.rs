@@ -53,8 +53,9 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
-        Work::Signal { .. } | Work::Status { .. } => Some("processes come with a later release"),
-        Work::Start { .. } => Some("processes come with a later release"),
+        Work::Start { .. } | Work::Signal { .. } | Work::Status { .. } => {
+            Some("processes come with a later release")
+        }
         Work::Gather { .. } if operation.asynchronous => {
             Some("answers that are gathered cannot be given later")
         }
@@ -229,6 +230,7 @@ fn serve(
         let ledger = Arc::clone(shadows);
         let reference_of: Arc<str> = operation.reference.as_str().into();
         Some(plan::Shadow {
+            name: Arc::clone(&system),
             call: call(estate, &reference, programs)?,
             per_myriad: shadow.sample.0,
             rules: rules(estate, operation, shadow),

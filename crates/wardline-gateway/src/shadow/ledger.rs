@@ -207,7 +207,7 @@ impl Ledger {
         }
         sums.into_iter()
             .map(|(pair, mut totals)| {
-                totals.fields.sort_by(|a, b| b.count.cmp(&a.count));
+                totals.fields.sort_by_key(|field| std::cmp::Reverse(field.count));
                 Report {
                     pair: pair.clone(),
                     totals,

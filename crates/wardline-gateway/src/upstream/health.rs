@@ -1,5 +1,8 @@
 //! Whether an address is asked, and whether a system is. Both with hysteresis: one failure makes
 //! nothing ill, one success nothing well.
+//!
+//! Where an address is asked for its health, that is what makes it well: calls that are answered
+//! say nothing against probes that fail. Calls that fail count by themselves.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -11,7 +14,10 @@ use crate::plan::{self, Breaker};
 /// Health of one address: of the address, not of the name that led to it.
 #[derive(Debug, Default)]
 pub(super) struct Health {
+    /// Calls that failed in a row.
     failures: AtomicU32,
+    /// Probes that failed in a row.
+    missed: AtomicU32,
     successes: AtomicU32,
     ill: AtomicBool,
     since: Mutex<Option<Instant>>,
@@ -36,25 +42,47 @@ impl Health {
         rested
     }
 
+    /// A call was answered.
     pub(super) fn well(&self, settings: &plan::Health) {
         // The usual case writes nothing that other cores read.
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
-        if self.ill.load(Ordering::Relaxed)
-            && self.successes.fetch_add(1, Ordering::Relaxed) + 1 >= settings.well_after
-        {
-            self.ill.store(false, Ordering::Relaxed);
-            self.successes.store(0, Ordering::Relaxed);
+        if settings.get.is_none() {
+            self.succeeded(settings);
         }
     }
 
+    /// A call failed.
     pub(super) fn ill(&self, settings: &plan::Health) {
+        self.failed(&self.failures, settings);
+    }
+
+    /// The address was asked for its health, and said this.
+    pub(super) fn probed(&self, well: bool, settings: &plan::Health) {
+        if well {
+            self.missed.store(0, Ordering::Relaxed);
+            self.succeeded(settings);
+        } else {
+            self.failed(&self.missed, settings);
+        }
+    }
+
+    fn succeeded(&self, settings: &plan::Health) {
+        if self.ill.load(Ordering::Relaxed)
+            && self.successes.fetch_add(1, Ordering::Relaxed) + 1 >= settings.well_after
+        {
+            // What failed before it was well does not count any more.
+            for count in [&self.failures, &self.missed, &self.successes] {
+                count.store(0, Ordering::Relaxed);
+            }
+            self.ill.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, in_a_row: &AtomicU32, settings: &plan::Health) {
         self.successes.store(0, Ordering::Relaxed);
-        let failures = self
-            .failures
-            .fetch_add(1, Ordering::Relaxed)
-            .saturating_add(1);
+        let failures = in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures >= settings.ill_after && !self.ill.swap(true, Ordering::Relaxed) {
             *self.since.lock() = Some(Instant::now());
         }
@@ -134,18 +162,45 @@ mod tests {
         };
         let health = Health::default();
         for _ in 0..2 {
-            health.ill(&settings);
+            health.probed(false, &settings);
         }
-        health.well(&settings);
-        health.ill(&settings);
+        health.probed(true, &settings);
+        health.probed(false, &settings);
         assert!(health.asked(&settings), "failures that are not in a row");
-        health.ill(&settings);
-        health.ill(&settings);
+        health.probed(false, &settings);
+        health.probed(false, &settings);
+        assert!(!health.asked(&settings));
+        health.probed(true, &settings);
+        assert!(!health.asked(&settings), "one success is not enough");
+        health.probed(true, &settings);
+        assert!(health.asked(&settings));
+    }
+
+    #[test]
+    fn answered_calls_say_nothing_against_probes() {
+        let settings = plan::Health {
+            get: Some("/up".into()),
+            well_after: 2,
+            ill_after: 2,
+            ..plan::Health::default()
+        };
+        let health = Health::default();
+        for _ in 0..2 {
+            health.probed(false, &settings);
+            health.well(&settings);
+        }
         assert!(!health.asked(&settings));
         health.well(&settings);
-        assert!(!health.asked(&settings), "one success is not enough");
         health.well(&settings);
+        assert!(!health.asked(&settings), "it is well when it says so");
+        health.probed(true, &settings);
+        health.probed(true, &settings);
         assert!(health.asked(&settings));
+        // Calls that fail in a row make it ill also where probes are answered.
+        health.ill(&settings);
+        health.probed(true, &settings);
+        health.ill(&settings);
+        assert!(!health.asked(&settings));
     }
 
     #[test]

@@ -310,12 +310,9 @@ impl Remote {
                 time: self.settings.time,
             };
             let deadline = Instant::now() + self.settings.time;
-            match address.attempt(&self.settings, call, deadline).await {
-                Ok(answer) if answer.status().is_success() => {
-                    address.health.well(&self.settings.health);
-                }
-                _ => address.health.ill(&self.settings.health),
-            }
+            let said = address.attempt(&self.settings, call, deadline).await;
+            let well = said.is_ok_and(|answer| answer.status().is_success());
+            address.health.probed(well, &self.settings.health);
         }
     }
 }

@@ -52,8 +52,7 @@ pub(crate) fn run(args: &Where) -> anyhow::Result<ExitCode> {
 fn row(one: &CertificateView) -> Vec<String> {
     let end = one.not_after.map(|end| end.to_string());
     vec![
-        end.map(|end| end.chars().take(10).collect())
-            .unwrap_or_else(|| "?".to_owned()),
+        end.map_or_else(|| "?".to_owned(), |end| end.chars().take(10).collect()),
         one.days_left
             .map(|left| left.to_string())
             .unwrap_or_default(),

@@ -108,15 +108,12 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
         );
     };
     let commit = String::from_utf8(found)?.trim().to_owned();
-    let inside = match inside {
-        Some(inside) => inside.trim_matches('/').to_owned(),
-        None => {
-            let prefix = git(near, &["rev-parse", "--show-prefix"])?;
-            String::from_utf8(prefix)?
-                .trim()
-                .trim_end_matches('/')
-                .to_owned()
-        }
+    let inside = if let Some(inside) = inside { inside.trim_matches('/').to_owned() } else {
+        let prefix = git(near, &["rev-parse", "--show-prefix"])?;
+        String::from_utf8(prefix)?
+            .trim()
+            .trim_end_matches('/')
+            .to_owned()
     };
     let mut list = vec!["ls-tree", "-r", "-z", "--full-tree", commit.as_str()];
     if !inside.is_empty() {

@@ -36,14 +36,11 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         .data
         .clone()
         .unwrap_or_else(|| scratch.path().join("data"));
-    let (estate, callers) = match &args.estate {
-        Some(dir) => (dir.clone(), None),
-        None => {
-            let dir = scratch.path().join("st-brigid");
-            example(&dir)?;
-            let callers = Callers::introduce(&dir)?;
-            (dir, Some(callers))
-        }
+    let (estate, callers) = if let Some(dir) = &args.estate { (dir.clone(), None) } else {
+        let dir = scratch.path().join("st-brigid");
+        example(&dir)?;
+        let callers = Callers::introduce(&dir)?;
+        (dir, Some(callers))
     };
     make_private_dir(&data)?;
     // The demo's keys live with its data: the example's own directory stays clean.

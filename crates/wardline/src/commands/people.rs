@@ -89,12 +89,9 @@ async fn server(place: &Place) -> anyhow::Result<Option<RemoteDesk>> {
 
 async fn list(place: &Where) -> anyhow::Result<ExitCode> {
     let at = Place::of(place);
-    let all: Vec<AccountView> = match server(&at).await? {
-        Some(server) => server.get("/api/people").await?,
-        None => {
-            let plan = read_well(&at.estate, None)?;
-            entrance::accounts(&plan.estate, &at)?.list(Timestamp::now())?
-        }
+    let all: Vec<AccountView> = if let Some(server) = server(&at).await? { server.get("/api/people").await? } else {
+        let plan = read_well(&at.estate, None)?;
+        entrance::accounts(&plan.estate, &at)?.list(Timestamp::now())?
     };
     if place.json {
         super::print_json(&serde_json::json!({ "schema": "wardline.people/1", "people": all }))?;
@@ -127,21 +124,18 @@ async fn change_and_say(place: &Where, change: AccountChange) -> anyhow::Result<
     let act = change.act();
     let at = Place::of(place);
     let plan = read_well(&at.estate, None)?;
-    let (changed, base): (AccountChanged, String) = match server(&at).await? {
-        Some(server) => {
-            let changed = server
-                .post("/api/people", serde_json::to_value(&change)?)
-                .await?;
-            (changed, server.base())
-        }
-        None => {
-            let changed = offline(place, &at, &plan.estate, change).await?;
-            let base = console(&plan.estate).map(|listener| {
-                let tls = listener.tls.is_some();
-                entrance::base(&plan.estate, listener.bind.value, tls)
-            });
-            (changed, base.unwrap_or_default())
-        }
+    let (changed, base): (AccountChanged, String) = if let Some(server) = server(&at).await? {
+        let changed = server
+            .post("/api/people", serde_json::to_value(&change)?)
+            .await?;
+        (changed, server.base())
+    } else {
+        let changed = offline(place, &at, &plan.estate, change).await?;
+        let base = console(&plan.estate).map(|listener| {
+            let tls = listener.tls.is_some();
+            entrance::base(&plan.estate, listener.bind.value, tls)
+        });
+        (changed, base.unwrap_or_default())
     };
     say(place, act, &changed, &base)?;
     Ok(ExitCode::SUCCESS)

@@ -227,7 +227,7 @@ fn floods_of_http2_end_their_connection_and_nothing_else() {
         stream.read_exact(&mut payload).unwrap();
         if (head[3], head[8]) == (HEADERS, 1) {
             // `:status: 404` of the static table.
-            assert_eq!(payload[0], 0x80 | 13);
+            assert_eq!(payload[0], 0x80 | 0x0d);
             break;
         }
     }

@@ -170,6 +170,8 @@ fn api5_functions_open_by_scope_and_nothing_else() {
         body,
     )
     .is(403);
+    // To change is a function of its own, at the very path that may be read.
+    ask(at, "PUT", V100, &[("Authorization", &reader), JSON], body).is(403);
 
     // Less was asked for than is granted: then less is what the token opens.
     let narrow = town.token_for(at, "purchasing", "&scope=supplier.read");
@@ -193,7 +195,7 @@ fn api5_functions_open_by_scope_and_nothing_else() {
 
     // A method that is not declared is not there, however it is asked for.
     for method in [
-        "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND", "get",
+        "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND", "get", "put",
     ] {
         let refused = ask(at, method, V100, &[("Authorization", &reader)], b"");
         assert!(

@@ -14,7 +14,8 @@ use rcgen::{
 /// Midnight so many days from now. A macro, since the type is that of a crate we do not name.
 macro_rules! day {
     ($days:expr) => {{
-        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * $days);
+        let days: i64 = $days;
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
         let date = jiff::tz::Offset::UTC.to_datetime(at).date();
         rcgen::date_time_ymd(i32::from(date.year()), date.month() as u8, date.day() as u8)
     }};
