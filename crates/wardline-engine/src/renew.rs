@@ -370,4 +370,28 @@ mod tests {
         }
         assert!(renewals.state.lock().all.is_empty());
     }
+
+    #[test]
+    fn a_thousand_estates_leave_one_renewal_of_each_thing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_owned();
+        std::fs::write(root.join("a"), "one").unwrap();
+        std::fs::write(root.join("b"), "one").unwrap();
+        let renewals = Renewals::new(Secrets::in_directory(root.join("secrets")));
+        let target = Arc::new(ArcSwap::from_pointee(String::new()));
+        for _ in 0..1_000 {
+            let (_, inputs) = pair(&root).unwrap();
+            // One that stays, one that is replaced each time, and one that has no target.
+            let fresh = Arc::new(ArcSwap::from_pointee(String::new()));
+            let (one, other) = (root.clone(), root.clone());
+            renewals.keep("stays", &target, inputs.clone(), None, move || pair(&one));
+            renewals.keep("fresh", &fresh, inputs.clone(), None, move || pair(&other));
+            renewals.add("clients", inputs, || Ok(None));
+        }
+        assert!(renewals.look().is_empty());
+        let state = renewals.state.lock();
+        let mut left: Vec<&str> = state.all.iter().map(|one| one.what.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["clients", "stays"]);
+    }
 }

@@ -158,6 +158,39 @@ fn who_calls_what_is_known_and_outlives_the_server() {
 }
 
 #[test]
+fn a_reload_brings_new_callers_and_forgets_none() {
+    let (house, internal) = estate();
+    let server = house.serve();
+    assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 200);
+    let robot = std::fs::read_to_string(house.estate().join("clients/robot.yaml")).unwrap();
+    let digest = |client: &str| hex(digest(&SHA256, key(client).as_bytes()).as_ref());
+    let fresh = robot
+        .replace("client: robot", "client: fresh")
+        .replace(&digest("robot"), &digest("fresh"));
+    assert_eq!(call(&internal, "fresh", SUPPLIER_PATH), 401);
+    house.write("clients/fresh.yaml", fresh.as_bytes());
+    house.run(&["reload"]).ends(0).says(&["client fresh added"]);
+    assert_eq!(call(&internal, "fresh", SUPPLIER_PATH), 200);
+    assert_eq!(call(&internal, "robot", SUPPLIER_PATH), 200);
+    let all = house.run(&["clients", "--json"]).ends(0).json();
+    assert_eq!(of(&all, "fresh")["today"]["calls"], 1, "{all:#}");
+    assert_eq!(of(&all, "robot")["today"]["calls"], 2, "{all:#}");
+
+    // It can be watched and refused as every other, and what it calls may go.
+    house
+        .run(&["clients", "fresh", "--quarantine", "--reason", "test"])
+        .ends(0);
+    let path = house.estate().join("apis/supplier-master.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("version: 1.0.0", "version: 1.1.0")).unwrap();
+    house.run(&["reload"]).ends(0);
+    assert_eq!(call(&internal, "fresh", SUPPLIER_PATH), 401);
+    let all = house.run(&["clients", "--json"]).ends(0).json();
+    assert_eq!(of(&all, "robot")["operations"][0]["state"], "gone");
+    server.stop();
+}
+
+#[test]
 fn what_stands_out_is_told_with_its_evidence_and_somebody_answers_for_it() {
     let (house, internal) = estate();
     let server = house.serve();

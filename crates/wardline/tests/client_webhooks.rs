@@ -535,6 +535,76 @@ fn gone_disables_at_once_and_a_person_enables() {
 }
 
 #[test]
+fn a_reload_keeps_how_an_endpoint_stands_and_follows_its_file() {
+    let Some((shop, receiver)) = Shop::acme(SOON) else {
+        return;
+    };
+    let file = shop.house.estate().join("clients/acme.yaml");
+    let change = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    };
+    receiver.answers("410 204");
+    let server = shop.house.serve();
+    tell(&server, "north", &json!({ "item": "gauze", "level": 1 }));
+    assert_eq!(receiver.next().answered, 410);
+    shop.until_state("disabled");
+
+    // Its sender is made anew, and it stays disabled.
+    change(
+        "secret: secret:acme/new\n  previous: secret:acme/old",
+        "secret: secret:acme/old",
+    );
+    shop.house
+        .run(&["reload"])
+        .ends(0)
+        .says(&["client acme changed", "webhook/acme changed"]);
+    shop.until_state("disabled");
+    tell(&server, "north", &json!({ "item": "gauze", "level": 2 }));
+    assert!(receiver.rest().is_empty());
+    shop.house
+        .run(&["webhooks", "enable", "acme", "--reason", "they have moved"])
+        .ends(0);
+    let sent = receiver.next();
+    assert_eq!(sent.json()["data"]["level"], 2);
+    let signed = |key: &str| {
+        let words = ["verify", key];
+        verifies(&shop.python, "webhook_sign.py", &words, &sent, &sent.body)
+    };
+    assert!(signed(OLD) && !signed(NEW), "signed as the file says now");
+
+    // Another estate that says the same of it leaves it alone; what it learns is written down.
+    shop.house.write(
+        "flows/more.yaml",
+        b"flow: more\nowner: it\nfrom: stock.both\nkey: .item\nemit: stock_item.changed\n",
+    );
+    let view = shop.house.run(&["reload", "--json"]).ends(0).json();
+    assert_eq!(view["changes"], json!(["flow more added"]), "{view}");
+    receiver.answers("410 204");
+    tell(&server, "north", &json!({ "item": "gauze", "level": 3 }));
+    assert_eq!(receiver.next().answered, 410);
+    shop.until_state("disabled");
+
+    // A client that is refused is told nothing, and is told again once it is not.
+    shop.house
+        .run(&["webhooks", "enable", "acme", "--reason", "repaired"])
+        .ends(0);
+    change("kind: partner", "kind: partner\ndisabled: true");
+    shop.house
+        .run(&["reload"])
+        .ends(0)
+        .says(&["destination webhook/acme removed"]);
+    tell(&server, "north", &json!({ "item": "gauze", "level": 4 }));
+    change("kind: partner\ndisabled: true", "kind: partner");
+    shop.house.run(&["reload"]).ends(0);
+    tell(&server, "north", &json!({ "item": "gauze", "level": 5 }));
+    assert_eq!(receiver.next().json()["data"]["level"], 5);
+    server.stop();
+    assert!(receiver.rest().is_empty());
+}
+
+#[test]
 fn failures_in_a_row_disable_and_nothing_is_lost() {
     let Some((shop, receiver)) = Shop::acme(&format!("{SOON}  disable: {{ failures: 4 }}\n"))
     else {

@@ -191,22 +191,26 @@ impl Town {
     }
 
     fn token(&self) -> String {
-        let basic = STANDARD.encode(format!("tester:{SECRET}"));
+        let (status, body) = self.asks("tester", SECRET);
+        assert_eq!(status, 200, "{body}\n{}", self.house.log());
+        format!("Bearer {}", body["access_token"].as_str().unwrap())
+    }
+
+    /// Asks for a token.
+    fn asks(&self, client: &str, secret: &str) -> (u16, Value) {
+        let basic = STANDARD.encode(format!("{client}:{secret}"));
         let headers = [
             ("Authorization", &*format!("Basic {basic}")),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
         let mut line = Line::to(&self.internal);
-        let (status, body) = line
-            .ask(
-                "POST",
-                "/oauth/token",
-                &headers,
-                "grant_type=client_credentials",
-            )
-            .unwrap();
-        assert_eq!(status, 200, "{body}\n{}", self.house.log());
-        format!("Bearer {}", body["access_token"].as_str().unwrap())
+        line.ask(
+            "POST",
+            "/oauth/token",
+            &headers,
+            "grant_type=client_credentials",
+        )
+        .unwrap()
     }
 
     fn rewrite(&self, path: &str, change: impl Fn(&str) -> String) {
@@ -328,6 +332,39 @@ fn north_moves_by_one_line_and_a_mistake_changes_nothing() {
     house.run(&["audit", "verify"]).ends(0);
     // The next start finds the version that was applied last.
     house.run(&["status"]).says(&["estate version 4"]);
+}
+
+#[test]
+fn a_secret_that_changes_later_does_not_bring_the_estate_of_before_back() {
+    let town = Town::quiet();
+    let house = &town.house;
+    let other = TESTER
+        .replace("client: tester", "client: other")
+        .replace("secret:tester", "secret:other");
+    house.write("clients/other.yaml", other.as_bytes());
+    let secret = |name: &str, value: &str| {
+        private(&house.write(&format!("secrets/{name}"), value.as_bytes()));
+    };
+    let (second, third) = (format!("other-{SECRET}"), format!("new-{SECRET}"));
+    secret("other", &second);
+    let server = house.serve();
+    let asks = |name: &str, secret: &str| town.asks(name, secret).0;
+    assert_eq!((asks("tester", SECRET), asks("other", &second)), (200, 200));
+    std::fs::remove_file(house.estate().join("clients/other.yaml")).unwrap();
+    house.run(&["reload"]).ends(0);
+    assert_eq!((asks("tester", SECRET), asks("other", &second)), (200, 401));
+    secret("tester", &third);
+    until("the new secret is taken", || asks("tester", &third) == 200);
+    assert_eq!(asks("other", &second), 401);
+    // Where secrets come from is another matter.
+    town.rewrite("wardline.yaml", |text| {
+        format!("{text}\nsecrets: {{ overlap: 1m }}\n")
+    });
+    house
+        .run(&["reload"])
+        .ends(1)
+        .says(&["`secrets` (where they come from)", "restart"]);
+    server.stop();
 }
 
 #[test]

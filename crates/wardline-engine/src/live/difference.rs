@@ -159,6 +159,10 @@ pub fn difference(before: &Estate, after: &Estate) -> Vec<Change> {
             _ => String::new(),
         },
     );
+    compare("role", roles(before), roles(after), &|_, how| match how {
+        How::Removed => "may be given to people until a restart".to_owned(),
+        _ => "may be given to people after a restart".to_owned(),
+    });
     compare(
         "policies",
         each(&before.policies),
@@ -180,6 +184,16 @@ fn general(estate: &Estate) -> BTreeMap<String, String> {
         &estate.identity,
     ));
     BTreeMap::from([(String::new(), said)])
+}
+
+/// Roles that clients' files bring. Those that people have are said beside them.
+fn roles(estate: &Estate) -> BTreeMap<String, String> {
+    let of_people: Vec<&str> = estate.people.all_roles().collect();
+    let clients = estate.clients.values().flat_map(|client| &client.roles);
+    clients
+        .filter(|role| !of_people.contains(&role.value.as_str()))
+        .map(|role| (role.value.clone(), String::new()))
+        .collect()
 }
 
 fn each<T: Debug>(all: &BTreeMap<String, T>) -> BTreeMap<String, String> {
@@ -236,8 +250,8 @@ pub fn needs_restart(before: &Estate, after: &Estate) -> Vec<String> {
     compare("`keys`", said(&before.keys), said(&after.keys));
     compare(
         "`secrets` (where they come from)",
-        said(&before.secrets),
-        said(&after.secrets),
+        places(before),
+        places(after),
     );
     compare(
         "`people` (how they sign in to the console, and which roles there are)",
@@ -273,6 +287,13 @@ pub fn needs_restart(before: &Estate, after: &Estate) -> Vec<String> {
         found.push(format!("listener `{name}` ({taken})"));
     }
     found
+}
+
+/// Where secrets come from; which are used is said where they are used.
+fn places(estate: &Estate) -> String {
+    let mut places = estate.secrets.clone();
+    places.used.clear();
+    said(&places)
 }
 
 /// Listeners that would go from the engine (connections alone) to the gateway (Apis), or back.

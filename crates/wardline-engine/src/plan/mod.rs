@@ -219,10 +219,12 @@ impl Plan {
                     .push(index),
             }
         }
+        // After those of Apis, see below.
+        let first = flows.len() + of_apis.len();
         for (index, hook) in hooks.iter().enumerate() {
             for event in hook.hook.iter().flat_map(|hook| hook.events.keys()) {
                 let all: &mut Vec<usize> = by_event.entry(Arc::clone(event)).or_default();
-                all.push(flows.len() + index);
+                all.push(first + index);
             }
         }
         let mut sources = AHashMap::new();

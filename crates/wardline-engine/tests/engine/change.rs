@@ -269,3 +269,37 @@ async fn a_schedule_that_changes_counts_from_the_change() {
     stage.settled().await;
     assert_eq!(stage.messages().await.len(), 2, "02:00 and 10:00");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_and_deliveries_share_the_limits_that_are_in_force() {
+    let billing = Receiver::start().await;
+    let limits = |most: u32| {
+        let limits = format!("limits: {{ concurrent: {most} }}");
+        system("billing", &billing.url(), &limits, &["open"])
+    };
+    let (path, text) = limits(1);
+    let files = [(&*path, text), ("flows/1.yaml", FLOW.to_owned())];
+    let mut stage = Stage::start(&files).await;
+    let soon = Duration::from_millis(1);
+    let gate = |stage: &Stage| stage.gates().of("billing.api").unwrap();
+    let held = gate(&stage).pass(soon).await.unwrap();
+
+    // Something else changes: whoever calls has the only session still.
+    stage.write("flows/2.yaml", &UNTOLD.replace("flow: all", "flow: other"));
+    assert_eq!(stage.change().await, ["flow other added"]);
+    assert!(gate(&stage).pass(soon).await.is_err());
+
+    let (path, text) = limits(2);
+    stage.write(&path, &text);
+    stage.change().await;
+    let now = gate(&stage);
+    let two = [now.pass(soon).await.unwrap(), now.pass(soon).await.unwrap()];
+    assert!(now.pass(soon).await.is_err());
+    // Deliveries wait for those calls, not for the one of before.
+    drop(two);
+    let mut sender = stage.sender().await;
+    sender.tell(&adt("A01", "M1", "V1")).await;
+    stage.settled().await;
+    assert_eq!(ids(&billing), ["M1"]);
+    drop(held);
+}

@@ -136,6 +136,10 @@ impl Stage {
         write(&self.directory.path().join("estate").join(path), text);
     }
 
+    pub(crate) fn gates(&self) -> wardline_engine::CallGates {
+        self.engine.as_ref().unwrap().gates().clone()
+    }
+
     pub(crate) fn desk(&self) -> Arc<Desk> {
         self.engine.as_ref().unwrap().desk()
     }
