@@ -158,7 +158,7 @@ mod tests {
         let json = "{\n\t\"openapi\": \"3.1.0\",\n  \"paths\": { \"/a/{b}\": { \"get\": {\n \"parameters\": [ {\n\"name\": \"b\" } ],\n \"responses\": { \"200\": {} } } } }\n}\n";
         for (path, text, lines) in [
             ("c.yaml", yaml, [(1, 10), (4, 5), (6, 17), (8, 20), (2, 1)]),
-            ("c.json", json, [(2, 13), (3, 27), (5, 9), (6, 17), (3, 3)]),
+            ("c.json", json, [(2, 13), (3, 26), (5, 9), (6, 17), (3, 3)]),
         ] {
             let (sources, document) = read(path, text);
             let document = document.unwrap();

@@ -21,6 +21,9 @@ pub(crate) const REFUSED_PATH: &str = "/.refused";
 const STAND_IN: &[u8] = b"GET /.refused HTTP/1.1\r\nhost: refused\r\n\r\n";
 /// After a refusal so many bytes are read and dropped, so that the answer is not lost in a reset.
 const DISCARD: usize = 256 * 1024;
+/// How long a connection that we end may still send what nobody reads: a peer that is cut off
+/// while it sends loses the answer that says why.
+const LINGERS: Duration = Duration::from_secs(2);
 /// How long a peer may leave an answer unread.
 const UNREAD: Duration = Duration::from_secs(60);
 /// How long a connection may be without a request where the listener has nearly no room left.
@@ -42,6 +45,8 @@ pub(crate) struct Watch {
     /// Since when writing has been stuck; zero where it is not.
     stuck: AtomicU64,
     framed: AtomicBool,
+    /// Since when we have nothing more to say; zero before.
+    closing: AtomicU64,
 }
 
 /// What should happen to a connection.
@@ -66,6 +71,7 @@ impl Watch {
             idle: AtomicU64::new(0),
             stuck: AtomicU64::new(0),
             framed: AtomicBool::new(true),
+            closing: AtomicU64::new(0),
         })
     }
 
@@ -94,6 +100,10 @@ impl Watch {
         let now = self.now();
         let longer =
             |since: u64, limit: Duration| now.saturating_sub(since) > limit.as_millis() as u64;
+        let closing = self.closing.load(Ordering::Relaxed);
+        if closing > 0 && longer(closing, LINGERS) {
+            return Fate::Ends;
+        }
         let stuck = self.stuck.load(Ordering::Relaxed);
         if stuck > 0 && longer(stuck, UNREAD) {
             return Fate::Ends;
@@ -146,6 +156,8 @@ pub(crate) struct Guarded {
     /// Of `held`, bytes that may go on.
     ready: usize,
     refusing: Option<usize>,
+    /// After our side is closed: bytes that are read on and dropped.
+    lingering: Option<usize>,
 }
 
 impl Guarded {
@@ -157,6 +169,7 @@ impl Guarded {
             held: Vec::new(),
             ready: 0,
             refusing: None,
+            lingering: None,
         }
     }
 
@@ -341,7 +354,31 @@ impl AsyncWrite for Guarded {
         this.written(polled)
     }
 
+    /// Closes our side, then reads on until the peer closes its own.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let mut left = match this.lingering {
+            Some(left) => left,
+            None => {
+                std::task::ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                this.watch
+                    .closing
+                    .store(this.watch.now(), Ordering::Relaxed);
+                DISCARD
+            }
+        };
+        let mut space = [0; 4_096];
+        while left > 0 {
+            this.lingering = Some(left);
+            let mut buf = ReadBuf::new(&mut space);
+            match std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {
+                    left = left.saturating_sub(buf.filled().len());
+                }
+                // It closed, or is gone.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

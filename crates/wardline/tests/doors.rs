@@ -13,7 +13,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use house::House;
+use house::{House, free_address};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -181,11 +181,6 @@ fn system(document: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     (address, asked)
 }
 
-fn free() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 struct Town {
     house: House,
     internal: String,
@@ -199,7 +194,7 @@ struct Town {
 impl Town {
     fn new() -> Self {
         let ((legacy_at, legacy), (cloud_at, cloud)) = (system(VENDOR), system(SUPPLIER));
-        let (internal, partner) = (free(), free());
+        let (internal, partner) = (free_address(), free_address());
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
         let house = House::example(&[
             pair("127.0.0.1:8420", "127.0.0.1:0"),

@@ -13,6 +13,12 @@ fn api1_a_client_of_one_facility_reaches_no_object_of_another() {
         "north-desk",
         "kind: service\nzone: internal\nfacilities: [north]\nscopes: [supplier.read]",
     );
+    // Copies for comparison would be counted as asking.
+    town.edit(
+        "apis/supplier-master.yaml",
+        "shadow: { system: erp-cloud, sample: 10%, compare: [name, status, payment_terms] }\n",
+        "",
+    );
     let _server = town.serve();
     let token = town.token(&town.internal, "north-desk");
     let bearer = ("Authorization", token.as_str());
