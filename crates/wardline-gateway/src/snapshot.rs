@@ -173,13 +173,8 @@ impl Building<'_> {
                 let shadow = match &systems.shadow {
                     None => None,
                     Some(shadow) => {
-                        let bound = self.bound(
-                            &what,
-                            &shadow.name,
-                            &shadow.call,
-                            operation,
-                            &params,
-                        )?;
+                        let bound =
+                            self.bound(&what, &shadow.name, &shadow.call, operation, &params)?;
                         let room = tokio::sync::Semaphore::new(shadow.concurrent.max(1));
                         Some((bound, Arc::new(room)))
                     }

@@ -22,9 +22,9 @@ use authority::Authority;
 use house::{House, Server, follow, free_address};
 use receiver::Receiver;
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 

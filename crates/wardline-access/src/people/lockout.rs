@@ -34,10 +34,14 @@ enum Who {
 impl Who {
     fn address(address: IpAddr) -> Self {
         Self::Address(match address {
-            IpAddr::V6(v6) => if let Some(v4) = v6.to_ipv4_mapped() { v4.into() } else {
-                let [a, b, c, d, ..] = v6.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            },
+            IpAddr::V6(v6) => {
+                if let Some(v4) = v6.to_ipv4_mapped() {
+                    v4.into()
+                } else {
+                    let [a, b, c, d, ..] = v6.segments();
+                    Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+                }
+            }
             v4 @ IpAddr::V4(_) => v4,
         })
     }

@@ -403,7 +403,11 @@ fn internal(error: &AccessError) -> Refused {
 }
 
 fn accepted(person: &Person, address: IpAddr, ignored: u64) -> AuditEntry {
-    let roles: Vec<String> = person.roles.iter().map(std::string::ToString::to_string).collect();
+    let roles: Vec<String> = person
+        .roles
+        .iter()
+        .map(std::string::ToString::to_string)
+        .collect();
     let mut entry = AuditEntry::new(person.actor(), "signin.accept", "console")
         .with("by", person.proof.name())
         .with("roles", roles)

@@ -16,12 +16,15 @@ use wardline_core::Timestamp;
 use wardline_estate::model::{OperationKind, Source};
 use wardline_estate::said;
 
+/// Everything that a schedule says, and whom it calls.
+type Whole = (String, Option<Mark>);
+
 /// A scheduled flow that runs.
 struct Running {
     /// When it comes due.
     when: String,
     /// Everything, whom it calls included.
-    whole: (String, Option<Mark>),
+    whole: Whole,
     stop: CancellationToken,
     done: CancellationToken,
 }
@@ -38,7 +41,7 @@ pub(super) struct Schedules {
 #[derive(Default)]
 pub(super) struct NextSchedules {
     kept: BTreeSet<String>,
-    fresh: Vec<(String, Job, String, (String, Option<Mark>))>,
+    fresh: Vec<(String, Job, String, Whole)>,
 }
 
 impl Schedules {

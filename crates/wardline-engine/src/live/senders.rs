@@ -228,13 +228,12 @@ impl Senders {
             .filter(|gate| gate.allows(&config))
             .map_or_else(|| Arc::new(Gate::new(config, now)), Arc::clone);
         let known = before.and_then(|before| before.endpoint.as_ref());
-        let standing = match known {
-            Some(known) => known.shared_standing(),
-            None => {
-                let kept = acceptor.store.meta(destination).await?;
-                let kept = kept.map(|kept| Standing::from_bytes(&kept, now));
-                Arc::new(Mutex::new(kept.unwrap_or_default()))
-            }
+        let standing = if let Some(known) = known {
+            known.shared_standing()
+        } else {
+            let kept = acceptor.store.meta(destination).await?;
+            let kept = kept.map(|kept| Standing::from_bytes(&kept, now));
+            Arc::new(Mutex::new(kept.unwrap_or_default()))
         };
         let (make, public_keys) = wiring.client_webhook(destination, declared)?;
         let endpoint = Endpoint::new(EndpointParts {

@@ -207,7 +207,9 @@ impl Ledger {
         }
         sums.into_iter()
             .map(|(pair, mut totals)| {
-                totals.fields.sort_by_key(|field| std::cmp::Reverse(field.count));
+                totals
+                    .fields
+                    .sort_by_key(|field| std::cmp::Reverse(field.count));
                 Report {
                     pair: pair.clone(),
                     totals,

@@ -108,7 +108,9 @@ fn checkout(word: &str, near: &Path) -> anyhow::Result<(TempDir, PathBuf)> {
         );
     };
     let commit = String::from_utf8(found)?.trim().to_owned();
-    let inside = if let Some(inside) = inside { inside.trim_matches('/').to_owned() } else {
+    let inside = if let Some(inside) = inside {
+        inside.trim_matches('/').to_owned()
+    } else {
         let prefix = git(near, &["rev-parse", "--show-prefix"])?;
         String::from_utf8(prefix)?
             .trim()

@@ -36,7 +36,9 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         .data
         .clone()
         .unwrap_or_else(|| scratch.path().join("data"));
-    let (estate, callers) = if let Some(dir) = &args.estate { (dir.clone(), None) } else {
+    let (estate, callers) = if let Some(dir) = &args.estate {
+        (dir.clone(), None)
+    } else {
         let dir = scratch.path().join("st-brigid");
         example(&dir)?;
         let callers = Callers::introduce(&dir)?;

@@ -89,7 +89,9 @@ async fn server(place: &Place) -> anyhow::Result<Option<RemoteDesk>> {
 
 async fn list(place: &Where) -> anyhow::Result<ExitCode> {
     let at = Place::of(place);
-    let all: Vec<AccountView> = if let Some(server) = server(&at).await? { server.get("/api/people").await? } else {
+    let all: Vec<AccountView> = if let Some(server) = server(&at).await? {
+        server.get("/api/people").await?
+    } else {
         let plan = read_well(&at.estate, None)?;
         entrance::accounts(&plan.estate, &at)?.list(Timestamp::now())?
     };
