@@ -373,7 +373,7 @@ async fn everything_works_without_scripts() {
             .is_some(),
         "no button that would do nothing"
     );
-    stage.write(".bar-search input", &format!("{KEY}\n")).await;
+    stage.write("#search", &format!("{KEY}\n")).await;
     stage.arrive("/messages?s=").await;
     stage.click("tbody a.name").await;
     stage.arrive("/trace/").await;

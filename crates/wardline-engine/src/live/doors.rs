@@ -26,7 +26,7 @@ struct Open {
 #[derive(Clone)]
 struct Inlet {
     mark: Mark,
-    way: Arc<http::Inlet>,
+    routes: Arc<http::Inlet>,
     places: BTreeMap<String, String>,
 }
 
@@ -63,7 +63,7 @@ impl NextDoors {
 
 fn inlets(all: &BTreeMap<String, Inlet>) -> BTreeMap<String, Arc<http::Inlet>> {
     all.iter()
-        .map(|(name, one)| (name.clone(), Arc::clone(&one.way)))
+        .map(|(name, one)| (name.clone(), Arc::clone(&one.routes)))
         .collect()
 }
 
@@ -169,7 +169,7 @@ impl Doors {
                     Some(known) => known.clone(),
                     None => Inlet {
                         mark,
-                        way: Arc::new(http::Inlet::new(
+                        routes: Arc::new(http::Inlet::new(
                             &wiring.ingress(estate, renewals, declared, &routes)?,
                             Arc::clone(intake),
                         )?),
@@ -252,8 +252,8 @@ impl Doors {
         }
         for (name, old) in std::mem::replace(&mut self.inlets, next.inlets) {
             let now = self.inlets.get(&name);
-            if !now.is_some_and(|now| Arc::ptr_eq(&now.way, &old.way)) {
-                tasks.spawn(async move { old.way.drain().await });
+            if !now.is_some_and(|now| Arc::ptr_eq(&now.routes, &old.routes)) {
+                tasks.spawn(async move { old.routes.drain().await });
             }
         }
     }

@@ -16,15 +16,12 @@ use wardline_core::Timestamp;
 use wardline_estate::model::{OperationKind, Source};
 use wardline_estate::said;
 
-/// Everything that a schedule says, and whom it calls.
-type Whole = (String, Option<Mark>);
-
 /// A scheduled flow that runs.
 struct Running {
     /// When it comes due.
     when: String,
     /// Everything, whom it calls included.
-    whole: Whole,
+    whole: (String, Option<Mark>),
     stop: CancellationToken,
     done: CancellationToken,
 }
@@ -37,10 +34,14 @@ pub(super) struct Schedules {
     begun: bool,
 }
 
+/// What a schedule says, and the connection that it calls.
+type Whole = (String, Option<Mark>);
+
 /// The scheduled flows of another plan.
 #[derive(Default)]
 pub(super) struct NextSchedules {
     kept: BTreeSet<String>,
+    /// Flow, what runs, when in words, and what it is made of.
     fresh: Vec<(String, Job, String, Whole)>,
 }
 
