@@ -269,6 +269,21 @@ fn an_invited_person_enrols_signs_in_and_is_shown_the_door() {
         403
     );
 
+    // Policies that are put in force decide about the next click.
+    let search = base.join("/messages").unwrap();
+    let policy = house.write(
+        "policies/today.cedar",
+        b"@id(\"no-search\")\n@why(\"nobody searches today\")\nforbid (principal, action == Action::\"search\", resource);\n",
+    );
+    house
+        .run(&["reload"])
+        .ends(0)
+        .says(&["policies today added"]);
+    assert_eq!(elsewhere.get(search.as_str()).status, 403);
+    std::fs::remove_file(policy).unwrap();
+    house.run(&["reload"]).ends(0);
+    assert_eq!(elsewhere.get(search.as_str()).status, 200);
+
     house
         .run(&["people", "disable", "anna.diaz"])
         .ends(0)
@@ -286,6 +301,7 @@ fn an_invited_person_enrols_signs_in_and_is_shown_the_door() {
             "signin.refuse",
             "signin.refuse",
             "signin.accept",
+            "act.forbid",
             "act.forbid",
             "person.disable"
         ]

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -61,6 +61,7 @@ pub(crate) struct Met {
 /// Sends until it is told to stop.
 pub(crate) struct Sender {
     stop: Arc<AtomicBool>,
+    taken: Arc<AtomicUsize>,
     thread: JoinHandle<Met>,
 }
 
@@ -68,18 +69,32 @@ impl Sender {
     pub(crate) fn start(address: &str, token: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (address, token, stopped) = (address.to_owned(), token.to_owned(), Arc::clone(&stop));
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
         let thread = std::thread::spawn(move || {
             let mut met = Met::default();
             while !stopped.load(Ordering::SeqCst) {
                 match ask(&address, &token, "{\"n\":1}") {
-                    202 => met.taken += 1,
+                    202 => {
+                        met.taken += 1;
+                        counted.fetch_add(1, Ordering::SeqCst);
+                    }
                     _ => met.refused += 1,
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
             met
         });
-        Self { stop, thread }
+        Self {
+            stop,
+            taken,
+            thread,
+        }
+    }
+
+    /// How many were taken so far.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
     }
 
     pub(crate) fn stop(self) -> Met {
