@@ -357,15 +357,13 @@ impl AsyncWrite for Guarded {
     /// Closes our side, then reads on until the peer closes its own.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut left = match this.lingering {
-            Some(left) => left,
-            None => {
-                std::task::ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-                this.watch
-                    .closing
-                    .store(this.watch.now(), Ordering::Relaxed);
-                DISCARD
-            }
+        let mut left = if let Some(left) = this.lingering {
+            left
+        } else {
+            std::task::ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            let now = this.watch.now();
+            this.watch.closing.store(now, Ordering::Relaxed);
+            DISCARD
         };
         let mut space = [0; 4_096];
         while left > 0 {
