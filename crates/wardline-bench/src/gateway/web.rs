@@ -248,19 +248,21 @@ async fn ask(
     let mut buffer = vec![0; 16 * 1_024];
     let mut due = Instant::now() + offset;
     loop {
-        // At a given rate the time counts from when the request was due, whether or not the
-        // answer before had come: else a slow answer would hide those that wait behind it.
+        // At a given rate a request that waits for the answer before it counts from when it was
+        // due: else a slow answer would hide those behind it. What the timer is late is not the
+        // proxy's.
         let began = match every {
-            None => Instant::now(),
             Some(every) => {
                 let at = due;
                 due += every;
-                let now = Instant::now();
-                if at > now {
-                    precise_sleep(at).await;
+                if at > Instant::now() {
+                    tokio::time::sleep_until(at.into()).await;
+                    Instant::now()
+                } else {
+                    at
                 }
-                at
             }
+            None => Instant::now(),
         };
         if began >= end {
             return Ok(times);
@@ -281,18 +283,6 @@ async fn ask(
             let us = began.elapsed().as_micros() as u64;
             times.saturating_record(us.clamp(1, LONGEST_US));
         }
-    }
-}
-
-/// Timers have a grain of a millisecond, which is more than what is measured: the rest is spent
-/// giving way to others.
-async fn precise_sleep(until: Instant) {
-    let left = until.saturating_duration_since(Instant::now());
-    if let Some(most) = left.checked_sub(Duration::from_millis(2)) {
-        tokio::time::sleep(most).await;
-    }
-    while Instant::now() < until {
-        tokio::task::yield_now().await;
     }
 }
 

@@ -58,7 +58,9 @@ impl Visit {
         let at = choose(declared, &self.facts(endpoint, found, inbound)).ok_or(Kind::NoBinding)?;
         let bound = &bindings[at];
         self.trail.binding = Some(Arc::clone(&bound.name));
-        let shadow = shadow.filter(|_| self.sampled(declared));
+        // A system is not compared with itself.
+        let other = |(other, _): &&(Bound, _)| !Arc::ptr_eq(&other.remote, &bound.remote);
+        let shadow = shadow.filter(other).filter(|_| self.sampled(declared));
         let call = &bound.call;
         if call.request.is_some() {
             inbound.read_json(api, operation).await?;
