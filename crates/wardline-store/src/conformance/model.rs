@@ -352,6 +352,8 @@ impl Run {
                 Some(_) => KeyStanding::Unanswered,
             };
             if expected == KeyStanding::New {
+                // What has expired may be forgotten now, and stays so where the clock goes back.
+                self.model.keys.retain(|_, known| known.1 > now);
                 self.model.keys.insert(key, (body, until, false));
             }
             let outcomes = self.world.commit(vec![Change::BeginKey(begin)]).await;
