@@ -273,7 +273,7 @@ async fn who_is_not_of_the_estate_or_not_watched_raises_nothing() {
 
 /// `cargo test --release … -- --ignored --nocapture`: what being watched costs a call.
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "prints what being watched costs a call, and asserts nothing of time: release build, --ignored --nocapture"]
 async fn what_it_costs() {
     let night = Night::new().await;
     night.weeks();

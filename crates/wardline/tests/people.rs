@@ -540,7 +540,7 @@ async fn over_tls_people_come_in_and_the_command_line_too() {
         ca: Some(Pem::File(cert)),
         ..ClientTls::default()
     };
-    let asker = Asker::new("test", &tls, 1 << 20).unwrap();
+    let asker = Asker::new("test", &tls, 1 << 20, std::time::Duration::from_secs(10)).unwrap();
     let ask = |path: &str| {
         let request = http::Request::builder()
             .uri(format!("https://{console}{path}"))

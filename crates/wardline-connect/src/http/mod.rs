@@ -7,7 +7,6 @@
 mod ask;
 mod auth;
 mod config;
-mod get;
 mod hmac;
 mod inbound;
 mod outbound;
@@ -21,7 +20,6 @@ mod webhook_key;
 pub use ask::Asker;
 pub use auth::{AnyOf, InboundAuth, OutboundAuth};
 pub use config::{IngressConfig, OutboundConfig, Route, SwappableAuth};
-pub use get::{Document, GetError, Getter};
 pub use hmac::{HmacAlgorithm, HmacEncoding, HmacPlace, HmacTime, Signs, VendorHmac};
 pub use http::{Method, StatusCode};
 pub use inbound::{ALPN, Ingress, Inlet};

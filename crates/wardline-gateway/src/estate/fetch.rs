@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::Uri;
 use wardline_access::identity::{Fetch, Fetched, MAX_KEY_SET};
-use wardline_connect::http::Getter;
-use wardline_connect::tls::Pem;
+use wardline_connect::http::Asker;
+use wardline_connect::tls::{ClientTls, Pem};
 use wardline_estate::model::{Estate, FileRef, IssuerKeys, OAuth2};
 
 /// How long an answer may take. Nobody waits for it, so a slow issuer is good enough.
@@ -17,13 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// Fetches what this estate names. An issuer whose authorities cannot be read is told in the log,
 /// and its keys are not fetched.
 pub(super) fn of(estate: &Estate) -> Fetch {
-    let mut getters: BTreeMap<String, Getter> = BTreeMap::new();
+    let mut askers: BTreeMap<String, Asker> = BTreeMap::new();
     let mut add = |url: &str, ca: Option<&FileRef>, name: &str| {
         let Some(origin) = origin(url) else { return };
-        let ca = ca.map(|file| Pem::File(estate.root.join(&file.path)));
-        match Getter::new(name, ca, MAX_KEY_SET, PATIENCE) {
-            Ok(getter) => {
-                getters.entry(origin).or_insert(getter);
+        let tls = ClientTls {
+            ca: ca.map(|file| Pem::File(estate.root.join(&file.path))),
+            ..ClientTls::default()
+        };
+        match Asker::new(name, &tls, MAX_KEY_SET, PATIENCE) {
+            Ok(asker) => {
+                askers.entry(origin).or_insert(asker);
             }
             Err(error) => tracing::error!(%error, "keys of {name} cannot be fetched"),
         }
@@ -41,15 +44,15 @@ pub(super) fn of(estate: &Estate) -> Fetch {
             add(url, None, &format!("client {}", client.name));
         }
     }
-    let getters = Arc::new(getters);
+    let askers = Arc::new(askers);
     Fetch::new(move |url| {
-        let getter = origin(&url).and_then(|origin| getters.get(&origin).cloned());
+        let asker = origin(&url).and_then(|origin| askers.get(&origin).cloned());
         Box::pin(async move {
-            let getter = getter.ok_or("its host is not one that the estate names")?;
-            let document = getter.get(&url).await.map_err(|error| error.to_string())?;
+            let asker = asker.ok_or("its host is not one that the estate names")?;
+            let document = asker.get(&url).await?;
             Ok(Fetched {
-                status: document.status,
-                body: document.body,
+                status: document.status().as_u16(),
+                body: document.into_body(),
             })
         })
     })

@@ -24,6 +24,8 @@ const RETURN: &str = "/login/return";
 const CONNECTIONS: usize = 1_024;
 /// How long open pages may take to finish at the end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long an identity provider may take for an answer: a person waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The bound doors of a console, before anybody is let in.
 pub(crate) struct Doors {
@@ -170,7 +172,7 @@ fn provider(estate: &Estate, oidc: &Oidc, place: &Place, base: &str) -> anyhow::
             .map(|file| Pem::File(estate.root.join(&file.path))),
         ..ClientTls::default()
     };
-    let asker = Asker::new("people.oidc", &tls, MAX_ANSWER)?;
+    let asker = Asker::new("people.oidc", &tls, MAX_ANSWER, PATIENCE)?;
     let ask = Ask::new(move |request| {
         let asker = asker.clone();
         Box::pin(async move { asker.ask(request).await })

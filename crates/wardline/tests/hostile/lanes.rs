@@ -110,7 +110,7 @@ fn bulk_at_full_load_is_told_to_wait_and_realtime_is_not() {
 /// Not a test of a limit: prints how much bulk at full load adds to realtime. Run by
 /// `cargo nextest run -p wardline --test hostile --run-ignored only --no-capture`.
 #[test]
-#[ignore = "a measurement, for a machine that does nothing else"]
+#[ignore = "prints how bulk at full load changes realtime, and asserts nothing of time: a release build on an idle machine"]
 fn measure_realtime_beside_bulk() {
     let slow = Stub::start(|_| {
         std::thread::sleep(Duration::from_millis(20));
