@@ -154,6 +154,14 @@ id_newtype!(
     /// Names one delivery; also the idempotency key of all its attempts.
     DeliveryId
 );
+id_newtype!(
+    /// Names one run of a process.
+    InstanceId
+);
+id_newtype!(
+    /// Names one question to a person.
+    TaskId
+);
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ mod state;
 
 pub use clock::{Clock, RealClock, SimulatedClock, Timestamp};
 pub use code::Code;
-pub use id::{DeliveryId, Id, IdParseError, MessageId};
+pub use id::{DeliveryId, Id, IdParseError, InstanceId, MessageId, TaskId};
 pub use key::{BlindIndex, OrderingKey};
 pub use lane::{Lane, ParseLaneError};
 pub use names::{Sensitivity, Sym, Zone};

@@ -1,8 +1,10 @@
 //! What can be asked of the journal: accept, settle, operate, audit.
 
+use crate::process::{Advance, Advanced, CallRef, MailId, NewMail, TaskAct, WaitRow};
 use bytes::Bytes;
 use wardline_core::{
-    BlindIndex, DeliveryId, DeliveryState, Id, Lane, MessageId, OrderingKey, Sealed, Sym, Timestamp,
+    BlindIndex, DeliveryId, DeliveryState, Id, Lane, MessageId, OrderingKey, Sealed, Sym, TaskId,
+    Timestamp,
 };
 
 /// One change; a [`commit`](crate::Store::commit) takes several that stand or fall together.
@@ -27,6 +29,19 @@ pub enum Change {
     BeginKey(KeyBegin),
     /// It was carried out, or certainly was not.
     EndKey(KeyEnd),
+    /// An instance of a process advances.
+    Advance(Box<Advance>),
+    /// Nobody waits for this mail: keep it for whoever will.
+    Keep(MailId),
+    /// Nobody will ever want this mail: it counts as taken.
+    Discard(MailId),
+    /// What a person does about a task besides answering it.
+    Task {
+        /// Which.
+        task: TaskId,
+        /// What.
+        act: TaskAct,
+    },
 }
 
 /// What became of a change, in the order of the changes.
@@ -41,7 +56,14 @@ pub enum Outcome {
     Operated(u64),
     /// Of [`Change::BeginKey`]: what is known of the key.
     Key(KeyStanding),
-    /// Of [`Change::Audit`], [`Change::SetMeta`] and [`Change::EndKey`].
+    /// Of [`Change::Advance`].
+    Advanced(Advanced),
+    /// Of [`Change::Keep`]: whoever waits for it all the same, so that it was not kept.
+    Kept(Option<WaitRow>),
+    /// Of [`Change::Task`]: false where the task has ended or is somebody else's, and nothing
+    /// was changed.
+    Task(bool),
+    /// Of [`Change::Audit`], [`Change::SetMeta`], [`Change::EndKey`] and [`Change::Discard`].
     Done,
 }
 
@@ -95,6 +117,8 @@ pub struct Acceptance {
     pub deliveries: Vec<NewDelivery>,
     /// What the messages can be found by.
     pub terms: Vec<Term>,
+    /// What of it processes wait for, or begin with.
+    pub mail: Vec<NewMail>,
 }
 
 /// How an inbound message is recognised when it comes again.
@@ -207,6 +231,8 @@ pub struct NewDelivery {
     pub content_type: Sym,
     /// The delivery this one repeats; a forward link is kept too.
     pub replay_of: Option<DeliveryId>,
+    /// The call of an instance that it carries out; where it repeats one, that one's is taken.
+    pub call: Option<CallRef>,
 }
 
 /// A reason that may be shown to anyone: never holds a payload value.

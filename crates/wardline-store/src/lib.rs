@@ -16,6 +16,7 @@ mod change;
 pub mod conformance;
 mod error;
 pub mod measure;
+mod process;
 mod query;
 pub mod sqlite;
 
@@ -25,6 +26,11 @@ pub use change::{
     RouteOutcome, Settlement, SettlementResult, Term,
 };
 pub use error::StoreError;
+pub use process::{
+    Advance, Advanced, CallRef, History, HistoryRow, InstanceCount, InstanceFilter, InstanceRow,
+    Mail, MailId, MailTo, NewMail, NewTask, NewTimer, NewWait, Phase, TaskAct, TaskEnd, TaskFilter,
+    TaskRow, TimerRow, WaitRow, Which,
+};
 pub use query::{
     Attempt, Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, Link,
     LinkKind, MessageFilter, MessageOutcome, MessageRow, Page, PruneReport, PruneRequest, Ready,
@@ -33,7 +39,9 @@ pub use query::{
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use wardline_core::{BlindIndex, DeliveryId, Id, Lane, MessageId, Sealed, Sym};
+use wardline_core::{
+    BlindIndex, DeliveryId, Id, InstanceId, Lane, MessageId, Sealed, Sym, TaskId, Timestamp,
+};
 
 /// Hears of deliveries the moment they are durable, in the order of their ids, and before the
 /// commit that made them returns. Released deliveries are told of again. Called on the
@@ -46,6 +54,15 @@ pub trait CommitListener: Send + Sync {
     /// Whoever waited for the commit that was told has been answered, and had a moment for what
     /// they do next. Waking those who send is better done now than in [`Self::committed`].
     fn answered(&self) {}
+
+    /// This mail was committed, in the order of its ids.
+    fn mailed(&self, mail: &[Mail]) {
+        let _ = mail;
+    }
+    /// Timers were set, the earliest of them for this time.
+    fn timed(&self, earliest: Timestamp) {
+        let _ = earliest;
+    }
 }
 
 /// A durable journal. All methods may be called from many tasks at once.
@@ -127,6 +144,60 @@ pub trait Store: Send + Sync {
         name: Option<Sym>,
         range: TimeRange,
     ) -> Result<Series, StoreError>;
+
+    /// One instance, without its variables.
+    async fn instance(&self, id: InstanceId) -> Result<Option<InstanceRow>, StoreError>;
+    /// Its variables and positions.
+    async fn instance_state(&self, id: InstanceId) -> Result<Option<Sealed>, StoreError>;
+    /// Instances of a process with a key, newest first: at most one of them is open.
+    async fn instances_of(
+        &self,
+        process: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<InstanceRow>, StoreError>;
+    /// Instances that match, newest first.
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Page<InstanceRow>, StoreError>;
+    /// How many instances stand where.
+    async fn instance_counts(&self) -> Result<Vec<InstanceCount>, StoreError>;
+    /// What happened to an instance, oldest first, above revision `after`.
+    async fn history(
+        &self,
+        id: InstanceId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>, StoreError>;
+    /// Deliveries of an instance's calls, by its own numbers, oldest first.
+    async fn calls(&self, id: InstanceId) -> Result<Vec<(u32, DeliveryRow)>, StoreError>;
+    /// Who waits for this, oldest first.
+    async fn waiting(
+        &self,
+        correlator: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<WaitRow>, StoreError>;
+    /// Mail that nobody has taken for this correlator and key, oldest first.
+    async fn mail_for(
+        &self,
+        correlator: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<Mail>, StoreError>;
+    /// Mail that nobody has looked at, oldest first, above `after`.
+    async fn unread(&self, after: MailId, limit: usize) -> Result<Vec<Mail>, StoreError>;
+    /// Timers due by `until`, in the order of their times, after `after`.
+    async fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<TimerRow>,
+        limit: usize,
+    ) -> Result<Vec<TimerRow>, StoreError>;
+    /// When the next timer after `after` is due.
+    async fn next_timer(&self, after: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError>;
+    /// One task.
+    async fn task(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError>;
+    /// Tasks that match, newest first.
+    async fn tasks(&self, filter: &TaskFilter) -> Result<Page<TaskRow>, StoreError>;
 
     /// Audit records from sequence `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError>;
