@@ -10,6 +10,7 @@ mod flow;
 mod identity;
 mod people;
 mod policy;
+mod process;
 mod secrets;
 mod system;
 mod test;
@@ -39,6 +40,9 @@ pub use identity::{
 };
 pub use people::{BUILT_IN_ROLES, GroupRoles, Oidc, People, SessionSettings};
 pub use policy::PolicyFile;
+pub use process::{
+    CallStep, Data, Deadline, Escalate, Process, Step, StepKind, TaskStep, Undo, Until, WaitStep,
+};
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
@@ -84,6 +88,8 @@ pub struct Estate {
     pub entities: BTreeMap<String, Entity>,
     /// Flows, by name.
     pub flows: BTreeMap<String, Flow>,
+    /// Processes, by name.
+    pub processes: BTreeMap<String, Process>,
     /// Apis by `name/vMAJOR`.
     pub apis: BTreeMap<String, Api>,
     /// Clients, by name.

@@ -1,0 +1,261 @@
+//! Processes: what has to happen, over days, until this purchase order is paid.
+
+use super::flow::{Exhausted, MapRef, Retry};
+use crate::source::{Span, Spanned};
+use std::path::PathBuf;
+use std::time::Duration;
+use wardline_core::Lane;
+
+/// One process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its name.
+    pub name: String,
+    /// Where the name stands.
+    pub at: Span,
+    /// What people call it.
+    pub title: Option<String>,
+    /// Its version, for people; what runs is told apart by all that it says.
+    pub version: u32,
+    /// The role that answers for it.
+    pub owner: Option<String>,
+    /// The types of the events that start it.
+    pub on: Vec<Spanned<String>>,
+    /// The variable that the event's data becomes: the entity of the event, where nothing is said.
+    pub start_as: String,
+    /// A predicate in VRL over the variables at the start; no instance begins where it is false.
+    pub when: Option<Spanned<String>>,
+    /// The business key, an expression in VRL over the variables at the start.
+    pub key: Spanned<String>,
+    /// What the business calls the thing with the key: `purchase-order`. An entity.
+    pub entity: Option<Spanned<String>>,
+    /// Whether a key may start again after its instance has ended.
+    pub again: bool,
+    /// How long an event waits for an instance that does not wait for it yet, and is remembered
+    /// so that its duplicate does nothing.
+    pub keep_events: Duration,
+    /// The statuses that steps may set.
+    pub statuses: Vec<Spanned<String>>,
+    /// What happens when an instance is not done in time.
+    pub deadline: Option<Deadline>,
+    /// What the business sees of an instance: expressions in VRL over the variables, by name.
+    /// `value` (an amount), `title` and `due` (a time) have a meaning of their own.
+    pub show: Vec<(Spanned<String>, Spanned<String>)>,
+    /// The facility that an instance is about, an expression in VRL over the variables.
+    pub facility: Option<Spanned<String>>,
+    /// What a person should do when a step fails for good.
+    pub runbook: Option<PathBuf>,
+    /// What has to happen.
+    pub steps: Vec<Step>,
+}
+
+/// What happens when an instance is not done in time. The instance goes on.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// So long after it began.
+    pub by: Duration,
+    /// Steps that run beside the others then.
+    pub steps: Vec<Step>,
+    /// Whether the instance ends then, as failed, after these steps.
+    pub end: bool,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name, unique among its siblings.
+    pub name: Spanned<String>,
+    /// A predicate in VRL; the step is skipped where it is false.
+    pub when: Option<Spanned<String>>,
+    /// The status that the instance has once the step is done.
+    pub status: Option<Spanned<String>>,
+    /// The variable that the result becomes.
+    pub save: Option<Spanned<String>>,
+    /// What is done in reverse order when the instance is compensated.
+    pub undo: Option<Undo>,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// Asks a system, or an Api, for something and waits for its answer.
+    Call(Box<CallStep>),
+    /// Tells an event.
+    Emit {
+        /// Its type.
+        event: Spanned<String>,
+        /// Its data.
+        data: Data,
+    },
+    /// Waits for events.
+    Wait(Box<WaitStep>),
+    /// Waits for a time.
+    Sleep(Until),
+    /// Asks a person and waits for the answer.
+    Task(Box<TaskStep>),
+    /// Takes the first branch whose predicate holds.
+    Choose {
+        /// Branches.
+        branches: Vec<(Spanned<String>, Vec<Step>)>,
+        /// Where none holds; `None` where the file says nothing, which is told.
+        otherwise: Option<Vec<Step>>,
+    },
+    /// Runs branches side by side and waits for all.
+    Parallel(Vec<(Spanned<String>, Vec<Step>)>),
+    /// Runs steps for each of some values.
+    Each {
+        /// An expression in VRL: an array.
+        of: Spanned<String>,
+        /// The variable that holds the value: `item` where nothing is said.
+        as_name: String,
+        /// How many at a time.
+        at_once: u32,
+        /// The steps.
+        steps: Vec<Step>,
+    },
+    /// Runs steps again and again.
+    Repeat {
+        /// A predicate in VRL, looked at after each round.
+        until: Spanned<String>,
+        /// Most rounds; past them the step fails.
+        most: u32,
+        /// The steps.
+        steps: Vec<Step>,
+    },
+    /// Computes variables.
+    Set {
+        /// By name.
+        values: Vec<(Spanned<String>, Data)>,
+    },
+    /// Computes from all variables with a map; the result is what `save` says, or, without it,
+    /// all variables.
+    Map(Vec<MapRef>),
+    /// Steps under one name.
+    Group(Vec<Step>),
+    /// Sets the status only.
+    Status,
+    /// Runs what was registered to undo what is done, in reverse order.
+    Undo,
+    /// Ends the instance as failed; what is done is undone first where `undo` says so.
+    Fail {
+        /// Why, for people; `{{ … }}` holds an expression in VRL.
+        reason: Spanned<String>,
+        /// Whether it compensates.
+        undo: bool,
+    },
+    /// Ends the instance as completed.
+    End,
+}
+
+/// A call and what becomes of its answer.
+#[derive(Clone, Debug)]
+pub struct CallStep {
+    /// `api.operation` or `system.operation`.
+    pub call: Spanned<String>,
+    /// What is sent.
+    pub with: Data,
+    /// A predicate in VRL over the answer; where it is false the call has failed though the
+    /// other side said otherwise.
+    pub expect: Option<Spanned<String>>,
+    /// How urgent.
+    pub lane: Lane,
+    /// How failed sends are tried again.
+    pub retry: Retry,
+    /// What becomes of a call that exhausted its retries.
+    pub on_exhausted: Exhausted,
+    /// What a person should do then.
+    pub runbook: Option<PathBuf>,
+    /// What is done where the call failed for good; the step is stuck where nothing is said.
+    pub on_failure: Option<Vec<Step>>,
+}
+
+/// How a step is undone.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// `api.operation` or `system.operation`.
+    pub call: Spanned<String>,
+    /// What is sent, computed when the step is done.
+    pub with: Data,
+    /// How urgent.
+    pub lane: Lane,
+    /// How failed sends are tried again.
+    pub retry: Retry,
+    /// What a person should do where it cannot be undone.
+    pub runbook: Option<PathBuf>,
+}
+
+/// A wait for events.
+#[derive(Clone, Debug)]
+pub struct WaitStep {
+    /// The types of the events.
+    pub events: Vec<Spanned<String>>,
+    /// Whether one of each must come, or one of any.
+    pub all: bool,
+    /// A predicate in VRL: `.` is the event's data, `instance.key` and `instance.vars` what waits.
+    /// One of its conjuncts must be `EVENT == INSTANCE`: by it waiting instances are found.
+    pub matching: Spanned<String>,
+    /// How long.
+    pub until: Option<Until>,
+    /// What is done when nothing came in time; the step fails where nothing is said.
+    pub otherwise: Option<Vec<Step>>,
+}
+
+/// A time.
+#[derive(Clone, Debug)]
+pub enum Until {
+    /// So long after the step began.
+    For(Duration),
+    /// An expression in VRL: RFC 3339, or a timestamp.
+    At(Spanned<String>),
+}
+
+/// A question to a person.
+#[derive(Clone, Debug)]
+pub struct TaskStep {
+    /// The role that is asked, as text in which `{{ … }}` holds an expression in VRL.
+    pub role: Spanned<String>,
+    /// The question; `{{ … }}` holds an expression in VRL.
+    pub ask: Spanned<String>,
+    /// What may be answered.
+    pub choices: Vec<Spanned<String>>,
+    /// What else is filled in, by name, with what it is called.
+    pub form: Vec<(Spanned<String>, String)>,
+    /// When it is due.
+    pub due: Option<Until>,
+    /// Who is asked as well when it is overdue.
+    pub escalate: Option<Escalate>,
+    /// Values that whoever decides should see, by name: expressions in VRL.
+    pub show: Vec<(Spanned<String>, Spanned<String>)>,
+    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `instance`:
+    /// an answer for which it is false is refused (four eyes).
+    pub accept: Option<Spanned<String>>,
+    /// What helps to decide.
+    pub runbook: Option<PathBuf>,
+}
+
+/// Who is asked as well when a task is overdue.
+#[derive(Clone, Debug)]
+pub struct Escalate {
+    /// So long after it was due, or after it was asked where it has no time.
+    pub after: Duration,
+    /// The role.
+    pub to: Spanned<String>,
+}
+
+/// A value that is made when it is needed: texts are expressions in VRL, everything else is as it
+/// stands.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// An expression in VRL.
+    Expression(Spanned<String>),
+    /// Number, truth value or nothing.
+    Constant(serde_json::Value),
+    /// By name.
+    Object(Vec<(Spanned<String>, Data)>),
+    /// In order.
+    Array(Vec<Data>),
+    /// What maps make of it, each fed by the one before.
+    Mapped(Box<Data>, Vec<MapRef>),
+}
