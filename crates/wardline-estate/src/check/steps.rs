@@ -69,10 +69,8 @@ impl References<'_> {
         }
         match &step.kind {
             StepKind::Call(call) => self.callable(&call.call),
-            StepKind::Emit { event, .. } => {
-                if value::event(event).is_ok() {
-                    self.entity(&value::entity_of(event), event.at);
-                }
+            StepKind::Emit { event, .. } if value::event(event).is_ok() => {
+                self.entity(&value::entity_of(event), event.at);
             }
             StepKind::Wait(wait) => self.wait(step, wait),
             StepKind::Task(task) => self.task(task),

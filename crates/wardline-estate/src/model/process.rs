@@ -50,8 +50,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// All its steps, those within others and those of the deadline too, each before what is
-    /// within it.
+    /// More steps than people can follow.
+    pub const MOST_STEPS: usize = 500;
+    /// More steps within each other than people can follow, few enough for recursion to be safe.
+    pub const MOST_LEVELS: usize = 32;
+
+    /// All its steps, each before what is within it; those of the deadline come last.
     pub fn all_steps(&self) -> Vec<&Step> {
         let mut found = Vec::new();
         let late = self.deadline.iter().map(|deadline| &deadline.steps[..]);

@@ -35,6 +35,7 @@ const fn inner() -> Field {
 pub(crate) static STEPS: Definition = Definition {
     key: "steps",
     name: "a list of steps",
+    help: "write `- NAME:` for each, and what it does below it",
     shape: List(&Single(Form::Name, &Defined(&STEP))),
 };
 
@@ -42,6 +43,7 @@ pub(crate) static STEPS: Definition = Definition {
 pub(crate) static STEPS_OR_NONE: Definition = Definition {
     key: "steps-or-none",
     name: "a list of steps, or `[]`",
+    help: "write `- NAME:` for each, and what it does below it",
     shape: ListOrNone(&Single(Form::Name, &Defined(&STEP))),
 };
 
@@ -49,6 +51,7 @@ pub(crate) static STEPS_OR_NONE: Definition = Definition {
 pub(crate) static STEP: Definition = Definition {
     key: "step",
     name: "a step",
+    help: "write what it does below its name: `- NAME: { call: SYSTEM.OPERATION }`",
     shape: Keyed(&[
         ("call", &CALL_STEP),
         ("emit", &EMIT_STEP),
@@ -156,7 +159,7 @@ pub(crate) static EMIT_STEP: Object = Object {
             "with",
             Any,
             Optional,
-            "Its data. In it every text is an expression in VRL over the variables; numbers, truth values and `null` stand for themselves. All variables where absent, which takes a `map`.",
+            "Its data. In it every text is an expression in VRL over the variables; numbers, truth values and `null` stand for themselves. Where absent, all variables, through `map`.",
         ),
         field(
             "map",
@@ -351,7 +354,7 @@ pub(crate) static MAP_STEP: Object = Object {
             "save",
             Text(Form::Identifier),
             Optional,
-            "The variable that the result (without it, the result is all variables) becomes.",
+            "The variable that the result becomes. Without it the result is all variables.",
         ),
         STATUS,
         UNDONE_BY,
