@@ -262,14 +262,13 @@ pub struct TaskEnd {
 }
 
 /// A line of an instance's history.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The step.
     pub step: String,
     /// What became of it: `began`, `done`, `waiting`, `skipped`, `failed`, `undone` …
     pub what: String,
     /// A few words more, without values.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
 
