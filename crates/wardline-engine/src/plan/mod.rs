@@ -348,6 +348,7 @@ impl Plan {
         for process in current {
             plan.add_process(process);
         }
+        plan.add_ways();
         plan
     }
 

@@ -27,11 +27,11 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, estate: &Estate) -> Option<Pr
             compiler.report_process(one);
         }
         match plan {
-            Some(plan) => processes.add(Arc::new(plan), true),
+            Some(plan) => processes.add(Arc::new(plan)),
             None => whole = false,
         }
     }
-    if processes.all.is_empty() {
+    if processes.is_empty() {
         return whole.then_some(processes);
     }
     // Instances of definitions that are no longer here call what those named.
@@ -110,20 +110,17 @@ fn way(compiler: &mut Compiler<'_>, estate: &Estate, reference: &str) -> Option<
 
 impl Plan {
     /// Adds definitions that instances still run by. One that no longer compiles is told in the
-    /// log; its instances are stuck until the estate or they are mended.
-    #[must_use]
-    pub fn with_past(mut self, definitions: Vec<Definition>) -> Self {
-        let estate = Arc::clone(&self.estate);
+    /// log; its instances wait until they are moved to another.
+    pub(crate) fn remember(&self, definitions: Vec<Arc<Definition>>) {
         let mut past = Vec::new();
         for definition in definitions {
-            let definition = Arc::new(definition);
             let name = definition.name();
-            if self.processes.all.contains_key(name.as_str()) {
+            if self.processes.definition(&name).is_some() {
                 continue;
             }
-            let environment = super::environment(&estate);
+            let environment = super::environment(&self.estate);
             let (plan, found) = compile_definition(&definition, &environment, &|event| {
-                event_plan(&estate, event)
+                event_plan(&self.estate, event)
             });
             match plan {
                 Some(plan) => past.push(Arc::new(plan)),
@@ -137,11 +134,7 @@ impl Plan {
                 }
             }
         }
-        for plan in past {
-            self.add_calls(&plan);
-            self.processes.add(plan, false);
-        }
-        self
+        self.processes.remember(past);
     }
 
     /// The definitions that may begin, by name, as the journal must know them.
@@ -185,6 +178,21 @@ impl Plan {
         self.add_calls(&process);
     }
 
+    /// Destinations for all that processes may call: instances of definitions that are no longer
+    /// here call what those named.
+    pub(super) fn add_ways(&mut self) {
+        let all: Vec<Arc<str>> = self
+            .processes
+            .ways
+            .values()
+            .flatten()
+            .map(|way| Arc::clone(&way.destination))
+            .collect();
+        for name in all {
+            add_destination(&mut self.destinations, &self.estate, &name, None);
+        }
+    }
+
     /// The flow that a process is.
     pub(crate) fn flow_of_process(&self, process: &str) -> Option<usize> {
         self.flows.iter().position(|flow| {
@@ -197,9 +205,6 @@ impl Plan {
     /// Flows for the calls of a process, and the destinations that they go to.
     pub(super) fn add_calls(&mut self, plan: &ProcessPlan) {
         for terms in &plan.calls {
-            if self.flows.iter().any(|flow| flow.name == terms.flow) {
-                continue;
-            }
             let ways = self.processes.ways.get(&terms.reference);
             let destinations: Vec<Arc<str>> = ways
                 .into_iter()
@@ -207,7 +212,8 @@ impl Plan {
                 .map(|way| Arc::clone(&way.destination))
                 .collect();
             for name in &destinations {
-                add_destination(&mut self.destinations, &self.estate, name, terms);
+                let runbook = terms.runbook.as_deref();
+                add_destination(&mut self.destinations, &self.estate, name, runbook);
             }
             let flow = flow(plan, terms, destinations);
             self.flows.push(flow);
@@ -219,7 +225,7 @@ fn add_destination(
     destinations: &mut BTreeMap<Arc<str>, DestinationPlan>,
     estate: &Estate,
     name: &Arc<str>,
-    terms: &CallTerms,
+    runbook: Option<&str>,
 ) {
     let Some((system, operation)) = estate.operation(name) else {
         return;
@@ -236,10 +242,7 @@ fn add_destination(
             path,
             runbook: None,
         });
-    plan.runbook = plan
-        .runbook
-        .take()
-        .or_else(|| terms.runbook.as_deref().map(str::to_owned));
+    plan.runbook = plan.runbook.take().or_else(|| runbook.map(str::to_owned));
 }
 
 fn flow(plan: &ProcessPlan, terms: &CallTerms, destinations: Vec<Arc<str>>) -> FlowPlan {

@@ -1,6 +1,7 @@
 //! Instances at hand: read, one at a time, and committed. The runner and the operators' acts work
 //! through it.
 
+use super::act::{self, InstanceAct};
 use super::commit::Ready;
 use super::effects::Input;
 use super::machine::{Context, Machine};
@@ -8,6 +9,7 @@ use super::plan::ProcessPlan;
 use super::state::State;
 use crate::accept::{AcceptError, Acceptor, with_runtime};
 use crate::codes;
+use crate::dispatch::Dispatcher;
 use crate::plan::Plan;
 use ahash::AHashMap;
 use parking_lot::Mutex;
@@ -27,6 +29,7 @@ const ROUNDS: usize = 64;
 /// Instances at hand.
 pub(crate) struct Book {
     pub(super) acceptor: Arc<Acceptor>,
+    dispatcher: Arc<Dispatcher>,
     locks: Mutex<AHashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
     remembered: Mutex<AHashMap<InstanceId, Remembered>>,
 }
@@ -70,9 +73,10 @@ pub(crate) struct Held {
 }
 
 impl Book {
-    pub(crate) fn new(acceptor: Arc<Acceptor>) -> Self {
+    pub(crate) fn new(acceptor: Arc<Acceptor>, dispatcher: Arc<Dispatcher>) -> Self {
         Self {
             acceptor,
+            dispatcher,
             locks: Mutex::default(),
             remembered: Mutex::default(),
         }
@@ -120,7 +124,7 @@ impl Book {
     }
 
     /// Reads an instance, whether or not it has ended.
-    pub(super) async fn read(&self, plan: &Plan, row: &InstanceRow) -> Result<Loaded, AcceptError> {
+    pub(crate) async fn read(&self, plan: &Plan, row: &InstanceRow) -> Result<Loaded, AcceptError> {
         let store = &self.acceptor.store;
         let name = store.name(row.definition).unwrap_or_else(|| "?".into());
         let process = definition(plan, &name)?;
@@ -160,17 +164,34 @@ impl Book {
             .prepare(plan, process, which, key, machine, take)
             .await?;
         let (before, state, open) = (ready.before(), ready.state, ready.standing.phase.is_open());
+        let withdrawn = ready.advance.withdraw.clone();
         let change = Change::Advance(Box::new(ready.advance));
         let outcomes = self.acceptor.store.commit(vec![change]).await?;
         let outcome = outcomes.into_iter().next();
         match self.learn(before, process, key, state, open, outcome)? {
             None => Ok(false),
-            Some((_, false)) => Ok(true),
-            Some((id, true)) => {
-                self.look_again(plan, id).await?;
+            Some((id, mail)) => {
+                self.withdrawn(id, &withdrawn).await?;
+                if mail {
+                    self.look_again(plan, id).await?;
+                }
                 Ok(true)
             }
         }
+    }
+
+    /// Calls were withdrawn: whoever sends must forget them.
+    pub(super) async fn withdrawn(&self, id: InstanceId, calls: &[u32]) -> Result<(), AcceptError> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let all = self.acceptor.store.calls(id).await?;
+        let rows = all
+            .iter()
+            .filter(|(number, _)| calls.contains(number))
+            .map(|(_, row)| row);
+        self.dispatcher.revisit(rows);
+        Ok(())
     }
 
     /// Drives a machine, takes mail that is there already, and makes one change of it.
@@ -335,7 +356,7 @@ impl Book {
 }
 
 fn definition(plan: &Plan, name: &str) -> Result<Arc<ProcessPlan>, AcceptError> {
-    plan.processes.all.get(name).cloned().ok_or_else(|| {
+    plan.processes.definition(name).cloned().ok_or_else(|| {
         AcceptError::Vault(
             format!("the definition {name} cannot be run: see the log at start, or `wardline process migrate`"),
             codes::NO_DEFINITION,
@@ -348,4 +369,166 @@ fn unreadable(id: InstanceId, why: &str) -> AcceptError {
         format!("instance {id} cannot be read: {why}"),
         codes::NO_DEFINITION,
     )
+}
+
+/// What became of a wish to move an instance to the present definition.
+pub(crate) enum Migration {
+    /// It can go on by it.
+    Done(Loaded),
+    /// It does already.
+    Current,
+    /// There is none any more.
+    Gone,
+    /// A call is under way.
+    Busy,
+    /// It is at a step that the present definition does not have.
+    Unlike(String),
+}
+
+/// What must be remembered once an act is durable.
+pub(crate) struct After {
+    before: Option<InstanceId>,
+    state: State,
+    open: bool,
+    withdrawn: Vec<u32>,
+}
+
+impl Ready {
+    /// The change, and what must be remembered once it is durable.
+    pub(crate) fn parts(self) -> (Advance, After) {
+        let after = After {
+            before: self.before(),
+            open: self.standing.phase.is_open(),
+            withdrawn: self.advance.withdraw.clone(),
+            state: self.state,
+        };
+        (self.advance, after)
+    }
+}
+
+impl Book {
+    /// What an operator's act makes of an instance; the inner error says why it does not fit.
+    pub(crate) async fn acted(
+        &self,
+        plan: &Plan,
+        loaded: &Loaded,
+        act: Option<&InstanceAct>,
+        reason: &str,
+    ) -> Result<Result<Ready, String>, AcceptError> {
+        let mut machine = loaded.machine(self.acceptor.clock.now());
+        if let Some(act) = act {
+            if let Err(why) = machine.act(act, reason) {
+                return Ok(Err(why));
+            }
+        } else {
+            machine
+                .effects
+                .tell("", "moved", loaded.process.definition_name.to_string());
+        }
+        self.ready(plan, loaded, machine).await.map(Ok)
+    }
+
+    /// What an answer to a question makes of an instance; the inner error says why it is refused.
+    pub(crate) async fn decided(
+        &self,
+        plan: &Plan,
+        loaded: &Loaded,
+        number: u32,
+        said: &serde_json::Value,
+    ) -> Result<Result<Ready, String>, AcceptError> {
+        let mut machine = loaded.machine(self.acceptor.clock.now());
+        if let Err(why) = with_runtime(|runtime| machine.accepts(number, said, runtime)) {
+            return Ok(Err(why));
+        }
+        let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+        machine.give(
+            number,
+            Input::Decision {
+                choice: text("choice"),
+                by: text("by"),
+                note: text("note"),
+                form: said["form"].clone(),
+            },
+        );
+        self.ready(plan, loaded, machine).await.map(Ok)
+    }
+
+    async fn ready(
+        &self,
+        plan: &Plan,
+        loaded: &Loaded,
+        machine: Machine<'_>,
+    ) -> Result<Ready, AcceptError> {
+        let which = Which::Existing {
+            id: loaded.id,
+            revision: loaded.revision,
+            reopen: loaded.reopen,
+        };
+        self.prepare(
+            plan,
+            &loaded.process,
+            which,
+            &loaded.key,
+            machine,
+            Vec::new(),
+        )
+        .await
+    }
+
+    /// An act is durable, or somebody else was first (false).
+    pub(crate) async fn acted_on(
+        &self,
+        plan: &Plan,
+        loaded: &Loaded,
+        after: After,
+        outcomes: Vec<Outcome>,
+    ) -> Result<bool, AcceptError> {
+        let outcome = outcomes.into_iter().next();
+        let (process, key) = (&loaded.process, &loaded.key);
+        match self.learn(after.before, process, key, after.state, after.open, outcome)? {
+            None => Ok(false),
+            Some((id, mail)) => {
+                self.withdrawn(id, &after.withdrawn).await?;
+                if mail {
+                    self.look_again(plan, id).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// The variables of an instance.
+    pub(crate) async fn vars(&self, id: InstanceId) -> Result<serde_json::Value, AcceptError> {
+        let state = self.state(id).await?;
+        Ok(serde_json::to_value(&state.vars).unwrap_or_default())
+    }
+
+    /// An instance as it would go on by the present definition of its process.
+    pub(crate) async fn migrated(
+        &self,
+        plan: &Plan,
+        row: &InstanceRow,
+    ) -> Result<Migration, AcceptError> {
+        let store = &self.acceptor.store;
+        let process = store.name(row.process).unwrap_or_else(|| "?".into());
+        let Some(to) = plan.processes.current.get(&process) else {
+            return Ok(Migration::Gone);
+        };
+        let name = store.name(row.definition).unwrap_or_else(|| "?".into());
+        if *to.definition_name == *name {
+            return Ok(Migration::Current);
+        }
+        let loaded = self.read(plan, row).await?;
+        if !act::is_idle(&loaded.process, &loaded.state) {
+            return Ok(Migration::Busy);
+        }
+        Ok(match act::moved(&loaded.process, to, &loaded.state) {
+            Ok(state) => Migration::Done(Loaded {
+                state: Arc::new(state),
+                process: Arc::clone(to),
+                ..loaded
+            }),
+            Err(step) => Migration::Unlike(step),
+        })
+    }
 }

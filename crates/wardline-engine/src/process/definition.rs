@@ -23,6 +23,8 @@ pub struct Definition {
     pub(crate) schemas: BTreeMap<String, Arc<serde_json::Value>>,
     /// The class of its business key.
     pub(crate) key_class: Sensitivity,
+    /// The classes of what is shown of its instances, by name.
+    pub(crate) show_classes: BTreeMap<String, Sensitivity>,
     /// The entities of the answers that its calls get, by operation.
     pub(crate) returns: BTreeMap<String, String>,
 }
@@ -44,7 +46,15 @@ impl Definition {
             gathered.steps(&deadline.steps);
         }
         Self {
-            key_class: key_class(estate, process),
+            key_class: class_of(estate, process, &process.key.value),
+            show_classes: process
+                .show
+                .iter()
+                .map(|(name, text)| {
+                    let class = class_of(estate, process, &text.value);
+                    (name.value.clone(), class)
+                })
+                .collect(),
             maps: gathered.maps,
             schemas: gathered.schemas,
             returns: gathered.returns,
@@ -177,12 +187,10 @@ pub(crate) fn entity_of(event: &str) -> String {
     event.split('.').next().unwrap_or(event).replace('_', "-")
 }
 
-/// The class of the attribute that the key names; the worst of the entity where it is more than a
-/// name.
-fn key_class(estate: &Estate, process: &Process) -> Sensitivity {
-    let path = process
-        .key
-        .value
+/// The class of what an expression over the variables gives: that of the attribute it names, where
+/// it is such a name; the worst of the process's entity where it is more.
+fn class_of(estate: &Estate, process: &Process, expression: &str) -> Sensitivity {
+    let path = expression
         .trim()
         .strip_prefix('.')
         .and_then(|rest| rest.strip_prefix(process.start_as.as_str()))
@@ -196,7 +204,7 @@ fn key_class(estate: &Estate, process: &Process) -> Sensitivity {
             return Sensitivity::Phi;
         };
         match path {
-            Some(path) => entity.sensitivity.get(path).copied().unwrap_or_default(),
+            Some(path) => entity.class_of(path).unwrap_or_default(),
             None => entity
                 .sensitivity
                 .values()

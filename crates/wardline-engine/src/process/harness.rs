@@ -248,8 +248,8 @@ impl<'p> Rehearsal<'p> {
         let Some(entity) = self.plan.estate.entities.get(&entity) else {
             return Ok(());
         };
-        let schema = wardline_mapping::Schema::compile(&entity.schema)
-            .map_err(|error| error.to_string())?;
+        let schema =
+            wardline_mapping::Schema::compile(&entity.schema).map_err(|error| error.to_string())?;
         match schema.validate(value).first() {
             None => Ok(()),
             Some(violation) => Err(format!(
@@ -260,9 +260,11 @@ impl<'p> Rehearsal<'p> {
     }
 
     fn mail(&mut self, correlator: Arc<str>, key: String, data: Value) {
-        if self.kept.iter().any(|known| {
-            known.correlator == correlator && known.key == key && known.data == data
-        }) {
+        if self
+            .kept
+            .iter()
+            .any(|known| known.correlator == correlator && known.key == key && known.data == data)
+        {
             return;
         }
         let starts = correlator.starts_with("start/");
@@ -280,7 +282,10 @@ impl<'p> Rehearsal<'p> {
     }
 
     fn start(&mut self, data: Value) {
-        let open = self.standing.as_ref().is_some_and(|one| one.phase.is_open());
+        let open = self
+            .standing
+            .as_ref()
+            .is_some_and(|one| one.phase.is_open());
         if open || (self.standing.is_some() && !self.process.again) {
             return;
         }
@@ -336,7 +341,9 @@ impl<'p> Rehearsal<'p> {
 
     fn after(&mut self, mut machine: Machine<'_>, standing: Standing) {
         let facility = self.process.facility.as_ref().and_then(|expression| {
-            let value = expression.value(machine.subject(), &mut self.runtime).ok()?;
+            let value = expression
+                .value(machine.subject(), &mut self.runtime)
+                .ok()?;
             Some(value.to_str_lossy()?.into_owned())
         });
         machine.state.facility = facility;
@@ -380,7 +387,8 @@ impl<'p> Rehearsal<'p> {
         for event in events {
             let body = serde_json::to_value(&event.body).unwrap_or_default();
             self.seen.events.push((event.event.name.to_string(), body));
-            self.told.push_back((event.event.name.to_string(), event.body));
+            self.told
+                .push_back((event.event.name.to_string(), event.body));
         }
         self.pending.extend(calls);
     }
@@ -414,7 +422,11 @@ impl<'p> Rehearsal<'p> {
         let Some(state) = self.state.clone() else {
             return false;
         };
-        if !self.standing.as_ref().is_some_and(|one| one.phase.is_open()) {
+        if !self
+            .standing
+            .as_ref()
+            .is_some_and(|one| one.phase.is_open())
+        {
             return false;
         }
         let context = self.context(
@@ -483,10 +495,7 @@ impl<'p> Rehearsal<'p> {
     }
 
     fn answered(&mut self, reference: &str, destination: &str) -> Option<Input> {
-        let (raw, answers) = match (
-            self.answers.get_mut(reference),
-            destination != reference,
-        ) {
+        let (raw, answers) = match (self.answers.get_mut(reference), destination != reference) {
             (Some(answers), _) => (false, Some(answers)),
             (None, true) => (true, self.answers.get_mut(destination)),
             (None, false) => (false, None),
@@ -533,7 +542,12 @@ impl<'p> Rehearsal<'p> {
 
     /// It becomes this time.
     pub(crate) fn until(&mut self, until: Timestamp) {
-        while let Some((due, n)) = self.timers.first().copied().filter(|(due, _)| *due <= until) {
+        while let Some((due, n)) = self
+            .timers
+            .first()
+            .copied()
+            .filter(|(due, _)| *due <= until)
+        {
             self.timers.remove(&(due, n));
             self.now = self.now.max(due);
             self.set_clock();
@@ -559,7 +573,11 @@ impl<'p> Rehearsal<'p> {
             let open: Vec<&str> = self.open.iter().map(|task| task.step.as_str()).collect();
             return Err(format!(
                 "nothing is asked at `{step}`; open questions: {}",
-                if open.is_empty() { "none".to_owned() } else { open.join(", ") }
+                if open.is_empty() {
+                    "none".to_owned()
+                } else {
+                    open.join(", ")
+                }
             ));
         };
         let n = task.n;

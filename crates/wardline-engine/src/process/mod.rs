@@ -24,6 +24,8 @@ mod state;
 mod walk;
 mod ways;
 
+pub(crate) use act::InstanceAct;
+pub(crate) use book::{Book, Loaded, Migration};
 pub(crate) use compile::{Found, compile as compile_definition};
 pub use definition::Definition;
-pub use runner::definitions_in_use;
+pub(crate) use runner::{Runner, acquaint};

@@ -3,7 +3,7 @@
 use super::definition::Definition;
 use crate::plan::{EventPlan, MapPlan};
 use ahash::AHashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wardline_core::{Lane, Sensitivity};
 use wardline_mapping::{Expression, KeyExpression, Predicate, Schema, Template, Value};
@@ -189,19 +189,26 @@ pub(crate) enum DataPlan {
 /// All processes of a plan: those that may begin, and those that instances still run by.
 #[derive(Default)]
 pub(crate) struct Processes {
-    /// By definition.
-    pub(crate) all: AHashMap<Arc<str>, Arc<ProcessPlan>>,
     /// What begins, by process.
     pub(crate) current: AHashMap<Arc<str>, Arc<ProcessPlan>>,
-    /// How an event finds those that wait for it.
-    pub(crate) correlators: AHashMap<Arc<str>, Vec<Arc<Correlator>>>,
     /// Where calls go, by reference.
     pub(crate) ways: AHashMap<Arc<str>, Vec<WayPlan>>,
+    known: Known,
+    /// What instances run by that no longer begins; known once the journal has been asked.
+    past: OnceLock<Known>,
 }
 
-impl Processes {
-    /// Adds a definition; `begins` where new instances run by it.
-    pub(crate) fn add(&mut self, plan: Arc<ProcessPlan>, begins: bool) {
+/// Definitions, and how events find those that wait.
+#[derive(Default)]
+struct Known {
+    /// By the definition's name.
+    all: AHashMap<Arc<str>, Arc<ProcessPlan>>,
+    /// By event.
+    correlators: AHashMap<Arc<str>, Vec<Arc<Correlator>>>,
+}
+
+impl Known {
+    fn add(&mut self, plan: Arc<ProcessPlan>) {
         for correlator in &plan.correlators {
             let known = self
                 .correlators
@@ -211,17 +218,70 @@ impl Processes {
                 known.push(Arc::clone(correlator));
             }
         }
-        if begins {
-            self.current
-                .insert(Arc::clone(&plan.name), Arc::clone(&plan));
-        }
         self.all.insert(Arc::clone(&plan.definition_name), plan);
+    }
+}
+
+impl Processes {
+    /// Adds a process that may begin.
+    pub(crate) fn add(&mut self, plan: Arc<ProcessPlan>) {
+        self.current
+            .insert(Arc::clone(&plan.name), Arc::clone(&plan));
+        self.known.add(plan);
+    }
+
+    /// Whether there is nothing that could begin.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.current.is_empty()
+    }
+
+    /// Adds what instances still run by. Only the first call counts.
+    pub(crate) fn remember(&self, plans: Vec<Arc<ProcessPlan>>) {
+        let mut past = Known::default();
+        for plan in plans {
+            past.add(plan);
+        }
+        // A plan is made ready once.
+        drop(self.past.set(past));
+    }
+
+    /// A definition by its name.
+    pub(crate) fn definition(&self, name: &str) -> Option<&Arc<ProcessPlan>> {
+        let past = || self.past.get()?.all.get(name);
+        self.known.all.get(name).or_else(past)
+    }
+
+    /// How an event finds those that wait for it.
+    pub(crate) fn correlators(&self, event: &str) -> impl Iterator<Item = &Arc<Correlator>> {
+        let current = self
+            .known
+            .correlators
+            .get(event)
+            .map_or(&[][..], Vec::as_slice);
+        let past = self
+            .past
+            .get()
+            .and_then(|past| past.correlators.get(event))
+            .map_or(&[][..], Vec::as_slice);
+        let more = past
+            .iter()
+            .filter(move |one| !current.iter().any(|known| known.name == one.name));
+        current.iter().chain(more)
+    }
+
+    fn plans(&self) -> impl Iterator<Item = &Arc<ProcessPlan>> {
+        let past = self
+            .past
+            .get()
+            .into_iter()
+            .flat_map(|past| past.all.values());
+        self.known.all.values().chain(past)
     }
 
     /// Names that the journal must know before the first event.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for plan in self.all.values() {
+        for plan in self.plans() {
             names.push(plan.name.to_string());
             names.push(plan.definition_name.to_string());
             names.push(ProcessPlan::start_name(&plan.name));

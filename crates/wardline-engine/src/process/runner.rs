@@ -5,18 +5,19 @@
 //! what comes for different ones side by side; an instance is one at a time.
 
 use super::book::Book;
-use super::definition::META;
+use super::definition::{Definition, META};
 use super::effects::Input;
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::ways;
-use crate::accept::{AcceptError, Acceptor, with_runtime};
+use crate::accept::{AcceptError, with_runtime};
 use crate::codes;
 use crate::plan::Plan;
 use crate::route;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -57,6 +58,8 @@ pub(crate) struct Runner {
     timed: Notify,
     queues: Mutex<HashMap<Address, VecDeque<(Task, OwnedSemaphorePermit)>>>,
     room: Arc<Semaphore>,
+    /// Mail that could not be handled may be now.
+    anew: AtomicBool,
 }
 
 impl Runner {
@@ -67,7 +70,15 @@ impl Runner {
             timed: Notify::new(),
             queues: Mutex::default(),
             room: Arc::new(Semaphore::new(IN_HAND)),
+            anew: AtomicBool::new(false),
         }
+    }
+
+    /// Looks at all mail that nobody has taken again: another plan is in force.
+    pub(crate) fn look_again(&self) {
+        self.anew.store(true, Ordering::Release);
+        self.mailed.notify_one();
+        self.timed.notify_one();
     }
 
     /// Mail was committed.
@@ -100,6 +111,9 @@ impl Runner {
             let mailed = self.mailed.notified();
             tokio::pin!(mailed);
             mailed.as_mut().enable();
+            if self.anew.swap(false, Ordering::AcqRel) {
+                after = MailId(0);
+            }
             match self.book.acceptor.store.unread(after, READ).await {
                 Ok(mail) if mail.is_empty() => {
                     tokio::select! {
@@ -223,6 +237,11 @@ impl Runner {
         let mut next = Some((first, room));
         while let Some((task, room)) = next.take() {
             while let Err(error) = self.handle(&task).await {
+                if matches!(&error, AcceptError::Vault(_, code) if *code == codes::NO_DEFINITION) {
+                    // It stays in the journal, for when another plan is in force.
+                    tracing::error!(%error, "an instance cannot go on");
+                    break;
+                }
                 tracing::warn!(%error, "an instance could not advance; trying again");
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
@@ -522,12 +541,9 @@ impl Book {
 }
 
 /// Definitions that instances still run by, as the journal keeps them.
-///
-/// # Errors
-/// Where the journal does not answer.
-pub async fn definitions_in_use(
+pub(crate) async fn definitions_in_use(
     store: &dyn wardline_store::Store,
-) -> Result<Vec<super::Definition>, StoreError> {
+) -> Result<Vec<Definition>, StoreError> {
     let mut names: Vec<Sym> = store
         .instance_counts()
         .await?
@@ -554,4 +570,32 @@ pub async fn definitions_in_use(
         }
     }
     Ok(found)
+}
+
+/// Makes a plan's definitions durable, before an instance begins by one, and adds to it those
+/// that instances run by: those of the journal, and those of the plan before it.
+pub(crate) async fn acquaint(
+    plan: &Plan,
+    before: &Plan,
+    store: &dyn wardline_store::Store,
+) -> Result<(), StoreError> {
+    let mut changes = Vec::new();
+    for (name, definition) in plan.definitions() {
+        let name = format!("{META}{name}");
+        if store.meta(&name).await?.is_none() {
+            let value = serde_json::to_vec(&*definition).unwrap_or_default();
+            changes.push(Change::SetMeta { name, value });
+        }
+    }
+    if !changes.is_empty() {
+        store.commit(changes).await?;
+    }
+    let mut past: Vec<Arc<Definition>> = definitions_in_use(store)
+        .await?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    past.extend(before.definitions().into_values());
+    plan.remember(past);
+    Ok(())
 }

@@ -97,10 +97,7 @@ impl Router<'_> {
     /// For whoever waits for this event.
     pub(super) fn mail(&mut self, event: &str, message: usize, subject: &Subject) {
         let plan = self.plan;
-        let Some(correlators) = plan.processes.correlators.get(event) else {
-            return;
-        };
-        for correlator in correlators {
+        for correlator in plan.processes.correlators(event) {
             // An event without the value is for nobody.
             let Ok(Some(key)) = correlator.expression.key(subject, self.runtime) else {
                 continue;
