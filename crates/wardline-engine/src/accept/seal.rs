@@ -144,6 +144,7 @@ impl Acceptor {
                 size,
                 content_type,
                 replay_of: None,
+                call: None,
             });
         }
         // All found by the first message of the block: the trace shows the rest.
