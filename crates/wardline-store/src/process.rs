@@ -13,6 +13,9 @@ use wardline_core::{
     BlindIndex, DeliveryId, Id, InstanceId, MessageId, OrderingKey, Sealed, Sym, TaskId, Timestamp,
 };
 
+/// Code of the note on a delivery that its own instance withdrew.
+pub const WITHDRAWN: &str = "W5011";
+
 /// Names one piece of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailId(pub i64);

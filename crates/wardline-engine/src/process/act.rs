@@ -9,7 +9,7 @@ use wardline_mapping::{Content, KeyString, Value};
 
 /// An operator's act on an instance.
 #[derive(Debug, Clone, PartialEq)]
-pub enum InstanceAct {
+pub(crate) enum InstanceAct {
     /// Tries a failed step again; all that failed where none is named.
     Retry {
         /// The step's path.
@@ -33,7 +33,7 @@ pub enum InstanceAct {
 
 impl InstanceAct {
     /// The word in the audit log.
-    pub const fn word(&self) -> &'static str {
+    pub(crate) const fn word(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "process.retry",
             Self::Skip { .. } => "process.skip",

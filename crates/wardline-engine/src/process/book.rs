@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use wardline_core::{InstanceId, OrderingKey, Timestamp};
-use wardline_store::{Advanced, Change, InstanceRow, MailId, Outcome, StoreError, Which};
+use wardline_store::{Advance, Advanced, Change, InstanceRow, MailId, Outcome, StoreError, Which};
 use wardline_vault::Kind;
 
 /// Instances that are remembered as they were last committed.

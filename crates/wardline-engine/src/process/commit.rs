@@ -23,7 +23,7 @@ use wardline_vault::Kind;
 const MAX_STATE: usize = 16 << 20;
 
 /// An advance with what the instance then is.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     pub(super) advance: Advance,
     pub(super) state: super::state::State,
     pub(super) standing: Standing,

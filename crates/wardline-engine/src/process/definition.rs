@@ -74,11 +74,6 @@ impl Definition {
     }
 }
 
-/// The process of a definition's name.
-pub(crate) fn process_of(name: &str) -> &str {
-    name.split('@').next().unwrap_or(name)
-}
-
 struct Gathered<'a> {
     estate: &'a Estate,
     maps: BTreeMap<String, String>,

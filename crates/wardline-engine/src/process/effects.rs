@@ -73,7 +73,6 @@ pub(crate) struct OutCall {
 /// An event that is to be told.
 pub(crate) struct OutEvent {
     pub(crate) event: EventPlan,
-    pub(crate) step: Arc<str>,
     pub(crate) body: Value,
 }
 

@@ -409,7 +409,6 @@ impl<'p> Machine<'p> {
                 }
                 self.effects.events.push(OutEvent {
                     event: event.clone(),
-                    step: Arc::clone(&step.path),
                     body: body.clone(),
                 });
                 Ok((Move::Done, Some(body)))

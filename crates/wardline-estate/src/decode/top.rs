@@ -70,6 +70,7 @@ impl Decoder<'_> {
             entities: BTreeMap::new(),
             flows: BTreeMap::new(),
             apis: BTreeMap::new(),
+            processes: BTreeMap::new(),
             clients: BTreeMap::new(),
             policies: BTreeMap::new(),
             codes: BTreeMap::new(),
