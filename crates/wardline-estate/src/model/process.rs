@@ -51,6 +51,63 @@ pub struct Process {
     pub steps: Vec<Step>,
 }
 
+impl Process {
+    /// All its steps, those within others and those of the deadline too, each before what is
+    /// within it.
+    pub fn all_steps(&self) -> Vec<&Step> {
+        let mut found = Vec::new();
+        let late = self.deadline.iter().map(|deadline| &deadline.steps[..]);
+        let mut open: Vec<&Step> = Vec::new();
+        for list in late.chain([&self.steps[..]]) {
+            open.extend(list.iter().rev());
+        }
+        while let Some(step) = open.pop() {
+            found.push(step);
+            for list in step.kind.inner().into_iter().rev() {
+                open.extend(list.iter().rev());
+            }
+        }
+        found
+    }
+
+    /// The operations that it calls, to do something or to undo it.
+    pub fn calls(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| {
+                let call = match &step.kind {
+                    StepKind::Call(call) => Some(&call.call),
+                    _ => None,
+                };
+                call.into_iter()
+                    .chain(step.undo.as_ref().map(|undo| &undo.call))
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps tell.
+    pub fn emits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .filter_map(|step| match &step.kind {
+                StepKind::Emit { event, .. } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps wait for. Those that start it are in `on`.
+    pub fn awaits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| match &step.kind {
+                StepKind::Wait(wait) => &wait.events[..],
+                _ => &[],
+            })
+            .collect()
+    }
+}
+
 /// What happens when an instance is not done in time. The instance goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deadline {
@@ -151,6 +208,38 @@ pub enum StepKind {
     End,
 }
 
+impl StepKind {
+    /// The lists of steps within it, in the order of the file.
+    pub fn inner(&self) -> Vec<&[Step]> {
+        match self {
+            Self::Call(call) => call.on_failure.iter().map(Vec::as_slice).collect(),
+            Self::Wait(wait) => wait.otherwise.iter().map(Vec::as_slice).collect(),
+            Self::Choose {
+                branches,
+                otherwise,
+            } => {
+                let branches = branches.iter().map(|(_, steps)| &steps[..]);
+                branches
+                    .chain(otherwise.iter().map(Vec::as_slice))
+                    .collect()
+            }
+            Self::Parallel(branches) => branches.iter().map(|(_, steps)| &steps[..]).collect(),
+            Self::Each { steps, .. } | Self::Repeat { steps, .. } | Self::Group(steps) => {
+                vec![steps]
+            }
+            Self::Emit { .. }
+            | Self::Sleep(_)
+            | Self::Task(_)
+            | Self::Set { .. }
+            | Self::Map(_)
+            | Self::Status
+            | Self::Undo
+            | Self::Fail { .. }
+            | Self::End => Vec::new(),
+        }
+    }
+}
+
 /// A call and what becomes of its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallStep {
@@ -169,7 +258,8 @@ pub struct CallStep {
     pub on_exhausted: Exhausted,
     /// What a person should do then.
     pub runbook: Option<PathBuf>,
-    /// What is done where the call failed for good; the step is stuck where nothing is said.
+    /// What is done where the call failed for good, which may be nothing; the step is stuck where
+    /// nothing is said.
     pub on_failure: Option<Vec<Step>>,
 }
 
@@ -200,7 +290,8 @@ pub struct WaitStep {
     pub matching: Spanned<String>,
     /// How long.
     pub until: Option<Until>,
-    /// What is done when nothing came in time; the step fails where nothing is said.
+    /// What is done when nothing came in time, which may be nothing; the step fails where nothing
+    /// is said. One step without a name is called `else`.
     pub otherwise: Option<Vec<Step>>,
 }
 
@@ -230,8 +321,8 @@ pub struct TaskStep {
     pub escalate: Option<Escalate>,
     /// Values that whoever decides should see, by name: expressions in VRL.
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
-    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `instance`:
-    /// an answer for which it is false is refused (four eyes).
+    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `.vars`: an
+    /// answer for which it is false is refused (four eyes).
     pub accept: Option<Spanned<String>>,
     /// What helps to decide.
     pub runbook: Option<PathBuf>,
