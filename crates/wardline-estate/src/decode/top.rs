@@ -71,7 +71,6 @@ impl Decoder<'_> {
             flows: BTreeMap::new(),
             processes: BTreeMap::new(),
             apis: BTreeMap::new(),
-            processes: BTreeMap::new(),
             clients: BTreeMap::new(),
             policies: BTreeMap::new(),
             codes: BTreeMap::new(),
