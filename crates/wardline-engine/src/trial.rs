@@ -1,12 +1,15 @@
 //! `wardline test`: runs an estate's own tests. Routing is the same pure function that the
 //! running engine calls; there is no network, no store, and the clock stands still.
 
+mod mapped;
+mod scripted;
+
 use crate::codes;
 use crate::plan::Plan;
 use crate::route::{self, Arrival, Derived, PlainKey, Start};
 use bytes::Bytes;
 use serde_json::Value;
-use wardline_core::Lane;
+use wardline_core::{Lane, Timestamp};
 use wardline_estate::Span;
 use wardline_estate::model::{Expect, ExpectedDelivery, Given, TestCase, TestKind};
 use wardline_mapping::{Metadata, Runtime, Subject};
@@ -118,13 +121,11 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
     }
     let (given, expect) = match &test.kind {
         TestKind::Arrival { given, expect } => (given, expect),
-        TestKind::Map(_) | TestKind::Process(_) => {
-            return vec![Failure {
-                at: test.at,
-                message: "tests of this kind are not run yet".to_owned(),
-                expected: None,
-                actual: None,
-            }];
+        TestKind::Map(map) => return mapped::run(plan, map, now, &mut runtime),
+        TestKind::Process(process) => {
+            // That it is a time was seen when the clock was stopped.
+            let now = Timestamp::try_from(now.to_owned()).unwrap_or_default();
+            return scripted::run(plan, process, now);
         }
     };
     let derived = match given {

@@ -2,16 +2,18 @@
 
 use super::flow::{Exhausted, MapRef, Retry};
 use crate::source::{Span, Spanned};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wardline_core::Lane;
 
 /// One process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Process {
     /// Its name.
     pub name: String,
     /// Where the name stands.
+    #[serde(skip, default = "nowhere")]
     pub at: Span,
     /// What people call it.
     pub title: Option<String>,
@@ -111,7 +113,7 @@ impl Process {
 }
 
 /// What happens when an instance is not done in time. The instance goes on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deadline {
     /// So long after it began.
     pub by: Duration,
@@ -122,7 +124,7 @@ pub struct Deadline {
 }
 
 /// One step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// Its name, unique among its siblings.
     pub name: Spanned<String>,
@@ -139,7 +141,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum StepKind {
     /// Asks a system, or an Api, for something and waits for its answer.
     Call(Box<CallStep>),
@@ -243,7 +245,7 @@ impl StepKind {
 }
 
 /// A call and what becomes of its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallStep {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -266,7 +268,7 @@ pub struct CallStep {
 }
 
 /// How a step is undone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undo {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -281,7 +283,7 @@ pub struct Undo {
 }
 
 /// A wait for events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WaitStep {
     /// The types of the events.
     pub events: Vec<Spanned<String>>,
@@ -298,7 +300,7 @@ pub struct WaitStep {
 }
 
 /// A time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Until {
     /// So long after the step began.
     For(Duration),
@@ -307,7 +309,7 @@ pub enum Until {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskStep {
     /// The role that is asked, as text in which `{{ … }}` holds an expression in VRL.
     pub role: Spanned<String>,
@@ -331,7 +333,7 @@ pub struct TaskStep {
 }
 
 /// Who is asked as well when a task is overdue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Escalate {
     /// So long after it was due, or after it was asked where it has no time.
     pub after: Duration,
@@ -341,7 +343,7 @@ pub struct Escalate {
 
 /// A value that is made when it is needed: texts are expressions in VRL, everything else is as it
 /// stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Data {
     /// An expression in VRL.
     Expression(Spanned<String>),
@@ -353,4 +355,8 @@ pub enum Data {
     Array(Vec<Data>),
     /// What maps make of it, each fed by the one before.
     Mapped(Box<Data>, Vec<MapRef>),
+}
+
+const fn nowhere() -> Span {
+    Span::NOWHERE
 }
