@@ -175,7 +175,7 @@ codes! {
     BAD_CHOICE "W1239" "choices that cannot be told apart, or are none"
     "The choices of a task are short texts: one line, at most 64 characters, each once. They are what buttons say and what expressions compare (`.decision.choice == \"accept\"`); a test answers with one of them."
     UNKNOWN_STEP "W1240" "no such step"
-    "A test names a step that the process does not have. Steps are named by their name and those of the steps around them: `await-acknowledgement/else`."
+    "A test names a step that the process does not have. Steps are named by their name and those of the steps around them: `await-acknowledgement/else`. Branches of a choice are named by their number from 1 or `else` (`decide/1/pay`), branches side by side by their name, what follows a failed call as `on_failure`, and what a deadline does as `deadline`."
     TOO_MANY_STEPS "W1241" "a process that is too large"
     "A process has at most 500 steps, and at most 32 within each other: every look at an instance goes through them. Let one process emit the event that starts another."
     FOREIGN_PART "W1242" "a part of another kind of test"

@@ -191,5 +191,5 @@ fn too_deep(steps: &[Step], level: usize) -> Option<&Step> {
         return steps.first();
     }
     let mut inner = steps.iter().flat_map(|step| step.kind.inner());
-    inner.find_map(|list| too_deep(list, level + 1))
+    inner.find_map(|(_, list)| too_deep(list, level + 1))
 }

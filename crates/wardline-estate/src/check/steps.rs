@@ -21,9 +21,24 @@ impl References<'_> {
         }
         for step in process.all_steps() {
             self.step(step);
-            for list in step.kind.inner() {
+            for (_, list) in step.kind.inner() {
                 self.siblings(list);
             }
+        }
+        // What `deadline` says has its name in paths.
+        let clash = process
+            .steps
+            .iter()
+            .find(|step| step.name.value == "deadline");
+        if let Some(step) = clash.filter(|_| process.deadline.is_some()) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::DUPLICATE_STEP,
+                    "a step is called as the steps of `deadline` are",
+                )
+                .at(step.name.at)
+                .help("rename it"),
+            );
         }
     }
 

@@ -130,7 +130,7 @@ pub(crate) static CALL_STEP: Object = Object {
             "on_failure",
             Defined(&STEPS_OR_NONE),
             Optional,
-            "Steps for when the call failed for good; `[]` goes on as if it had not been made. Where absent the step is stuck until a person decides.",
+            "Steps for when the call failed for good; `[]` goes on as it is. The variable of `save` is then `{ failed: { code, text } }`. Where absent the step is stuck until a person decides.",
         ),
         field(
             "save",
@@ -303,6 +303,12 @@ pub(crate) static EACH_STEP: Object = Object {
             "How many at a time.",
         ),
         inner(),
+        field(
+            "save",
+            Text(Form::Identifier),
+            Optional,
+            "The variable that becomes an array: for each value, in its order, an object of the value and of the variables that its steps made. Without it they are forgotten.",
+        ),
         STATUS,
         UNDONE_BY,
     ],
