@@ -124,6 +124,9 @@ impl References<'_> {
                     .help(format!("write `event: {}`", clip(event))),
             );
         }
+        if wait.all && !one && step.save.is_some() {
+            self.apart(&wait.events);
+        }
         if wait.otherwise.is_some() && wait.until.is_none() {
             self.problems.push(
                 Diagnostic::warning(
@@ -134,6 +137,30 @@ impl References<'_> {
                 .label("this waits without limit")
                 .help("say how long it waits: `for`, or `until`"),
             );
+        }
+    }
+
+    /// Events whose data is saved side by side have names of their own there.
+    fn apart(&mut self, events: &[Spanned<String>]) {
+        let mut names: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+        for event in events {
+            let entity = value::entity_of(event);
+            if let Some(first) = names.get(&entity) {
+                self.problems.push(
+                    Diagnostic::error(
+                        codes::SAME_PLACE,
+                        format!(
+                            "both would be saved as `{}`",
+                            clip(&entity.replace('-', "_"))
+                        ),
+                    )
+                    .at(event.at)
+                    .related(first.at, "this")
+                    .help("wait for each in a branch of `parallel`"),
+                );
+            } else {
+                names.insert(entity, event);
+            }
         }
     }
 

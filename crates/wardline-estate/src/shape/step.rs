@@ -192,7 +192,7 @@ pub(crate) static WAIT_STEP: Object = Object {
             "save",
             Text(Form::Identifier),
             Optional,
-            "The variable that the data of the event (with `all`, an object of the data by type) becomes.",
+            "The variable that becomes the data of the event; `{ event, data }` where there are several types under `any`; with `all`, an object of the data of each by the part of its type before the dot.",
         ),
         STATUS,
         UNDONE_BY,
