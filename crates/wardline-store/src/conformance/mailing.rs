@@ -24,7 +24,13 @@ list![
 ];
 
 async fn keep(world: &World, mail: crate::MailId) -> Option<(wardline_core::InstanceId, u32)> {
-    match &world.commit(vec![Change::Keep(mail)]).await[..] {
+    match &world
+        .commit(vec![Change::Keep {
+            mail,
+            unwilling: Vec::new(),
+        }])
+        .await[..]
+    {
         [Outcome::Kept(waits)] => waits.map(|wait| (wait.instance, wait.number)),
         other => panic!("mail became {other:?}"),
     }
@@ -100,7 +106,15 @@ async fn whoever_looks_and_whoever_waits_never_miss_each_other(home: Box<dyn Hom
     };
     world.accept(world.event_for(9, 3)).await;
     let mail = world.unread().await[1].id;
-    let outcomes = world.commit(vec![Change::Keep(mail), wait()]).await;
+    let outcomes = world
+        .commit(vec![
+            Change::Keep {
+                mail,
+                unwilling: Vec::new(),
+            },
+            wait(),
+        ])
+        .await;
     assert!(
         matches!(
             outcomes[..],
