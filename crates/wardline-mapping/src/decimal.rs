@@ -367,7 +367,8 @@ mod tests {
 
         #[test]
         fn nothing_that_is_read_panics(text in "[-+.0-9eE_ ]{0,40}") {
-            assert!(read(&Value::from(text)).is_err(), "{text}");
+            let read = read(&Value::from(text));
+            prop_assert!(read.is_ok() || read.is_err());
         }
     }
 }
