@@ -53,7 +53,7 @@ mod timestamp;
 
 pub use codes::{CodeTable, CodeTables, Otherwise, UnreadableTable};
 pub use environment::{Environment, Input, UnknownZone, Zone};
-pub use expression::{KeyExpression, Predicate};
+pub use expression::{Expression, KeyExpression, Predicate, Template};
 pub use functions::{functions, reference};
 pub use json::{JsonError, from_json_bytes, to_json_bytes};
 pub use problem::{Problem, Severity};
