@@ -300,6 +300,12 @@ pub(crate) static EACH_STEP: Object = Object {
             "How many at a time.",
         ),
         inner(),
+        field(
+            "save",
+            Text(Form::Identifier),
+            Optional,
+            "The variable that the rounds become: an array, in the order of the values, of what each round's variables were at its end.",
+        ),
         STATUS,
         UNDONE_BY,
     ],
