@@ -236,7 +236,8 @@ pub struct NewDelivery {
     pub content_type: Sym,
     /// The delivery this one repeats; a forward link is kept too.
     pub replay_of: Option<DeliveryId>,
-    /// The call of an instance that it carries out; where it repeats one, that one's is taken.
+    /// The call of an instance that it carries out: its end is mail for the instance. Where it
+    /// repeats one, that one's call is taken.
     pub call: Option<CallRef>,
 }
 

@@ -160,14 +160,16 @@ pub trait Store: Send + Sync {
     async fn instances(&self, filter: &InstanceFilter) -> Result<Page<InstanceRow>, StoreError>;
     /// How many instances stand where.
     async fn instance_counts(&self) -> Result<Vec<InstanceCount>, StoreError>;
-    /// What happened to an instance, oldest first, above revision `after`.
+    /// What happened to an instance, oldest first, above revision `after`: whole advances until
+    /// there are at least `limit` lines.
     async fn history(
         &self,
         id: InstanceId,
         after: u64,
         limit: usize,
     ) -> Result<Vec<HistoryRow>, StoreError>;
-    /// Deliveries of an instance's calls, by its own numbers, oldest first.
+    /// Deliveries of an instance's calls and what repeats them, by its own numbers, oldest first;
+    /// at most 10,000.
     async fn calls(&self, id: InstanceId) -> Result<Vec<(u32, DeliveryRow)>, StoreError>;
     /// Who waits for this, oldest first.
     async fn waiting(

@@ -41,6 +41,7 @@ pub struct NewMail {
     /// Keyed hash of the event: equal mail with the same correlator and key is one.
     pub digest: i64,
     /// Until when it is kept for somebody who does not wait yet, and remembered when it was taken.
+    /// While nobody has looked at it, it stays however late it is.
     pub until: Timestamp,
 }
 
@@ -66,7 +67,8 @@ pub enum MailTo {
         /// See [`NewMail::key`].
         key: BlindIndex,
     },
-    /// An instance whose delivery has ended (delivered, dead or cancelled).
+    /// An instance whose delivery has ended: delivered, dead or cancelled, each delivery once. A
+    /// dead one that is cancelled later had ended before.
     Instance {
         /// The instance.
         instance: InstanceId,
@@ -198,21 +200,25 @@ pub struct Advance {
     pub take: Vec<MailId>,
     /// Timers of its own numbers that it takes. Nothing is done where one of them is gone.
     pub fire: Vec<u32>,
-    /// Waits of its own numbers that end.
+    /// Waits of its own numbers that end. Several waits may share a number.
     pub unwait: Vec<u32>,
     /// Waits that begin.
     pub wait: Vec<NewWait>,
     /// Timers that are no longer needed.
     pub unset: Vec<u32>,
-    /// Timers that are set.
+    /// Timers that are set; where one of that number is, it moves.
     pub set: Vec<NewTimer>,
     /// Tasks that end.
     pub answer: Vec<TaskEnd>,
     /// Tasks that begin.
     pub ask: Vec<NewTask>,
-    /// Deliveries of its own that are withdrawn where they are still open.
+    /// Deliveries of its own calls of these numbers, and what repeats them, that are withdrawn
+    /// where they are still open. That they ended is no mail.
     pub withdraw: Vec<u32>,
-    /// Messages and deliveries that follow. The deliveries of its calls carry a [`CallRef`].
+    /// Messages and deliveries that follow. The deliveries of its calls carry a [`CallRef`]. It
+    /// recognises no duplicates. A delivery of a message already recorded
+    /// ([`MessageRef::Existing`](crate::MessageRef::Existing)) is refused once retention has
+    /// removed that message: what an instance sends later it keeps among its variables.
     pub follow: Option<Box<Acceptance>>,
     /// What happened, for people: holds no payload value.
     pub history: Vec<History>,
@@ -285,13 +291,14 @@ pub enum TaskAct {
     },
     /// It is free again.
     Release,
-    /// Another role, or one person of it, is asked; when it is due.
+    /// Another role, or one person of it, is asked; when it is due. The owner of the instance
+    /// stays as it is until that advances.
     Reassign {
-        /// The role.
+        /// The role; `None` leaves it.
         role: Option<Sym>,
-        /// The person; empty for nobody in particular.
+        /// The person, who has taken it on from then; empty for nobody in particular.
         to: String,
-        /// The new time.
+        /// The new time; `None` leaves it.
         due: Option<Timestamp>,
     },
 }
@@ -370,7 +377,7 @@ pub struct InstanceFilter {
     pub facility: Option<Sym>,
     /// For which this role answers.
     pub owner: Option<Sym>,
-    /// Due before this.
+    /// Open and due before this.
     pub due_before: Option<Timestamp>,
     /// Begun within.
     pub range: TimeRange,

@@ -200,7 +200,7 @@ pub struct KeyStore(Place);
 #[derive(Debug)]
 enum Place {
     File(PathBuf),
-    Memory(Mutex<Option<KeyRing>>),
+    Memory(Mutex<Option<Box<KeyRing>>>),
 }
 
 impl KeyStore {
@@ -237,7 +237,7 @@ impl KeyStore {
     /// The ring as it is now; `None` before the first.
     pub(crate) fn load(&self) -> Result<Option<KeyRing>, VaultError> {
         match &self.0 {
-            Place::Memory(ring) => Ok(ring.lock().clone()),
+            Place::Memory(ring) => Ok(ring.lock().as_deref().cloned()),
             Place::File(path) => read(path),
         }
     }
@@ -251,10 +251,10 @@ impl KeyStore {
         match &self.0 {
             Place::Memory(place) => {
                 let mut place = place.lock();
-                let mut ring = place.clone();
+                let mut ring = place.as_deref().cloned();
                 let result = change(&mut ring)?;
                 let ring = ring.expect("a change makes a ring or finds one");
-                *place = Some(ring.clone());
+                *place = Some(Box::new(ring.clone()));
                 Ok((ring, result))
             }
             Place::File(path) => {

@@ -309,6 +309,11 @@ pub(super) const STORE: &[Entry] = &[
         "a change contradicts the journal",
         "It can never be recorded. This is a defect: report it with the text.",
     ),
+    (
+        "W5011",
+        "a process withdrew a delivery",
+        "What it had asked for was no longer needed: its steps went another way, or it ended. Nothing is wrong.",
+    ),
 ];
 
 /// Codes of `wardline-vault`.

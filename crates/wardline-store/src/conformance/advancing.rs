@@ -6,11 +6,11 @@ use super::{Home, list};
 use crate::StoreError;
 use crate::change::{Acceptance, Change, Outcome};
 use crate::process::{
-    Advance, Advanced, InstanceFilter, InstanceRow, MailId, Phase, TimerRow, Which,
+    Advance, Advanced, InstanceFilter, InstanceRow, MailId, Phase, TaskFilter, TimerRow, Which,
 };
 use crate::query::TimeRange;
 use std::sync::Arc;
-use wardline_core::{BlindIndex, Id, InstanceId, Timestamp};
+use wardline_core::{BlindIndex, Id, InstanceId, Sealed, Timestamp};
 
 list![
     an_instance_begins_and_advances_as_a_whole,
@@ -260,7 +260,7 @@ async fn an_instance_that_ended_waits_for_nothing_and_may_be_opened_again(home: 
     assert_eq!(world.store().next_timer(None).await.expect("reads"), None);
     let tasks = world
         .store()
-        .tasks(&Default::default())
+        .tasks(&TaskFilter::default())
         .await
         .expect("reads");
     let [task] = &tasks.rows[..] else {
@@ -288,7 +288,7 @@ async fn an_instance_that_ended_waits_for_nothing_and_may_be_opened_again(home: 
     assert_eq!(world.try_advance(on(true)).await, Advanced::Stale);
     let mut end = world.on(other).await;
     end.phase = Phase::Cancelled;
-    end.state = Default::default();
+    end.state = Sealed::default();
     world.advanced(end).await;
     assert_eq!(
         world.store().instance_state(other).await.expect("reads"),

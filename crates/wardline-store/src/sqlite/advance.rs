@@ -171,12 +171,16 @@ impl Writer<'_> {
 
     /// Whether a process has an instance with this key that keeps another from beginning.
     fn is_taken(&self, process: Sym, key: &OrderingKey, again: bool) -> rusqlite::Result<bool> {
+        // A key that begins again and again has many that ended: they are not looked at.
+        let sql = if again {
+            "SELECT 1 FROM instance INDEXED BY instance_open
+             WHERE key_index = ?1 AND process = ?2 AND phase <= 2"
+        } else {
+            "SELECT 1 FROM instance INDEXED BY instance_key WHERE key_index = ?1 AND process = ?2"
+        };
         self.conn
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM instance INDEXED BY instance_key
-                 WHERE key_index = ?1 AND process = ?2 AND (phase <= 2 OR NOT ?3))",
-            )?
-            .query_row((key.index.0, process.0, again), |row| row.get(0))
+            .prepare_cached(sql)?
+            .exists((key.index.0, process.0))
     }
 
     /// An instance, where it stands as it was read and may go on.

@@ -5,16 +5,17 @@
 use super::queue::{Answer, Request, Work};
 use super::writer::Writer;
 use super::{Fatal, Opened, Options, Shared, connect, prepare};
-use crate::StoreError;
-use crate::change::{Acceptance, AuditRecord, Change, MessageRef, NewDelivery, NewMessage};
-use crate::query::StoreStatus;
+use crate::change::{Acceptance, AuditRecord, Change, Lease, MessageRef, NewDelivery, NewMessage};
+use crate::process::{Advance, Mail, NewMail, NewTimer, NewWait, Phase, Which};
+use crate::query::{Ready, StoreStatus};
+use crate::{CommitListener, StoreError};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use wardline_core::{DeliveryState, Lane, Sealed, Sym, Timestamp};
+use wardline_core::{BlindIndex, DeliveryState, Lane, OrderingKey, Sealed, Sym, Timestamp};
 
 type Reply = oneshot::Receiver<Result<Answer, StoreError>>;
 
@@ -232,6 +233,123 @@ fn a_call_that_the_database_refuses_harms_no_neighbour() {
                 status(shared).trouble.is_none(),
                 "a refusal is no trouble of the disk"
             );
+        },
+    );
+}
+
+/// An instance that begins, waits, and is told of an event that comes with it.
+fn begin(lease: Lease, key: i64) -> Vec<Change> {
+    let Change::Accept(mut event) = accept(10) else {
+        unreachable!("it accepts")
+    };
+    event.mail = vec![NewMail {
+        correlator: Sym(7),
+        key: BlindIndex(key),
+        ordinal: 0,
+        digest: key,
+        until: Timestamp(i64::MAX),
+    }];
+    let advance = Advance {
+        lease,
+        which: Which::New {
+            process: Sym(1),
+            key: OrderingKey {
+                index: BlindIndex(key),
+                shown: None,
+            },
+            again: true,
+        },
+        definition: Sym(2),
+        phase: Phase::Running,
+        status: None,
+        step: None,
+        note: None,
+        owner: None,
+        facility: None,
+        due: None,
+        state: Sealed::from_sealed_bytes(Bytes::from_static(b"state")),
+        summary: None,
+        take: Vec::new(),
+        fire: Vec::new(),
+        unwait: Vec::new(),
+        wait: vec![NewWait {
+            number: 1,
+            correlator: Sym(7),
+            key: BlindIndex(key),
+        }],
+        unset: Vec::new(),
+        set: vec![NewTimer {
+            number: 1,
+            due: Timestamp(key),
+        }],
+        answer: Vec::new(),
+        ask: Vec::new(),
+        withdraw: Vec::new(),
+        follow: None,
+        history: Vec::new(),
+    };
+    vec![Change::Accept(event), Change::Advance(Box::new(advance))]
+}
+
+#[derive(Default)]
+struct Told {
+    mail: Mutex<Vec<i64>>,
+    timed: Mutex<Vec<i64>>,
+}
+
+impl CommitListener for Told {
+    fn committed(&self, _: &[Ready]) {}
+
+    fn mailed(&self, mail: &[Mail]) {
+        self.mail.lock().extend(mail.iter().map(|mail| mail.id.0));
+    }
+
+    fn timed(&self, earliest: Timestamp) {
+        self.timed.lock().push(earliest.0);
+    }
+}
+
+#[test]
+fn what_is_taken_back_of_a_process_never_was() {
+    let folder = tempfile::tempdir().unwrap();
+    with_writer(
+        &folder.path().join("journal.db"),
+        never(),
+        |writer, conn, shared| {
+            conn.execute_batch(
+                "CREATE TRIGGER poison BEFORE INSERT ON instance WHEN new.key_index = 13
+             BEGIN SELECT raise(ABORT, 'poisoned'); END",
+            )
+            .unwrap();
+            let told = Arc::new(Told::default());
+            *shared.listener.write() = Some(told.clone());
+            let lease = shared.lease;
+            // Together first, which fails, and then each alone: the mail of the one in the middle
+            // was recorded before its instance was refused.
+            let calls = vec![begin(lease, 12), begin(lease, 13), begin(lease, 14)];
+            let (answers, lives) = run(writer, calls);
+            assert!(lives);
+            let fine: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+            assert_eq!(fine, [true, false, true], "{answers:?}");
+            for (table, n) in [
+                ("instance", 2),
+                ("instance_state", 2),
+                ("wait", 2),
+                ("timer", 2),
+                ("mail", 2),
+                ("message", 2),
+            ] {
+                let sql = format!("SELECT count(*) FROM {table}");
+                let rows: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+                assert_eq!(rows, n, "{table}");
+            }
+            let counted: i64 = conn
+                .query_row("SELECT sum(n) FROM instance_gauge", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(counted, 2);
+            assert_eq!(*told.mail.lock(), [1, 2], "ids go on where they stood");
+            assert_eq!(*told.timed.lock(), [12, 14]);
+            *shared.listener.write() = None;
         },
     );
 }

@@ -219,6 +219,7 @@ CREATE TABLE instance (
     summary BLOB
 );
 CREATE INDEX instance_key ON instance (key_index, process);
+CREATE UNIQUE INDEX instance_open ON instance (key_index, process) WHERE phase <= 2;
 CREATE INDEX instance_stands ON instance (process, status, phase);
 CREATE INDEX instance_due ON instance (due) WHERE phase <= 2 AND due IS NOT NULL;
 CREATE INDEX instance_owner ON instance (owner) WHERE phase <= 2 AND owner IS NOT NULL;
