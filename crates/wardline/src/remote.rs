@@ -1,6 +1,9 @@
 //! The desk of a running server, asked over its console's API with the admin token that
 //! `serve` left beside the data.
 
+mod processes;
+
+use crate::commands::actor;
 use crate::place::Place;
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -133,6 +136,8 @@ impl RemoteDesk {
                 format!("Bearer {}", self.token),
             )
             .header(http::header::CONTENT_TYPE, "application/json")
+            // On whose behalf, for the audit log and for questions that two people must answer.
+            .header("wardline-actor", actor().trim_start_matches("user:"))
             .body(Full::new(
                 body.map(|body| Bytes::from(body.to_string()))
                     .unwrap_or_default(),
