@@ -164,9 +164,7 @@ async fn act(
     })?;
     app.permit(&caller.who, &Asked::of(action(&act))).await?;
     let reason = needed(reason)?;
-    Ok(Json(
-        app.desk.act_on(id, act, reason, &caller.actor).await?,
-    ))
+    Ok(Json(app.desk.act_on(id, act, reason, &caller.actor).await?))
 }
 
 async fn tasks(

@@ -96,7 +96,15 @@ mod tests {
         assert_eq!(encode("a b&c=é/../"), "a%20b%26c%3D%C3%A9%2F..%2F");
         assert_eq!(destination("x/../y"), "/destinations/x%2F..%2Fy");
         assert_eq!(
-            with("/x", &[("a", None), ("b", Some("1 2")), ("c", Some("")), ("d", Some("&"))]),
+            with(
+                "/x",
+                &[
+                    ("a", None),
+                    ("b", Some("1 2")),
+                    ("c", Some("")),
+                    ("d", Some("&"))
+                ]
+            ),
             "/x?b=1%202&d=%26"
         );
         assert_eq!(messages("type:ADT^A03"), "/messages?q=type%3AADT%5EA03");

@@ -56,20 +56,15 @@ pub(crate) async fn reveal(
     show(&app, &visitor, &detail, Some(&reason)).await
 }
 
-async fn show(
-    app: &App,
-    visitor: &Visitor,
-    detail: &InstanceDetail,
-    reason: Option<&str>,
-) -> Page {
+async fn show(app: &App, visitor: &Visitor, detail: &InstanceDetail, reason: Option<&str>) -> Page {
     let one = &detail.instance;
     let all = app.desk.processes().await?;
     let process = all.iter().find(|process| process.name == one.process);
     let title = process
         .and_then(|process| process.title.as_ref())
         .unwrap_or(&one.process);
-    let older = process
-        .is_some_and(|process| process.declared && process.definition != one.definition);
+    let older =
+        process.is_some_and(|process| process.declared && process.definition != one.definition);
     let content = html! {
         nav.crumbs aria-label="Breadcrumb" {
             a href="/processes" { "Processes" } " / " a href=(link::process(&one.process)) { (one.process) } " / " span.mono { (one.id) }
@@ -291,4 +286,3 @@ fn reveal_form(detail: &InstanceDetail) -> Markup {
         }
     }
 }
-

@@ -242,7 +242,11 @@ pub(crate) async fn answer(
     };
     let decision = Decision {
         choice: choice.to_owned(),
-        note: form.first("note").map(str::trim).unwrap_or_default().to_owned(),
+        note: form
+            .first("note")
+            .map(str::trim)
+            .unwrap_or_default()
+            .to_owned(),
         form: filled,
     };
     app.desk.answer_task(id, decision, &visitor.actor).await?;

@@ -314,7 +314,10 @@ mod tests {
             process("sweep", None, "completed"),
         ]);
         let orders = kinds["purchase-order"];
-        assert_eq!((orders.under_way, orders.failed, orders.completed), (2, 2, 0));
+        assert_eq!(
+            (orders.under_way, orders.failed, orders.completed),
+            (2, 2, 0)
+        );
         assert_eq!(kinds["sweep"].completed, 2);
         assert_eq!(title("purchase-order"), "Purchase order");
         assert_eq!(title(""), "");

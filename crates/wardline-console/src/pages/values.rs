@@ -99,7 +99,10 @@ mod tests {
         for (value, text) in [
             (json!({"amount": "120.00", "currency": "USD"}), "120.00 USD"),
             (json!({"amount": 5, "currency": "EUR"}), "5 EUR"),
-            (json!({"amount": "1", "currency": "EUR", "x": 1}), r#"{"amount":"1","currency":"EUR","x":1}"#),
+            (
+                json!({"amount": "1", "currency": "EUR", "x": 1}),
+                r#"{"amount":"1","currency":"EUR","x":1}"#,
+            ),
             (json!("late"), "late"),
             (json!(3), "3"),
             (json!(null), "—"),
