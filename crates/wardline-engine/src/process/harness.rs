@@ -1,4 +1,4 @@
-//! One instance of a process rehearsed: simulated time, answers as declared, no store and no
+//! Instances of a process rehearsed: simulated time, answers as declared, no store and no
 //! network. Months take milliseconds, because nothing is waited for but the next timer.
 
 use super::act::InstanceAct;
@@ -15,8 +15,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::{BlindIndex, Id, Lane, Timestamp};
-use wardline_mapping::{Content, Metadata, Runtime, Subject, Value, from_json_bytes};
-use wardline_store::Phase;
+use wardline_mapping::{Metadata, Runtime, Subject, Value, from_json_bytes};
 
 /// Rounds of answers that one happening may lead to.
 const ROUNDS: usize = 10_000;
@@ -28,8 +27,8 @@ pub(crate) enum Answer {
     With(Json),
     /// It refuses for good.
     Refused(String),
-    /// Nothing: it is down.
-    Nothing,
+    /// It fails; trying again may help.
+    Fails(String),
 }
 
 /// A call that was made.
@@ -53,8 +52,6 @@ pub(crate) struct Question {
     pub(crate) step: String,
     pub(crate) ask: String,
     pub(crate) choices: Vec<String>,
-    pub(crate) show: Json,
-    pub(crate) due: Option<Timestamp>,
 }
 
 /// What happened since somebody last looked.
@@ -62,7 +59,6 @@ pub(crate) struct Question {
 pub(crate) struct Seen {
     pub(crate) calls: Vec<Made>,
     pub(crate) events: Vec<(String, Json)>,
-    pub(crate) asked: Vec<Question>,
 }
 
 struct Kept {
@@ -72,22 +68,49 @@ struct Kept {
     taken: bool,
 }
 
+/// One instance.
+pub(crate) struct One {
+    pub(crate) key: String,
+    state: State,
+    pub(crate) standing: Standing,
+    timers: BTreeSet<(Timestamp, u32)>,
+    waits: Vec<(u32, Arc<str>, String)>,
+    pub(crate) open: Vec<Question>,
+}
+
+impl One {
+    /// Its declared status.
+    pub(crate) fn status(&self) -> Option<&str> {
+        self.state.status.as_deref()
+    }
+
+    /// Its variables.
+    pub(crate) fn vars(&self) -> Json {
+        serde_json::to_value(&self.state.vars).unwrap_or(Json::Null)
+    }
+}
+
+/// A call that is to be tried, or tried again.
+struct Attempt {
+    one: usize,
+    call: OutCall,
+    number: u32,
+    since: Timestamp,
+}
+
 /// A rehearsal.
 pub(crate) struct Rehearsal<'p> {
     plan: &'p Plan,
     process: Arc<ProcessPlan>,
     runtime: Runtime,
-    pub(crate) now: Timestamp,
+    now: Timestamp,
     answers: HashMap<String, VecDeque<Answer>>,
-    state: Option<State>,
-    standing: Option<Standing>,
-    timers: BTreeSet<(Timestamp, u32)>,
-    waits: Vec<(u32, Arc<str>, String)>,
+    pub(crate) ones: Vec<One>,
     kept: Vec<Kept>,
-    pub(crate) open: Vec<Question>,
     pub(crate) seen: Seen,
-    begun: u32,
-    pending: VecDeque<OutCall>,
+    pending: VecDeque<Attempt>,
+    /// Calls that failed, by when they are tried again.
+    again: Vec<(Timestamp, Attempt)>,
     told: VecDeque<(String, Value)>,
     settling: bool,
 }
@@ -106,15 +129,11 @@ impl<'p> Rehearsal<'p> {
             runtime: Runtime::default(),
             now,
             answers,
-            state: None,
-            standing: None,
-            timers: BTreeSet::new(),
-            waits: Vec::new(),
+            ones: Vec::new(),
             kept: Vec::new(),
-            open: Vec::new(),
             seen: Seen::default(),
-            begun: 0,
             pending: VecDeque::new(),
+            again: Vec::new(),
             told: VecDeque::new(),
             settling: false,
         };
@@ -127,32 +146,15 @@ impl<'p> Rehearsal<'p> {
         self.runtime.stop_clock_at(&now);
     }
 
-    /// Where the instance stands; `None` before it began.
-    pub(crate) fn standing(&self) -> Option<&Standing> {
-        self.standing.as_ref()
+    /// The instance with a key, the last of several; the last of all where no key is given.
+    pub(crate) fn find(&self, key: Option<&str>) -> Option<&One> {
+        self.position(key).map(|index| &self.ones[index])
     }
 
-    /// Its declared status.
-    pub(crate) fn status(&self) -> Option<&str> {
-        self.state.as_ref()?.status.as_deref()
-    }
-
-    /// Its variables.
-    pub(crate) fn vars(&self) -> Json {
-        self.state
-            .as_ref()
-            .and_then(|state| serde_json::to_value(&state.vars).ok())
-            .unwrap_or(Json::Null)
-    }
-
-    /// How many instances have begun.
-    pub(crate) const fn begun(&self) -> u32 {
-        self.begun
-    }
-
-    /// What systems answer from now on.
-    pub(crate) fn answer_with(&mut self, operation: &str, answers: VecDeque<Answer>) {
-        self.answers.insert(operation.to_owned(), answers);
+    fn position(&self, key: Option<&str>) -> Option<usize> {
+        self.ones
+            .iter()
+            .rposition(|one| key.is_none_or(|key| one.key == key))
     }
 
     /// An event is told.
@@ -164,35 +166,6 @@ impl<'p> Rehearsal<'p> {
         let value = from_json_bytes(&bytes).map_err(|error| error.to_string())?;
         self.valid(name, &value)?;
         self.arrive(name, value, Start::Event(name))
-    }
-
-    /// A message arrives at a connection.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    pub(crate) fn message(&mut self, source: &str, body: Bytes) -> Result<(), String> {
-        let known = self
-            .plan
-            .sources
-            .get(source)
-            .ok_or_else(|| format!("`{source}` is no source of messages"))?;
-        let content_type = match known.input {
-            wardline_mapping::Input::Hl7 => route::HL7,
-            _ => route::JSON,
-        };
-        let content = route::read_as(content_type, &body, known.charset)
-            .map_err(|note| format!("{}: {}", note.code, note.text))?;
-        let kind = match &content {
-            Content::Hl7(message) => crate::accept::hl7_kind(message),
-            _ => content_type.to_owned(),
-        };
-        let subject = Subject::new(content).with(Metadata {
-            source: Some(source.into()),
-            message_type: Some(kind.into()),
-            facility: known.facility.clone(),
-            ..self.metadata()
-        });
-        self.routed(subject, Start::Source(source))
     }
 
     fn arrive(&mut self, name: &str, value: Value, start: Start<'_>) -> Result<(), String> {
@@ -278,17 +251,10 @@ impl<'p> Rehearsal<'p> {
             self.start(data);
             return;
         }
-        self.offer();
+        self.settle();
     }
 
     fn start(&mut self, data: Value) {
-        let open = self
-            .standing
-            .as_ref()
-            .is_some_and(|one| one.phase.is_open());
-        if open || (self.standing.is_some() && !self.process.again) {
-            return;
-        }
         let process = Arc::clone(&self.process);
         let vars: wardline_mapping::ObjectMap = [(
             wardline_mapping::KeyString::from(&*process.start_as),
@@ -300,53 +266,53 @@ impl<'p> Rehearsal<'p> {
         let Ok(Some(key)) = process.key.key(&subject, &mut self.runtime) else {
             return;
         };
-        self.begun += 1;
-        self.timers.clear();
-        self.waits.clear();
-        self.open.clear();
-        let context = self.context(key.into(), None);
+        if let Some(index) = self.position(Some(&key))
+            && (self.ones[index].standing.phase.is_open() || !process.again)
+        {
+            return;
+        }
+        let context = Context {
+            now: self.now,
+            key: key.as_str().into(),
+            id: None,
+            facility: None,
+        };
         let mut machine = Machine::begin(&process, data, Id::ZERO, context);
         let standing = machine.drive(&mut self.runtime);
-        self.after(machine, standing);
+        let index = self.ones.len();
+        self.after(index, key, machine, standing);
         self.settle();
     }
 
-    fn context(&self, key: Arc<str>, facility: Option<Arc<str>>) -> Context {
-        Context {
+    fn machine<'m>(&self, process: &'m ProcessPlan, index: usize) -> Machine<'m> {
+        let one = &self.ones[index];
+        let context = Context {
             now: self.now,
-            key,
-            id: Some("0000000000001".into()),
-            facility,
-        }
+            key: one.key.as_str().into(),
+            id: Some(format!("{:013}", index + 1).into()),
+            facility: one.state.facility.as_deref().map(Arc::from),
+        };
+        Machine::resume(process, one.state.clone(), context)
     }
 
-    /// Lets the instance go on with what came.
-    fn go_on(&mut self, inputs: Vec<(u32, Input)>) {
+    /// Lets an instance go on with what came.
+    fn go_on(&mut self, index: usize, n: u32, input: Input) {
         let process = Arc::clone(&self.process);
-        let Some(state) = self.state.take() else {
-            return;
-        };
-        let context = self.context(
-            state.key.as_str().into(),
-            state.facility.as_deref().map(Arc::from),
-        );
-        let mut machine = Machine::resume(&process, state, context);
-        for (n, input) in inputs {
-            machine.give(n, input);
-        }
+        let mut machine = self.machine(&process, index);
+        machine.give(n, input);
         let standing = machine.drive(&mut self.runtime);
-        self.after(machine, standing);
+        let key = self.ones[index].key.clone();
+        self.after(index, key, machine, standing);
         self.settle();
     }
 
-    fn after(&mut self, mut machine: Machine<'_>, standing: Standing) {
-        let facility = self.process.facility.as_ref().and_then(|expression| {
+    fn after(&mut self, index: usize, key: String, mut machine: Machine<'_>, standing: Standing) {
+        machine.state.facility = self.process.facility.as_ref().and_then(|expression| {
             let value = expression
                 .value(machine.subject(), &mut self.runtime)
                 .ok()?;
             Some(value.to_str_lossy()?.into_owned())
         });
-        machine.state.facility = facility;
         let (state, effects) = machine.into_state();
         let Effects {
             calls,
@@ -358,39 +324,55 @@ impl<'p> Rehearsal<'p> {
             fired,
             tasks,
             answered,
+            withdraw,
             ..
         } = effects;
-        self.waits.retain(|(n, _, _)| !unwait.contains(n));
-        self.waits.extend(
-            waits
-                .into_iter()
-                .map(|wait| (wait.n, Arc::clone(&wait.correlator.name), wait.key)),
-        );
-        self.timers
+        if index == self.ones.len() {
+            self.ones.push(One {
+                key,
+                state: state.clone(),
+                standing: standing.clone(),
+                timers: BTreeSet::new(),
+                waits: Vec::new(),
+                open: Vec::new(),
+            });
+        }
+        let one = &mut self.ones[index];
+        one.waits.retain(|(n, _, _)| !unwait.contains(n));
+        let begun = waits.into_iter();
+        one.waits
+            .extend(begun.map(|wait| (wait.n, Arc::clone(&wait.correlator.name), wait.key)));
+        one.timers
             .retain(|(_, n)| !unset.contains(n) && !fired.contains(n));
-        self.timers
+        one.timers
             .extend(timers.into_iter().map(|(n, due)| (due, n)));
-        self.open
+        one.open
             .retain(|task| !answered.iter().any(|end| end.number == task.n));
-        for task in tasks {
-            let question = question(task);
-            self.seen.asked.push(question.clone());
-            self.open.push(question);
-        }
+        one.open.extend(tasks.into_iter().map(question));
         if !standing.phase.is_open() {
-            self.waits.clear();
-            self.timers.clear();
-            self.open.clear();
+            one.waits.clear();
+            one.timers.clear();
+            one.open.clear();
         }
-        self.standing = Some(standing);
-        self.state = Some(state);
+        one.standing = standing;
+        one.state = state;
+        self.again
+            .retain(|(_, one)| one.one != index || !withdraw.contains(&one.call.n));
+        self.pending
+            .retain(|one| one.one != index || !withdraw.contains(&one.call.n));
         for event in events {
             let body = serde_json::to_value(&event.body).unwrap_or_default();
-            self.seen.events.push((event.event.name.to_string(), body));
-            self.told
-                .push_back((event.event.name.to_string(), event.body));
+            let name = event.event.name.to_string();
+            self.seen.events.push((name.clone(), body));
+            self.told.push_back((name, event.body));
         }
-        self.pending.extend(calls);
+        let since = self.now;
+        self.pending.extend(calls.into_iter().map(|call| Attempt {
+            one: index,
+            call,
+            number: 1,
+            since,
+        }));
     }
 
     /// Answers what was asked and tells what was told, until nothing more follows.
@@ -400,8 +382,8 @@ impl<'p> Rehearsal<'p> {
         }
         self.settling = true;
         for _ in 0..ROUNDS {
-            if let Some(call) = self.pending.pop_front() {
-                self.made(call);
+            if let Some(attempt) = self.pending.pop_front() {
+                self.made(attempt);
                 continue;
             }
             if let Some((event, data)) = self.told.pop_front() {
@@ -419,46 +401,34 @@ impl<'p> Rehearsal<'p> {
     /// Gives open waits the events that came before them.
     fn offer(&mut self) -> bool {
         let process = Arc::clone(&self.process);
-        let Some(state) = self.state.clone() else {
-            return false;
-        };
-        if !self
-            .standing
-            .as_ref()
-            .is_some_and(|one| one.phase.is_open())
-        {
-            return false;
-        }
-        let context = self.context(
-            state.key.as_str().into(),
-            state.facility.as_deref().map(Arc::from),
-        );
-        let mut machine = Machine::resume(&process, state, context);
         let mut found = None;
-        'waits: for (n, correlator, key) in &self.waits {
-            for (index, kept) in self.kept.iter().enumerate() {
-                if !kept.taken
-                    && kept.correlator == *correlator
-                    && kept.key == *key
-                    && machine.wants(*n, &kept.data, &mut self.runtime)
-                {
-                    found = Some((*n, index));
-                    break 'waits;
+        'ones: for index in 0..self.ones.len() {
+            let mut machine = self.machine(&process, index);
+            for (n, correlator, key) in &self.ones[index].waits {
+                for (at, kept) in self.kept.iter().enumerate() {
+                    if !kept.taken
+                        && kept.correlator == *correlator
+                        && kept.key == *key
+                        && machine.wants(*n, &kept.data, &mut self.runtime)
+                    {
+                        found = Some((index, *n, at));
+                        break 'ones;
+                    }
                 }
             }
         }
-        drop(machine);
-        let Some((n, index)) = found else {
+        let Some((index, n, at)) = found else {
             return false;
         };
-        self.kept[index].taken = true;
-        let data = self.kept[index].data.clone();
-        self.go_on(vec![(n, Input::Event(data))]);
+        self.kept[at].taken = true;
+        let data = self.kept[at].data.clone();
+        self.go_on(index, n, Input::Event(data));
         true
     }
 
-    fn made(&mut self, call: OutCall) {
-        let facility = self.state.as_ref().and_then(|state| state.facility.clone());
+    fn made(&mut self, attempt: Attempt) {
+        let call = &attempt.call;
+        let facility = self.ones[attempt.one].state.facility.clone();
         let asked = Asked {
             reference: &call.reference,
             body: &call.body,
@@ -478,61 +448,107 @@ impl<'p> Rehearsal<'p> {
                 text: note.text,
             }),
             Ok((destination, body)) => {
-                self.seen.calls.push(Made {
-                    reference: call.reference.to_string(),
-                    destination: destination.to_string(),
-                    body: serde_json::from_slice(&body).unwrap_or_else(|_| {
-                        Json::String(String::from_utf8_lossy(&body).into_owned())
-                    }),
-                    asked: serde_json::to_value(&call.body).unwrap_or_default(),
-                });
-                self.answered(&call.reference, &destination)
+                if attempt.number == 1 {
+                    self.seen.calls.push(Made {
+                        reference: call.reference.to_string(),
+                        destination: destination.to_string(),
+                        body: serde_json::from_slice(&body).unwrap_or_else(|_| {
+                            Json::String(String::from_utf8_lossy(&body).into_owned())
+                        }),
+                        asked: serde_json::to_value(&call.body).unwrap_or_default(),
+                    });
+                }
+                let (reference, n) = (Arc::clone(&call.reference), call.n);
+                match self.answered(&reference, &destination) {
+                    Reply::Never => None,
+                    Reply::Now(input) => Some(input),
+                    Reply::Again(text) => {
+                        let one = attempt.one;
+                        match self.try_again(attempt, text) {
+                            None => return,
+                            Some(input) => return self.go_on(one, n, input),
+                        }
+                    }
+                }
             }
         };
         if let Some(input) = input {
-            self.go_on(vec![(call.n, input)]);
+            self.go_on(attempt.one, attempt.call.n, input);
         }
     }
 
-    fn answered(&mut self, reference: &str, destination: &str) -> Option<Input> {
-        let (raw, answers) = match (self.answers.get_mut(reference), destination != reference) {
-            (Some(answers), _) => (false, Some(answers)),
-            (None, true) => (true, self.answers.get_mut(destination)),
-            (None, false) => (false, None),
+    /// Puts a call that failed aside until its next attempt, as its step says; the end where there
+    /// is none. One that is held waits for ever.
+    fn try_again(&mut self, attempt: Attempt, text: String) -> Option<Input> {
+        let terms = self
+            .process
+            .calls
+            .iter()
+            .find(|terms| terms.flow == attempt.call.flow)?;
+        let backoff = crate::dispatch::backoff::Backoff {
+            jitter: false,
+            ..terms.backoff
         };
-        let answer = match answers {
-            None => Answer::With(json!({})),
-            Some(answers) if answers.len() > 1 => answers.pop_front()?,
-            Some(answers) => answers.front().cloned()?,
-        };
-        match answer {
-            Answer::Nothing => None,
-            Answer::Refused(text) => Some(Input::Fault {
+        let next = self.now.after(backoff.wait(attempt.number, 1.0));
+        let used_up = backoff.attempts > 0 && attempt.number >= backoff.attempts;
+        let old = backoff
+            .max_age
+            .is_some_and(|most| next.since(attempt.since) > most);
+        if used_up || old {
+            return terms.park.then(|| Input::Fault {
                 code: crate::codes::CALL_FAILED.to_string(),
                 text,
-            }),
-            Answer::With(json) if raw => {
-                let maps = self
-                    .plan
-                    .processes
-                    .ways
-                    .get(destination)
-                    .and_then(|ways| ways.first())
-                    .map_or(&[][..], |way| &way.response);
-                let body = Bytes::from(json.to_string());
-                let metadata = self.metadata();
-                Some(
-                    match ways::answer(maps, &body, &metadata, &mut self.runtime) {
-                        Ok(value) => Input::Answer(value),
-                        Err(note) => Input::Fault {
-                            code: note.code,
-                            text: note.text,
-                        },
-                    },
-                )
-            }
-            Answer::With(json) => Some(Input::Answer(Value::from(json))),
+            });
         }
+        let number = attempt.number + 1;
+        self.again.push((next, Attempt { number, ..attempt }));
+        None
+    }
+
+    fn answered(&mut self, reference: &str, destination: &str) -> Reply {
+        let raw = !self.answers.contains_key(reference);
+        let name = if raw { destination } else { reference };
+        let Some(answers) = self.answers.get_mut(name) else {
+            return Reply::Never;
+        };
+        let answer = if answers.len() > 1 {
+            answers.pop_front()
+        } else {
+            answers.front().cloned()
+        };
+        let answer = match answer {
+            None => return Reply::Never,
+            Some(Answer::Fails(text)) => return Reply::Again(text),
+            Some(Answer::Refused(text)) => {
+                return Reply::Now(Input::Fault {
+                    code: crate::codes::CALL_FAILED.to_string(),
+                    text,
+                });
+            }
+            Some(Answer::With(json)) => json,
+        };
+        if !raw || destination == reference {
+            return Reply::Now(Input::Answer(Value::from(answer)));
+        }
+        // In the system's own words.
+        let maps = self
+            .plan
+            .processes
+            .ways
+            .get(destination)
+            .and_then(|ways| ways.first())
+            .map_or(&[][..], |way| &way.response);
+        let body = Bytes::from(answer.to_string());
+        let metadata = self.metadata();
+        Reply::Now(
+            match ways::answer(maps, &body, &metadata, &mut self.runtime) {
+                Ok(value) => Input::Answer(value),
+                Err(note) => Input::Fault {
+                    code: note.code,
+                    text: note.text,
+                },
+            },
+        )
     }
 
     /// Time passes.
@@ -540,20 +556,41 @@ impl<'p> Rehearsal<'p> {
         self.until(self.now.after(time));
     }
 
-    /// It becomes this time.
+    /// It becomes this time; whatever is due on the way happens in its order.
     pub(crate) fn until(&mut self, until: Timestamp) {
-        while let Some((due, n)) = self
-            .timers
-            .first()
-            .copied()
-            .filter(|(due, _)| *due <= until)
-        {
-            self.timers.remove(&(due, n));
-            self.now = self.now.max(due);
-            self.set_clock();
-            self.go_on(vec![(n, Input::Time)]);
+        loop {
+            let timer = self
+                .ones
+                .iter()
+                .enumerate()
+                .filter_map(|(index, one)| one.timers.first().map(|(due, n)| (*due, index, *n)))
+                .min();
+            let again = self.again.iter().map(|(due, _)| *due).min();
+            match (timer, again) {
+                (Some((due, index, n)), again)
+                    if due <= until && again.is_none_or(|again| due <= again) =>
+                {
+                    self.ones[index].timers.remove(&(due, n));
+                    self.move_clock(due);
+                    self.go_on(index, n, Input::Time);
+                }
+                (_, Some(due)) if due <= until => {
+                    self.move_clock(due);
+                    let at = self.again.iter().position(|(at, _)| *at == due);
+                    if let Some(at) = at {
+                        let (_, attempt) = self.again.remove(at);
+                        self.pending.push_back(attempt);
+                        self.settle();
+                    }
+                }
+                _ => break,
+            }
         }
-        self.now = self.now.max(until);
+        self.move_clock(until);
+    }
+
+    fn move_clock(&mut self, to: Timestamp) {
+        self.now = self.now.max(to);
         self.set_clock();
     }
 
@@ -563,14 +600,19 @@ impl<'p> Rehearsal<'p> {
     /// Why the answer is refused.
     pub(crate) fn decide(
         &mut self,
+        key: Option<&str>,
         step: &str,
         choice: &str,
         by: &str,
         note: &str,
         form: &Json,
     ) -> Result<(), String> {
-        let Some(task) = self.open.iter().find(|task| task.step == step) else {
-            let open: Vec<&str> = self.open.iter().map(|task| task.step.as_str()).collect();
+        let index = self
+            .position(key)
+            .ok_or_else(|| "no such instance has begun".to_owned())?;
+        let open = &self.ones[index].open;
+        let Some(task) = open.iter().find(|task| task.step == step) else {
+            let open: Vec<&str> = open.iter().map(|task| task.step.as_str()).collect();
             return Err(format!(
                 "nothing is asked at `{step}`; open questions: {}",
                 if open.is_empty() {
@@ -582,27 +624,19 @@ impl<'p> Rehearsal<'p> {
         };
         let n = task.n;
         let process = Arc::clone(&self.process);
-        let Some(state) = self.state.clone() else {
-            return Err("no instance has begun".to_owned());
-        };
-        let context = self.context(
-            state.key.as_str().into(),
-            state.facility.as_deref().map(Arc::from),
-        );
         let decision = json!({
             "choice": choice, "by": by, "note": note, "form": form,
             "at": self.now.to_string(),
         });
-        Machine::resume(&process, state, context).accepts(n, &decision, &mut self.runtime)?;
-        self.go_on(vec![(
-            n,
-            Input::Decision {
-                choice: choice.to_owned(),
-                by: by.to_owned(),
-                note: note.to_owned(),
-                form: form.clone(),
-            },
-        )]);
+        self.machine(&process, index)
+            .accepts(n, &decision, &mut self.runtime)?;
+        let input = Input::Decision {
+            choice: choice.to_owned(),
+            by: by.to_owned(),
+            note: note.to_owned(),
+            form: form.clone(),
+        };
+        self.go_on(index, n, input);
         Ok(())
     }
 
@@ -610,27 +644,34 @@ impl<'p> Rehearsal<'p> {
     ///
     /// # Errors
     /// Why it cannot be done.
-    pub(crate) fn act(&mut self, act: &InstanceAct, reason: &str) -> Result<(), String> {
+    pub(crate) fn act(
+        &mut self,
+        key: Option<&str>,
+        act: &InstanceAct,
+        reason: &str,
+    ) -> Result<(), String> {
+        let index = self
+            .position(key)
+            .ok_or_else(|| "no such instance has begun".to_owned())?;
         let process = Arc::clone(&self.process);
-        let Some(state) = self.state.clone() else {
-            return Err("no instance has begun".to_owned());
-        };
-        let context = self.context(
-            state.key.as_str().into(),
-            state.facility.as_deref().map(Arc::from),
-        );
-        let mut machine = Machine::resume(&process, state, context);
+        let mut machine = self.machine(&process, index);
         machine.act(act, reason)?;
         let standing = machine.drive(&mut self.runtime);
-        self.after(machine, standing);
+        let key = self.ones[index].key.clone();
+        self.after(index, key, machine, standing);
         self.settle();
         Ok(())
     }
+}
 
-    /// The word for where it stands.
-    pub(crate) fn phase(&self) -> Option<Phase> {
-        self.standing.as_ref().map(|one| one.phase)
-    }
+/// What comes of a call.
+enum Reply {
+    /// Nothing: it stays under way.
+    Never,
+    /// This.
+    Now(Input),
+    /// It failed, and is tried again.
+    Again(String),
 }
 
 fn question(task: OutTask) -> Question {
@@ -644,7 +685,5 @@ fn question(task: OutTask) -> Question {
             .as_array()
             .map(|all| all.iter().map(text).collect())
             .unwrap_or_default(),
-        show: task.body["show"].clone(),
-        due: task.due,
     }
 }

@@ -51,6 +51,69 @@ pub struct Process {
     pub steps: Vec<Step>,
 }
 
+impl Process {
+    /// More steps than people can follow.
+    pub const MOST_STEPS: usize = 500;
+    /// More steps within each other than people can follow, few enough for recursion to be safe.
+    pub const MOST_LEVELS: usize = 32;
+
+    /// All its steps with their paths, each before what is within it; those of the deadline come
+    /// last. A path names a step in the journal, to people and in tests: its name, with those of
+    /// the steps around it (`receive/match`). Before the name stands also which part of a step it
+    /// is in where there are several: a branch by its number or name, or `else`
+    /// (`decide/1/pay`), `on_failure`, `deadline`.
+    pub fn paths(&self) -> Vec<(String, &Step)> {
+        let mut found = Vec::new();
+        gather(&self.steps, "", &mut found);
+        if let Some(deadline) = &self.deadline {
+            gather(&deadline.steps, "deadline", &mut found);
+        }
+        found
+    }
+
+    /// All its steps, in the order of [`paths`](Self::paths).
+    pub fn all_steps(&self) -> Vec<&Step> {
+        self.paths().into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// The operations that it calls, to do something or to undo it.
+    pub fn calls(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| {
+                let call = match &step.kind {
+                    StepKind::Call(call) => Some(&call.call),
+                    _ => None,
+                };
+                call.into_iter()
+                    .chain(step.undo.as_ref().map(|undo| &undo.call))
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps tell.
+    pub fn emits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .filter_map(|step| match &step.kind {
+                StepKind::Emit { event, .. } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps wait for. Those that start it are in `on`.
+    pub fn awaits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| match &step.kind {
+                StepKind::Wait(wait) => &wait.events[..],
+                _ => &[],
+            })
+            .collect()
+    }
+}
+
 /// What happens when an instance is not done in time. The instance goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deadline {
@@ -151,6 +214,70 @@ pub enum StepKind {
     End,
 }
 
+fn gather<'a>(steps: &'a [Step], above: &str, found: &mut Vec<(String, &'a Step)>) {
+    for step in steps {
+        let path = match above {
+            "" => step.name.value.clone(),
+            _ => format!("{above}/{}", step.name.value),
+        };
+        found.push((path.clone(), step));
+        for (part, steps) in step.kind.inner() {
+            match part.as_str() {
+                "" => gather(steps, &path, found),
+                part => gather(steps, &format!("{path}/{part}"), found),
+            }
+        }
+    }
+}
+
+impl StepKind {
+    /// The lists of steps within it, in the order of the file, each with what it is called in
+    /// paths. Most have no name, because there is no other.
+    pub fn inner(&self) -> Vec<(String, &[Step])> {
+        let unnamed = |steps| (String::new(), steps);
+        match self {
+            Self::Call(call) => {
+                let steps = call.on_failure.iter();
+                steps
+                    .map(|steps| ("on_failure".to_owned(), &steps[..]))
+                    .collect()
+            }
+            Self::Wait(wait) => {
+                let steps = wait.otherwise.iter();
+                steps.map(|steps| unnamed(&steps[..])).collect()
+            }
+            Self::Choose {
+                branches,
+                otherwise,
+            } => {
+                let numbered = (1..).zip(branches);
+                let branches = numbered.map(|(at, (_, steps))| (at.to_string(), &steps[..]));
+                let otherwise = otherwise.iter();
+                let otherwise = otherwise.map(|steps| ("else".to_owned(), &steps[..]));
+                branches.chain(otherwise).collect()
+            }
+            Self::Parallel(branches) => {
+                let branches = branches.iter();
+                branches
+                    .map(|(name, steps)| (name.value.clone(), &steps[..]))
+                    .collect()
+            }
+            Self::Each { steps, .. } | Self::Repeat { steps, .. } | Self::Group(steps) => {
+                vec![unnamed(steps)]
+            }
+            Self::Emit { .. }
+            | Self::Sleep(_)
+            | Self::Task(_)
+            | Self::Set { .. }
+            | Self::Map(_)
+            | Self::Status
+            | Self::Undo
+            | Self::Fail { .. }
+            | Self::End => Vec::new(),
+        }
+    }
+}
+
 /// A call and what becomes of its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallStep {
@@ -169,7 +296,8 @@ pub struct CallStep {
     pub on_exhausted: Exhausted,
     /// What a person should do then.
     pub runbook: Option<PathBuf>,
-    /// What is done where the call failed for good; the step is stuck where nothing is said.
+    /// What is done where the call failed for good, which may be nothing; the step is stuck where
+    /// nothing is said.
     pub on_failure: Option<Vec<Step>>,
 }
 
@@ -200,7 +328,8 @@ pub struct WaitStep {
     pub matching: Spanned<String>,
     /// How long.
     pub until: Option<Until>,
-    /// What is done when nothing came in time; the step fails where nothing is said.
+    /// What is done when nothing came in time, which may be nothing; the step fails where nothing
+    /// is said. One step without a name is called `else`.
     pub otherwise: Option<Vec<Step>>,
 }
 
@@ -230,8 +359,8 @@ pub struct TaskStep {
     pub escalate: Option<Escalate>,
     /// Values that whoever decides should see, by name: expressions in VRL.
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
-    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `instance`:
-    /// an answer for which it is false is refused (four eyes).
+    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `.vars`: an
+    /// answer for which it is false is refused (four eyes).
     pub accept: Option<Spanned<String>>,
     /// What helps to decide.
     pub runbook: Option<PathBuf>,

@@ -162,4 +162,6 @@ pub(crate) enum BenchName {
     InOut,
     /// JSON through the front door, beside nginx.
     Gateway,
+    /// Instances of a process of ten steps, and a million that wait.
+    Process,
 }
