@@ -184,7 +184,6 @@ fn instances(rows: &[InstanceView]) -> Markup {
             thead { tr {
                 th scope="col" { "Key" }
                 th scope="col" { "Stands" }
-                th scope="col" { "Status" }
                 th scope="col" { "At" }
                 th scope="col" { "Due" }
                 th scope="col" { "Owner" }
@@ -196,8 +195,11 @@ fn instances(rows: &[InstanceView]) -> Markup {
                     a.name href={ "/instances/" (row.id) } { (key(row.key.as_deref().or(Some("••••")))) }
                     span.sub.mono { (row.id) }
                 }
-                td data-label="Stands" { (phase_chip(&row.phase)) @if let Some(reason) = &row.reason { span.why { (reason) } } }
-                td data-label="Status" { (or_none(row.status.as_deref())) }
+                td data-label="Stands" { div {
+                    (phase_chip(&row.phase))
+                    @if let Some(status) = &row.status { span.why { (status) } }
+                    @if let Some(reason) = &row.reason { span.why { (reason) } }
+                } }
                 td data-label="At" { @if row.at.is_empty() { span.zero { "—" } } @else { span { (row.at.join(", ")) } } }
                 td data-label="Due" { div { (due(row.due, row.overdue)) } }
                 td data-label="Owner" { (or_none(row.owner.as_deref())) }

@@ -11,8 +11,8 @@ use super::Page;
 use super::marks::{Look, chip};
 use super::rows::key;
 use super::shell::{Fresh, Place, Shell};
-use super::values::{due, shown};
-use super::words::moment;
+use super::values::shown;
+use super::words::{ago, moment};
 use crate::api_processes::task_id;
 use crate::app::Shared;
 use crate::entrance::Asked;
@@ -87,7 +87,7 @@ fn head(task: &TaskView, views: bool) -> Markup {
             @match (task.ended, &task.by) {
                 (Some(at), Some(by)) => { "answered by " strong { (by) } " " (moment(at)) },
                 (Some(at), None) => { "ended " (moment(at)) },
-                (None, _) => { "for " strong { (task.role) } " · due " (due(task.due, task.overdue)) @if let Some(by) = &task.claimed { " · taken on by " (by) } },
+                (None, _) => { "for " strong { (task.role) } @if let Some(at) = task.due { " · due " (ago(at)) } @if let Some(by) = &task.claimed { " · taken on by " (by) } },
             }
         }
         p.meta {

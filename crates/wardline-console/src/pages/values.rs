@@ -6,7 +6,7 @@ use serde_json::Value;
 use wardline_core::Timestamp;
 
 use super::marks::{Look, chip};
-use super::words::{ago, moment, relative};
+use super::words::{ago, number};
 
 /// Longer values are cut: a page is no dump.
 const LONGEST: usize = 240;
@@ -24,7 +24,7 @@ pub(crate) fn plain(value: &Value) -> String {
             };
             match (word("amount"), word("currency")) {
                 (Some(amount), Some(currency)) if parts.len() == 2 => {
-                    format!("{amount} {currency}")
+                    format!("{} {currency}", grouped(&amount))
                 }
                 _ => value.to_string(),
             }
@@ -37,6 +37,25 @@ pub(crate) fn plain(value: &Value) -> String {
     let mut cut: String = text.chars().take(LONGEST).collect();
     cut.push('…');
     cut
+}
+
+/// An amount with its thousands apart: `12480.00` as `12,480.00`; what is none stays as it is.
+fn grouped(amount: &str) -> String {
+    let (sign, rest) = match amount.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", amount),
+    };
+    let (whole, part) = match rest.split_once('.') {
+        Some((whole, part)) => (whole, format!(".{part}")),
+        None => (rest, String::new()),
+    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match whole.parse() {
+        Ok(whole) if digits(part.trim_start_matches('.')) => {
+            format!("{sign}{}{part}", number(whole))
+        }
+        _ => amount.to_owned(),
+    }
 }
 
 /// A value that may be hidden.
@@ -79,7 +98,7 @@ pub(crate) fn due(due: Option<Timestamp>, overdue: bool) -> Markup {
         @match due {
             None => span.zero { "—" },
             Some(at) if overdue => { (chip(Look::Held, "late")) " " span.held-text { (ago(at)) } },
-            Some(at) => span title=(at) { (relative(at, Timestamp::now())) " " span.muted { (moment(at)) } },
+            Some(at) => (ago(at)),
         }
     }
 }
@@ -103,6 +122,11 @@ mod tests {
                 json!({"amount": "1", "currency": "EUR", "x": 1}),
                 r#"{"amount":"1","currency":"EUR","x":1}"#,
             ),
+            (
+                json!({"amount": "-12480.5", "currency": "USD"}),
+                "-12,480.5 USD",
+            ),
+            (json!({"amount": "12e3", "currency": "USD"}), "12e3 USD"),
             (json!("late"), "late"),
             (json!(3), "3"),
             (json!(null), "—"),

@@ -44,7 +44,7 @@ async fn pages_say_where_things_stand_and_hold_no_secret() {
         "runbooks/order-stuck.md",
         "validating",
         "••••",
-        "12480.00 USD",
+        "12,480.00 USD",
         "value=\"retry\"",
         "value=\"migrate\"",
         "/trace/",
@@ -173,7 +173,12 @@ async fn a_question_is_for_its_role() {
     let owner = house.person("process-owner").await;
     let (ask, other) = (task(&owner, 0), task(&owner, 1));
     let page = owner.get(&format!("/tasks/{ask}")).await;
-    for said in [VARIANCE, "value=\"approve\"", "Cost centre", "13002.00 USD"] {
+    for said in [
+        VARIANCE,
+        "value=\"approve\"",
+        "Cost centre",
+        "13,002.00 USD",
+    ] {
         assert!(page.text.contains(said), "{said}: {}", page.text);
     }
     // Whoever may view sees that something is asked, not what.
