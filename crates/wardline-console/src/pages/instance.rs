@@ -222,10 +222,10 @@ fn history(lines: &[HistoryView]) -> Markup {
 /// The colour of a line; the word says the same.
 fn class(what: &str) -> &'static str {
     match what {
-        "done" | "completed" | "answered" => "done",
-        "failed" | "stuck" | "late" => "failed",
-        "waiting" | "asked" | "sleeping" => "waiting",
-        "skipped" | "cancelled" | "passed" => "skipped",
+        "done" | "completed" | "answered" | "undone" => "done",
+        "failed" | "refused" | "timed out" | "not undone" | "deadline" => "failed",
+        "waiting" | "asked" | "escalated" => "waiting",
+        "skipped" | "passed" => "skipped",
         _ => "plain",
     }
 }

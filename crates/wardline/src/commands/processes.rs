@@ -224,7 +224,7 @@ fn print_instance(detail: &InstanceDetail) {
     } in &detail.history
     {
         let what = match what.as_str() {
-            "failed" | "stuck" => paint::bad(what),
+            "failed" | "refused" | "timed out" | "not undone" => paint::bad(what),
             _ => paint::strong(what),
         };
         anstream::println!(
