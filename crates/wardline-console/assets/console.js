@@ -75,7 +75,7 @@
 			if (!answer.ok) throw answer.status;
 			const next = $("main", new DOMParser().parseFromString(trusted.createHTML(await answer.text()), "text/html"));
 			// A payload that is being read stays.
-			const parts = $$("section[id^=trace-]", main);
+			const parts = $$("section[id^=trace-],section[id^=live-]", main);
 			if (parts.length) for (const part of parts) { const now = $("#" + part.id, next); now && put(part, now.innerHTML); }
 			else if (!$("#payload", main)) put(main, next.innerHTML);
 			if (next.dataset.fresh === "still") { clearInterval(timer); state.hidden = true; } else seen();
@@ -142,7 +142,7 @@
 	};
 	addEventListener("keydown", (e) => {
 		if (off.checked || e.ctrlKey || e.metaKey || e.altKey || keys.open || e.target.matches("input,textarea,select")) return;
-		const jump = g && { o: "/", m: "/messages", d: "/dead", a: "/audit" }[e.key];
+		const jump = g && { o: "/", m: "/messages", d: "/dead", a: "/audit", p: "/processes", t: "/tasks", b: "/transactions" }[e.key];
 		g = e.key === "g";
 		if (jump) location = jump; else if (acts[e.key]) acts[e.key](); else return;
 		e.preventDefault();

@@ -420,7 +420,8 @@ async fn reload(
     Ok((status, Json(view)))
 }
 
-const fn rows(asked: usize) -> usize {
+/// How many rows a listing has.
+pub(crate) const fn rows(asked: usize) -> usize {
     match asked {
         0 => ROWS,
         asked if asked > MOST_ROWS => MOST_ROWS,

@@ -16,12 +16,13 @@ use crate::access::AccessDesk;
 use crate::auth::Auth;
 use crate::desk::{ConsoleDesk, DeskError};
 use crate::entrance::Entrance;
+use crate::intent::Intent;
 use crate::live::{Alive, Live};
 use crate::pages::login::Waiting;
 use crate::plan::Plan;
 use crate::session::{Session, Sessions};
 use crate::shelf::Shelf;
-use crate::{access, api, api_people, assets, door, guard, pages};
+use crate::{access, api, api_people, api_processes, assets, door, guard, pages};
 
 /// How long what belongs to a session is kept at most.
 const KEPT: Duration = Duration::from_hours(12);
@@ -54,6 +55,8 @@ pub(crate) struct App {
     pub(crate) searches: Shelf<SavedSearch>,
     /// Acts that wait for their confirmation.
     pub(crate) plans: Shelf<Plan>,
+    /// The same for instances of processes.
+    pub(crate) intents: Shelf<Intent>,
     pub(crate) live: Live,
     /// Acts under way: they outlive the request that began them.
     pub(crate) acts: TaskTracker,
@@ -161,6 +164,7 @@ impl Console {
             waiting: Shelf::new(WAITING, AT_PROVIDER),
             searches: Shelf::new(1024, KEPT),
             plans: Shelf::new(256, KEPT),
+            intents: Shelf::new(256, KEPT),
             live: Live::new(),
             acts: TaskTracker::new(),
             estate: OnceLock::new(),
@@ -211,6 +215,8 @@ impl Console {
             .merge(api::routes())
             .merge(access::routes())
             .merge(api_people::routes())
+            .merge(api_processes::routes())
+            .merge(pages::processes())
             .layer(DefaultBodyLimit::max(FORM_BYTES))
             .merge(large)
             .route("/assets/{name}", get(assets::serve))

@@ -87,6 +87,11 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "Invitations are good once and for a day. `wardline people reset NAME` makes another.",
     ),
     (
+        Code("W6117"),
+        "a question of another role",
+        "A question of a process is answered by people who hold the role that it is put to, whatever else they may do. `wardline people roles` or the identity provider's groups give a role; an operator can reassign the question. The refusal is in the audit log.",
+    ),
+    (
         Code("W7201"),
         "nothing is there",
         "No message, delivery, destination or page of that name, or not any more.",

@@ -14,11 +14,14 @@ use wardline_engine::view::{
 };
 use wardline_vault::AuditEntry;
 
-/// The engine's read model and the acts that people may do on it.
+use crate::process_desk::ProcessDesk;
+
+/// The engine's read model and the acts that people may do on it; what it has of processes is
+/// in [`ProcessDesk`].
 ///
 /// `actor` is who asks, as it belongs in the audit log; `reason` is why, never empty.
 #[async_trait]
-pub trait ConsoleDesk: Send + Sync + 'static {
+pub trait ConsoleDesk: ProcessDesk {
     /// The dashboard.
     async fn overview(&self) -> Result<Overview, DeskError>;
     /// Messages, newest first.

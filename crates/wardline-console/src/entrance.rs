@@ -208,20 +208,32 @@ impl App {
         kind: &str,
         purpose: Option<&str>,
     ) -> Result<(), Problem> {
+        let entity = kind
+            .split_once('.')
+            .map(|(entity, _)| entity.replace('_', "-"));
+        self.permit_reveal_of(who, entity.as_deref(), purpose).await
+    }
+
+    /// May somebody see data of an entity as it is; what is of none, or of one that nothing is
+    /// known of, counts as PHI.
+    pub(crate) async fn permit_reveal_of(
+        &self,
+        who: &Who,
+        entity: Option<&str>,
+        purpose: Option<&str>,
+    ) -> Result<(), Problem> {
         let (Who::Person(_), Some(entrance)) = (who, &self.entrance) else {
             return Ok(());
         };
         let policies = (entrance.policies)();
-        let entity: Arc<str> = kind
-            .split('.')
-            .next()
-            .unwrap_or(kind)
-            .replace('_', "-")
-            .into();
-        let known = policies.classes(&entity).filter(|_| kind.contains('.'));
+        let known = entity.and_then(|entity| {
+            let entity: Arc<str> = entity.into();
+            let classes = policies.classes(&entity)?;
+            Some((entity, classes))
+        });
         let (resource, classes) = match known {
             None => (Resource::Estate, BTreeSet::from([Sensitivity::Phi])),
-            Some(classes) => {
+            Some((entity, classes)) => {
                 let mut classes: BTreeSet<_> = classes
                     .iter()
                     .copied()
@@ -248,6 +260,7 @@ impl App {
     /// What somebody may not do, so that pages do not offer it.
     pub(crate) fn cannot(&self, who: &Who) -> Vec<&'static str> {
         let acts = [
+            Action::View,
             Action::Search,
             Action::Replay,
             Action::Edit,

@@ -100,8 +100,10 @@ impl Known {
                 .filter(|name| is_name(name));
             let actor = match named {
                 // Whoever holds the token may say on whose behalf; the log keeps both.
-                Some(name) => format!("{} for {name}", app.auth.actor()),
-                None => app.auth.actor().to_owned(),
+                Some(name) if app.auth.actor() != format!("user:{name}") => {
+                    format!("{} for {name}", app.auth.actor())
+                }
+                _ => app.auth.actor().to_owned(),
             };
             known.holder = Some(Holder {
                 actor,

@@ -18,6 +18,7 @@
 mod access;
 mod api;
 mod api_people;
+mod api_processes;
 mod app;
 mod assets;
 mod auth;
@@ -29,15 +30,18 @@ mod entrance;
 mod error;
 mod forms;
 mod guard;
+mod intent;
 mod link;
 mod live;
 mod need;
 mod pages;
 mod plan;
 mod problem;
+mod process_desk;
 mod search;
 mod session;
 mod shelf;
+mod tasks;
 
 pub use access::{
     AccessDesk, AcknowledgedView, AlertView, ClientView, CountsView, CredentialView, OperationView,
@@ -49,4 +53,6 @@ pub use codes::EXPLANATIONS;
 pub use desk::{ConsoleDesk, DeskError, DeskErrorKind};
 pub use entrance::Entrance;
 pub use error::ConsoleError;
+pub use process_desk::{ProcessDesk, Reassign};
 pub use search::{Search, SearchError};
+pub use tasks::{ME, person};

@@ -36,6 +36,27 @@ pub(crate) fn destination(name: &str) -> String {
     format!("/destinations/{}", encode(name))
 }
 
+/// The page of a process.
+pub(crate) fn process(name: &str) -> String {
+    format!("/processes/{}", encode(name))
+}
+
+/// An address with parameters; those without a value are left out. None may hold a key.
+pub(crate) fn with(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut out = path.to_owned();
+    let mut sign = '?';
+    for (name, value) in parameters {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            out.push(sign);
+            out.push_str(name);
+            out.push('=');
+            out.push_str(&encode(value));
+            sign = '&';
+        }
+    }
+    out
+}
+
 /// The page of a group of failures at a destination.
 pub(crate) fn group(fingerprint: &str, destination: &str) -> String {
     format!(
@@ -74,6 +95,18 @@ mod tests {
     fn everything_odd_is_escaped() {
         assert_eq!(encode("a b&c=é/../"), "a%20b%26c%3D%C3%A9%2F..%2F");
         assert_eq!(destination("x/../y"), "/destinations/x%2F..%2Fy");
+        assert_eq!(
+            with(
+                "/x",
+                &[
+                    ("a", None),
+                    ("b", Some("1 2")),
+                    ("c", Some("")),
+                    ("d", Some("&"))
+                ]
+            ),
+            "/x?b=1%202&d=%26"
+        );
         assert_eq!(messages("type:ADT^A03"), "/messages?q=type%3AADT%5EA03");
     }
 }

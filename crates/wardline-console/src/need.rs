@@ -47,6 +47,22 @@ const TABLE: &[(&str, &str, Need)] = {
         ("GET", "/resubmit/{id}", May(Edit)),
         ("POST", "/resubmit/{id}", May(Edit)), // and to reveal
         ("GET", "/audit", May(Audit)),
+        ("GET", "/processes", May(View)),
+        ("GET", "/processes/{name}", May(View)),
+        ("POST", "/processes/{name}", May(Search)),
+        ("GET", "/instances/{id}", May(View)),
+        ("POST", "/instances/{id}", May(View)), // and to reveal
+        ("POST", "/intents", Anybody),          // and the act
+        ("GET", "/intents/{id}", Anybody),
+        ("POST", "/intents/{id}", Anybody), // and the act
+        ("GET", "/tasks", Anybody),         // those of their roles
+        ("GET", "/tasks/{id}", Anybody),    // and to be asked, or to view
+        ("POST", "/tasks/{id}/claim", Anybody),
+        ("POST", "/tasks/{id}/release", Anybody),
+        ("POST", "/tasks/{id}/reassign", Anybody), // and to be asked, or to replay
+        ("POST", "/tasks/{id}/answer", Anybody),   // and to be asked
+        ("GET", "/transactions", May(View)),
+        ("POST", "/transactions", May(Search)),
         // The same for programs.
         ("GET", "/api/overview", May(View)),
         ("GET", "/api/live", May(View)),
@@ -61,6 +77,18 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/api/cancel", Anybody),
         ("POST", "/api/park", Anybody),
         ("POST", "/api/resubmit", May(Edit)),
+        ("GET", "/api/processes", May(View)),
+        ("POST", "/api/instances", May(Search)),
+        ("GET", "/api/instances/{id}", May(View)),
+        ("POST", "/api/instances/{id}/reveal", May(View)), // and to reveal
+        ("POST", "/api/instances/{id}/act", Anybody),      // and the act
+        ("POST", "/api/tasks", Anybody),                   // those of their roles
+        ("GET", "/api/tasks/{id}", Anybody),               // and to be asked, or to view
+        ("POST", "/api/tasks/{id}/claim", Anybody),
+        ("POST", "/api/tasks/{id}/release", Anybody),
+        ("POST", "/api/tasks/{id}/reassign", Anybody),
+        ("POST", "/api/tasks/{id}/answer", Anybody), // and to be asked
+        ("POST", "/api/transactions", May(Search)),
         ("GET", "/api/audit", May(Audit)),
         ("GET", "/api/audit/records", May(Audit)),
         (ANY, "/api/audit/state", May(Audit)),

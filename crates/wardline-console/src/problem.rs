@@ -131,6 +131,21 @@ impl Problem {
         )
     }
 
+    /// A question is put to a role that somebody does not hold.
+    pub(crate) fn not_asked(role: &str, roles: &BTreeSet<Arc<str>>) -> Self {
+        let roles: Vec<&str> = roles.iter().map(AsRef::as_ref).collect();
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "W6117",
+            "Somebody else is asked",
+            format!(
+                "This question is for {role}; you come as {}.",
+                roles.join(", ")
+            ),
+            "Ask somebody of that role, or have the question reassigned: an operator may do that.",
+        )
+    }
+
     /// Why somebody did not come in, in the words that they may hear.
     pub(crate) fn refused(refused: Refused) -> Self {
         let unauthorized = StatusCode::UNAUTHORIZED;

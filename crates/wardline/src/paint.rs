@@ -43,3 +43,16 @@ pub(crate) fn state(state: wardline_core::DeliveryState) -> String {
         S::Cancelled => faint(&format!("⊘ {word}")),
     }
 }
+
+/// Where an instance or a business transaction stands, with a sign.
+pub(crate) fn stand(word: &str) -> String {
+    match word {
+        "completed" => good(&format!("✓ {word}")),
+        "retrying" => wait(&format!("↻ {word}")),
+        "stuck" => wait(&format!("! {word}")),
+        "failed" => bad(&format!("✕ {word}")),
+        "cancelled" => faint(&format!("⊘ {word}")),
+        "running" => format!("▸ {word}"),
+        _ => format!("◷ {word}"),
+    }
+}

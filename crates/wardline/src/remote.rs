@@ -1,6 +1,9 @@
 //! The desk of a running server, asked over its console's API with the admin token that
 //! `serve` left beside the data.
 
+mod processes;
+
+use crate::commands::actor;
 use crate::place::Place;
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -43,6 +46,8 @@ pub(crate) struct Server {
 pub(crate) struct RemoteDesk {
     server: Server,
     token: String,
+    /// Who runs the command; empty where the name cannot stand in a header.
+    person: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -52,6 +57,22 @@ struct ProblemBody {
     title: String,
     #[serde(default)]
     detail: String,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    help: Option<String>,
+}
+
+/// The server's code, where this version knows it.
+fn known(code: &str) -> Option<Code> {
+    let console = wardline_console::EXPLANATIONS.iter();
+    console
+        .map(|(known, ..)| *known)
+        .find(|known| known.0 == code)
+        .or_else(|| {
+            let all = wardline_engine::codes::all();
+            all.get_key_value(code).map(|(known, _)| Code(known))
+        })
 }
 
 impl RemoteDesk {
@@ -73,7 +94,10 @@ impl RemoteDesk {
             )
         })?;
         let client = Client::builder(TokioExecutor::new()).build_http();
+        let person = actor().trim_start_matches("user:").to_owned();
+        let plain = person.bytes().all(|byte| byte.is_ascii_graphic());
         Ok(Some(Self {
+            person: if plain { person } else { String::new() },
             server,
             token: token.trim().to_owned(),
             client,
@@ -133,6 +157,8 @@ impl RemoteDesk {
                 format!("Bearer {}", self.token),
             )
             .header(http::header::CONTENT_TYPE, "application/json")
+            // On whose behalf, for the audit log and for questions that two people must answer.
+            .header("wardline-actor", self.person.as_str())
             .body(Full::new(
                 body.map(|body| Bytes::from(body.to_string()))
                     .unwrap_or_default(),
@@ -164,6 +190,8 @@ impl RemoteDesk {
             let problem: ProblemBody = serde_json::from_slice(bytes).unwrap_or(ProblemBody {
                 title: status.to_string(),
                 detail: String::new(),
+                code: String::new(),
+                help: None,
             });
             let text = if problem.detail.is_empty() {
                 problem.title
@@ -178,9 +206,9 @@ impl RemoteDesk {
             };
             return Err(DeskError {
                 kind,
-                code: Code("W7102"),
+                code: known(&problem.code).unwrap_or(Code("W7102")),
                 text,
-                help: None,
+                help: problem.help,
             });
         }
         serde_json::from_slice(bytes).map(Some).map_err(|error| {

@@ -92,6 +92,51 @@ pub(crate) fn micros(us: u64) -> String {
     }
 }
 
+/// How long ago something was: `40 s`, `7 min`, `2 h`, `3 d`.
+pub(crate) fn age(since: wardline_core::Timestamp, now: wardline_core::Timestamp) -> String {
+    coarse(now.0.saturating_sub(since.0))
+}
+
+/// When something is due: `in 2 h`, or `3 d late`.
+pub(crate) fn due(due: wardline_core::Timestamp, now: wardline_core::Timestamp) -> String {
+    let ahead = due.0.saturating_sub(now.0);
+    if ahead >= 0 {
+        format!("in {}", coarse(ahead))
+    } else {
+        format!("{} late", coarse(ahead))
+    }
+}
+
+fn coarse(us: i64) -> String {
+    let seconds = us.unsigned_abs() / 1_000_000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A value that a process shows: money as `120.00 USD`, texts without quotation marks.
+pub(crate) fn value(value: &serde_json::Value) -> String {
+    let text = |name: &str| match &value[name] {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(parts) if parts.len() == 2 => {
+            match (text("amount"), text("currency")) {
+                (Some(amount), Some(currency)) => format!("{amount} {currency}"),
+                _ => value.to_string(),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Bytes for people.
 pub(crate) fn bytes(n: u64) -> String {
     match n {
@@ -131,6 +176,14 @@ mod tests {
         assert_eq!(plain, ["X     N", "a     1", "bbb  22"]);
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(micros(12_345), "12.3 ms");
+        let at = |seconds: i64| wardline_core::Timestamp(seconds * 1_000_000);
+        assert_eq!(age(at(0), at(7_300)), "2 h");
+        assert_eq!(due(at(90), at(0)), "in 1 min");
+        assert_eq!(due(at(0), at(300_000)), "3 d late");
+        assert_eq!(
+            value(&serde_json::json!({"amount": "5.00", "currency": "USD"})),
+            "5.00 USD"
+        );
         assert_eq!(
             (counted(1, "flow", "flows"), counted(0, "flow", "flows")),
             ("1 flow".to_owned(), "0 flows".to_owned())

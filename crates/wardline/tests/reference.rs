@@ -22,7 +22,7 @@ Data goes to standard output, everything else to standard error. Listings take `
 | 2 | the command line cannot be understood, or `test` is asked for a test that is not there |
 | 3 | something could not be reached, read or started |
 
-Commands that look at a journal (`messages`, `trace`, `dead`, `status`, `replay`, …) ask the running server, through the
+Commands that look at a journal (`messages`, `trace`, `dead`, `status`, `replay`, `process`, `tasks`, …) ask the running server, through the
 address and token it leaves in its data directory. Where none runs they open the journal themselves.
 
 | variable | means |

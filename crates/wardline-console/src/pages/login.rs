@@ -225,6 +225,8 @@ async fn enter(
 ) -> Result<Response, Problem> {
     let session = random_name(32)?;
     let name = app.auth.session_name(&session);
+    // Whoever may not look at what runs is here for what they are asked.
+    let first = if app.may_view(&who) { "/" } else { "/tasks" };
     if let Some(gone) = app.sessions.begin(name, actor, who) {
         app.ended(&gone, crate::session::Ended::Crowded.why()).await;
     }
@@ -233,7 +235,7 @@ async fn enter(
         .auth
         .set_cookie(Cookie::Session, &known.host, &session, age);
     let to = own_path(then).filter(|path| !path.starts_with("/login"));
-    Ok(with_cookie(Redirect::to(to.unwrap_or("/")), &value))
+    Ok(with_cookie(Redirect::to(to.unwrap_or(first)), &value))
 }
 
 #[derive(Deserialize)]

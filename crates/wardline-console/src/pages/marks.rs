@@ -9,6 +9,7 @@ use wardline_core::DeliveryState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Done,
+    Running,
     Retrying,
     Held,
     Failed,
@@ -22,6 +23,7 @@ impl Look {
     pub(crate) const fn class(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Running => "running",
             Self::Retrying => "retrying",
             Self::Held => "held",
             Self::Failed => "failed",
@@ -35,6 +37,7 @@ impl Look {
     const fn drawing(self) -> &'static str {
         match self {
             Self::Done | Self::Plain => r#"<path d="M2.5 6.5 5 9l4.5-5.5"/>"#,
+            Self::Running => r#"<path d="M4 2.6v6.8L9.4 6z"/>"#,
             Self::Retrying => r#"<path d="M9.5 6a3.5 3.5 0 1 1-1.2-2.6M9.8 1.6v2.2H7.6"/>"#,
             Self::Held => r#"<path d="M6 2.2v4.6M6 9.4v.2"/>"#,
             Self::Failed => r#"<path d="m3 3 6 6M9 3 3 9"/>"#,

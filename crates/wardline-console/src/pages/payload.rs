@@ -233,7 +233,7 @@ fn json(text: &str) -> Option<String> {
 }
 
 /// Laid-out JSON with its names, strings and other values told apart.
-fn coloured(text: &str) -> Markup {
+pub(crate) fn coloured(text: &str) -> Markup {
     html! { @for (class, token) in tokens(text) { @if class.is_empty() { (token) } @else { span class=(class) { (token) } } } }
 }
 

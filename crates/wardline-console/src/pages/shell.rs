@@ -11,20 +11,26 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Overview,
+    Processes,
+    Tasks,
+    Transactions,
     Messages,
     Dead,
     Audit,
     Elsewhere,
 }
 
-const PLACES: [(Place, &str, &str); 4] = [
+const PLACES: [(Place, &str, &str); 7] = [
     (Place::Overview, "/", "Overview"),
+    (Place::Processes, "/processes", "Processes"),
+    (Place::Tasks, "/tasks", "Tasks"),
+    (Place::Transactions, "/transactions", "Transactions"),
     (Place::Messages, "/messages", "Messages"),
     (Place::Dead, "/dead", "Dead letters"),
     (Place::Audit, "/audit", "Audit"),
 ];
 
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 11] = [
     ("/", "Search"),
     ("j k", "Next, previous row"),
     ("Enter", "Open the row"),
@@ -32,6 +38,9 @@ const KEYS: [(&str, &str); 8] = [
     ("g o", "Overview"),
     ("g m", "Messages"),
     ("g d", "Dead letters"),
+    ("g p", "Processes"),
+    ("g t", "Tasks"),
+    ("g b", "Transactions"),
     ("?", "This list"),
 ];
 
@@ -63,7 +72,8 @@ impl Shell<'_> {
         let places = PLACES.iter().filter(|(at, ..)| match at {
             Place::Messages => !cannot.contains(&"search"),
             Place::Audit => !cannot.contains(&"audit"),
-            _ => true,
+            Place::Tasks => true,
+            _ => !cannot.contains(&"view"),
         });
         // A moment after the session is over, the page goes.
         let idle = app.sessions.idle().min(app.sessions.longest()).as_secs() + 2;

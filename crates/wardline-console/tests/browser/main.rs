@@ -15,6 +15,7 @@ mod fake;
 mod stage;
 
 use chromium::PATIENCE;
+use fake::processes::{BANK, VARIANCE};
 use fake::{KEY, PATIENT};
 use fantoccini::Locator;
 use serde_json::{Value, json};
@@ -265,6 +266,107 @@ async fn dead_letters_are_replayed_after_a_preview() {
 }
 
 #[tokio::test]
+async fn a_question_is_answered_by_keyboard_and_buttons() {
+    let Some(stage) = Stage::open().await else {
+        return;
+    };
+    stage.click("nav a[href='/tasks']").await;
+    stage
+        .until(
+            "the late question first",
+            "document.querySelector('tbody tr .name')?.textContent.includes('88-1')",
+        )
+        .await;
+    let body = stage.client.find(Locator::Css("body")).await.unwrap();
+    body.send_keys("j").await.unwrap();
+    let row = stage.client.active_element().await.unwrap();
+    row.send_keys("\u{e007}").await.unwrap();
+    stage
+        .until("the question", "location.pathname.startsWith('/tasks/')")
+        .await;
+    assert!(stage.text(".task").await.contains(VARIANCE));
+    // Enter in a field is no answer, whatever button comes first.
+    stage.write("#field-cost_centre", "4711\n").await;
+    assert!(stage.text("h1").await.contains("88-1"));
+    assert!(
+        stage.hospital.orders.lock().tasks[0].choice.is_none(),
+        "nobody pressed a button"
+    );
+    stage.write("#note", "agreed with the buyer").await;
+    stage.click(".choices [value='approve']").await;
+    stage
+        .until(
+            "the answer",
+            "document.querySelector('#live-head .chip')?.textContent.includes('approve')",
+        )
+        .await;
+    assert!(stage.hospital.acts().contains(&(
+        "task.answer".into(),
+        "agreed with the buyer cost_centre=4711".into()
+    )));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_stuck_instance_is_retried_after_a_preview() {
+    let Some(stage) = Stage::open().await else {
+        return;
+    };
+    stage.click("nav a[href='/processes']").await;
+    stage.click("a.held-text").await;
+    stage.arrive("/processes/procure-to-pay").await;
+    stage.click("tbody a.name").await;
+    stage.arrive("/instances/").await;
+    assert!(stage.text("#live-head").await.contains("503"));
+    assert!(!stage.source().await.contains(BANK));
+    stage.click(".reveal summary").await;
+    stage.write("#reveal-reason", "INC-2231").await;
+    stage.click(".reveal form button").await;
+    stage
+        .until("the variables", "document.querySelector('.watermark')")
+        .await;
+    // What happens is refreshed; what is being read stays.
+    let beat = stage
+        .script("return performance.getEntriesByType('resource').length")
+        .await;
+    stage
+        .until(
+            "the page was asked for again",
+            &format!("performance.getEntriesByType('resource').length > {beat}"),
+        )
+        .await;
+    assert!(stage.text("#variables").await.contains(BANK));
+    // The summary is where the focus was; the key works from the page.
+    let body = stage.client.find(Locator::Css("body")).await.unwrap();
+    body.send_keys("r").await.unwrap();
+    stage.arrive("/intents/").await;
+    assert_eq!(stage.text("h1").await, "Retry what failed?");
+    stage.picture("intent-light").await;
+    stage.write("#reason", "the network is back").await;
+    stage.click(".confirm button").await;
+    stage
+        .until(
+            "the outcome",
+            "document.querySelector('h1').textContent === 'Retry: done'",
+        )
+        .await;
+    stage.click("main a.primary").await;
+    stage
+        .until(
+            "it runs",
+            "document.querySelector('#live-head .chip')?.textContent.includes('running')",
+        )
+        .await;
+    assert!(
+        stage
+            .hospital
+            .acts()
+            .contains(&("process.retry".into(), "the network is back".into()))
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn every_page_is_accessible_in_light_dark_and_narrow() {
     let Some(stage) = Stage::open().await else {
         return;
@@ -281,8 +383,18 @@ async fn every_page_is_accessible_in_light_dark_and_narrow() {
         .into_iter()
         .find(|d| d.state == wardline_core::DeliveryState::Held)
         .unwrap();
+    let (stuck, task) = {
+        let orders = stage.hospital.orders.lock();
+        (orders.instances[1].instance.id, orders.tasks[0].id)
+    };
     let pages = [
         ("overview", "/".to_owned()),
+        ("processes", "/processes".into()),
+        ("process", "/processes/procure-to-pay".into()),
+        ("instance", format!("/instances/{stuck}")),
+        ("tasks", "/tasks".into()),
+        ("task", format!("/tasks/{task}")),
+        ("transactions", "/transactions".into()),
         ("messages", "/messages".into()),
         ("trace", format!("/trace/{root}")),
         ("hop", format!("/trace/{root}?hop={}&part=body", held.id)),

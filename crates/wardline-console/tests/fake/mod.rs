@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 mod desk;
+pub(crate) mod processes;
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,6 +55,7 @@ struct Story {
 pub(crate) struct Hospital {
     stories: Mutex<Vec<Story>>,
     audit: Mutex<Vec<AuditView>>,
+    pub(crate) orders: Mutex<processes::Orders>,
     looks: AtomicU64,
     /// While set, the desk says that it is not available.
     pub(crate) down: AtomicBool,
@@ -67,6 +69,7 @@ impl Hospital {
         let hospital = Self {
             stories: Mutex::new(Vec::new()),
             audit: Mutex::new(Vec::new()),
+            orders: Mutex::default(),
             looks: AtomicU64::new(0),
             down: AtomicBool::new(false),
             sequence: AtomicU64::new(0),
@@ -77,6 +80,7 @@ impl Hospital {
         }
         hospital.held_account();
         hospital.recovered();
+        hospital.purchase();
         hospital.note("admin", "apply", "estate st-brigid r12", "first release");
         hospital
     }

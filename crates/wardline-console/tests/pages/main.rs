@@ -13,5 +13,6 @@ mod api;
 mod fake;
 mod live;
 mod people;
+mod processes;
 mod reading;
 mod site;

@@ -14,6 +14,9 @@ pub struct ProcessView {
     pub title: Option<String>,
     /// Who answers for it.
     pub owner: Option<String>,
+    /// What its instances are about, where it says so: an entity.
+    #[serde(default)]
+    pub entity: Option<String>,
     /// Its version.
     pub version: u32,
     /// The definition that new instances run by.

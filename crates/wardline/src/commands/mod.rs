@@ -19,6 +19,7 @@ mod map;
 mod mllp;
 mod operate;
 mod people;
+mod processes;
 mod quotas;
 mod reference;
 mod reload;
@@ -27,6 +28,8 @@ mod search;
 mod secrets;
 mod serve;
 mod shadows;
+mod tasks;
+mod transactions;
 mod webhooks;
 
 use crate::cli::{Cli, Command, Where};
@@ -69,6 +72,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),
         Command::Trace(args) => runtime()?.block_on(search::trace(args)),
         Command::Dead(args) => runtime()?.block_on(search::dead(args)),
+        Command::Process { command } => runtime()?.block_on(processes::run(command)),
+        Command::Tasks(args) => runtime()?.block_on(tasks::run(args)),
+        Command::Transactions(args) => runtime()?.block_on(transactions::run(args)),
         Command::Status(place) => runtime()?.block_on(search::status(place)),
         Command::Clients(args) => runtime()?.block_on(clients::clients(args)),
         Command::Alerts(args) => runtime()?.block_on(clients::alerts(args)),
@@ -163,6 +169,14 @@ impl Open {
             desk: desk as Arc<dyn ConsoleDesk>,
             store: Some(store),
         })
+    }
+
+    /// What a desk knows whoever asks by: the server replaces `me` by who that is for it.
+    pub(crate) fn me(&self) -> String {
+        match self.store {
+            Some(_) => actor(),
+            None => wardline_console::ME.to_owned(),
+        }
     }
 
     /// Closes the journal where this process opened it.
