@@ -246,14 +246,15 @@ fn every_map_is_tried() {
             .map(String::from),
         )
         .collect();
-    // The estate's own tests try the rest: by itself, or in a process that lives through a script
-    // with the operations of systems that it calls.
+    // The estate's own tests try the rest: by itself, in a flow, or in a process that lives through
+    // a script with the operations of systems that it calls.
     let tests = texts("tests");
     let processes = texts("processes");
     let systems = texts("systems");
+    let flows = texts("flows");
     for entry in std::fs::read_dir(estate().join("maps")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let named = [&tests, &processes, &systems]
+        let named = [&tests, &processes, &systems, &flows]
             .iter()
             .any(|text| text.contains(&format!("maps/{name}")));
         assert!(here.contains(&name) || named, "{name} is tried by no test");
