@@ -307,7 +307,7 @@ pub(super) static DECIMALS: [Pure; 11] = [
             "The number is below zero, `scale` is not from 0 to 28, or the result is too long (W2217).",
         ],
         examples: &[
-            example! { title: "A deviation", source: r#"sqrt!(109)"#, result: Ok("10.440307") },
+            example! { title: "A deviation", source: "sqrt!(109)", result: Ok("10.440307") },
         ],
         object,
         compute: |arguments| {
