@@ -84,6 +84,7 @@ fn flow(api: &Api, operation: &ApiOperation, name: Arc<str>, key: KeyPlan) -> Fl
         lane: operation.lane,
         targets: Vec::new(),
         hook: None,
+        process: None,
         name,
     }
 }

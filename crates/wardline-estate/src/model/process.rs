@@ -2,16 +2,18 @@
 
 use super::flow::{Exhausted, MapRef, Retry};
 use crate::source::{Span, Spanned};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wardline_core::Lane;
 
 /// One process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Process {
     /// Its name.
     pub name: String,
     /// Where the name stands.
+    #[serde(skip, default = "nowhere")]
     pub at: Span,
     /// What people call it.
     pub title: Option<String>,
@@ -49,8 +51,65 @@ pub struct Process {
     pub steps: Vec<Step>,
 }
 
+impl Process {
+    /// All its steps, those within others and those of the deadline too, each before what is
+    /// within it.
+    pub fn all_steps(&self) -> Vec<&Step> {
+        let mut found = Vec::new();
+        let late = self.deadline.iter().map(|deadline| &deadline.steps[..]);
+        let mut open: Vec<&Step> = Vec::new();
+        for list in late.chain([&self.steps[..]]) {
+            open.extend(list.iter().rev());
+        }
+        while let Some(step) = open.pop() {
+            found.push(step);
+            for list in step.kind.inner().into_iter().rev() {
+                open.extend(list.iter().rev());
+            }
+        }
+        found
+    }
+
+    /// The operations that it calls, to do something or to undo it.
+    pub fn calls(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| {
+                let call = match &step.kind {
+                    StepKind::Call(call) => Some(&call.call),
+                    _ => None,
+                };
+                call.into_iter()
+                    .chain(step.undo.as_ref().map(|undo| &undo.call))
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps tell.
+    pub fn emits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .filter_map(|step| match &step.kind {
+                StepKind::Emit { event, .. } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps wait for. Those that start it are in `on`.
+    pub fn awaits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| match &step.kind {
+                StepKind::Wait(wait) => &wait.events[..],
+                _ => &[],
+            })
+            .collect()
+    }
+}
+
 /// What happens when an instance is not done in time. The instance goes on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deadline {
     /// So long after it began.
     pub by: Duration,
@@ -61,7 +120,7 @@ pub struct Deadline {
 }
 
 /// One step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// Its name, unique among its siblings.
     pub name: Spanned<String>,
@@ -78,7 +137,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum StepKind {
     /// Asks a system, or an Api, for something and waits for its answer.
     Call(Box<CallStep>),
@@ -149,8 +208,40 @@ pub enum StepKind {
     End,
 }
 
+impl StepKind {
+    /// The lists of steps within it, in the order of the file.
+    pub fn inner(&self) -> Vec<&[Step]> {
+        match self {
+            Self::Call(call) => call.on_failure.iter().map(Vec::as_slice).collect(),
+            Self::Wait(wait) => wait.otherwise.iter().map(Vec::as_slice).collect(),
+            Self::Choose {
+                branches,
+                otherwise,
+            } => {
+                let branches = branches.iter().map(|(_, steps)| &steps[..]);
+                branches
+                    .chain(otherwise.iter().map(Vec::as_slice))
+                    .collect()
+            }
+            Self::Parallel(branches) => branches.iter().map(|(_, steps)| &steps[..]).collect(),
+            Self::Each { steps, .. } | Self::Repeat { steps, .. } | Self::Group(steps) => {
+                vec![steps]
+            }
+            Self::Emit { .. }
+            | Self::Sleep(_)
+            | Self::Task(_)
+            | Self::Set { .. }
+            | Self::Map(_)
+            | Self::Status
+            | Self::Undo
+            | Self::Fail { .. }
+            | Self::End => Vec::new(),
+        }
+    }
+}
+
 /// A call and what becomes of its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallStep {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -167,12 +258,13 @@ pub struct CallStep {
     pub on_exhausted: Exhausted,
     /// What a person should do then.
     pub runbook: Option<PathBuf>,
-    /// What is done where the call failed for good; the step is stuck where nothing is said.
+    /// What is done where the call failed for good, which may be nothing; the step is stuck where
+    /// nothing is said.
     pub on_failure: Option<Vec<Step>>,
 }
 
 /// How a step is undone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undo {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -187,7 +279,7 @@ pub struct Undo {
 }
 
 /// A wait for events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WaitStep {
     /// The types of the events.
     pub events: Vec<Spanned<String>>,
@@ -198,12 +290,13 @@ pub struct WaitStep {
     pub matching: Spanned<String>,
     /// How long.
     pub until: Option<Until>,
-    /// What is done when nothing came in time; the step fails where nothing is said.
+    /// What is done when nothing came in time, which may be nothing; the step fails where nothing
+    /// is said. One step without a name is called `else`.
     pub otherwise: Option<Vec<Step>>,
 }
 
 /// A time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Until {
     /// So long after the step began.
     For(Duration),
@@ -212,7 +305,7 @@ pub enum Until {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskStep {
     /// The role that is asked, as text in which `{{ … }}` holds an expression in VRL.
     pub role: Spanned<String>,
@@ -228,15 +321,15 @@ pub struct TaskStep {
     pub escalate: Option<Escalate>,
     /// Values that whoever decides should see, by name: expressions in VRL.
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
-    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `instance`:
-    /// an answer for which it is false is refused (four eyes).
+    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `.vars`: an
+    /// answer for which it is false is refused (four eyes).
     pub accept: Option<Spanned<String>>,
     /// What helps to decide.
     pub runbook: Option<PathBuf>,
 }
 
 /// Who is asked as well when a task is overdue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Escalate {
     /// So long after it was due, or after it was asked where it has no time.
     pub after: Duration,
@@ -246,7 +339,7 @@ pub struct Escalate {
 
 /// A value that is made when it is needed: texts are expressions in VRL, everything else is as it
 /// stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Data {
     /// An expression in VRL.
     Expression(Spanned<String>),
@@ -258,4 +351,8 @@ pub enum Data {
     Array(Vec<Data>),
     /// What maps make of it, each fed by the one before.
     Mapped(Box<Data>, Vec<MapRef>),
+}
+
+const fn nowhere() -> Span {
+    Span::NOWHERE
 }

@@ -152,9 +152,12 @@ fn from_shape(shape: &'static Shape, sections: &mut Vec<&'static Object>) {
         Shape::List(inner)
         | Shape::ListOrNone(inner)
         | Shape::OneOrMany(inner)
-        | Shape::Map(_, inner) => {
+        | Shape::Map(_, inner)
+        | Shape::Single(_, inner) => {
             from_shape(inner, sections);
         }
+        // What contains itself comes to an end because each object is added once.
+        Shape::Defined(definition) => from_shape(&definition.shape, sections),
         Shape::Either(shapes) => shapes.iter().for_each(|shape| from_shape(shape, sections)),
         Shape::Any
         | Shape::Text(_)

@@ -120,6 +120,7 @@ impl World {
             size: 0,
             content_type: self.json,
             replay_of: None,
+            call: None,
         }
     }
 
@@ -145,6 +146,7 @@ impl World {
                 ordinal: 0,
                 index: BlindIndex(value),
             }],
+            mail: Vec::new(),
         }
     }
 
