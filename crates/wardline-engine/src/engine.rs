@@ -8,7 +8,7 @@ use crate::keys::KeyBook;
 use crate::later::Deferral;
 use crate::live::{Live, Prepared, Tasks};
 use crate::plan::Plan;
-use crate::process::{self, Book, Runner};
+use crate::process::{self, Book, ProcessDoor, Runner};
 use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::webhook::News;
@@ -60,6 +60,7 @@ pub struct Parts {
 /// A running estate.
 pub struct Engine {
     desk: Arc<Desk>,
+    book: Arc<Book>,
     keys: Arc<KeyBook>,
     acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
@@ -94,6 +95,7 @@ impl Engine {
         let mut engine = Self {
             keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
             desk,
+            book,
             acceptor,
             dispatcher,
             store,
@@ -117,7 +119,7 @@ impl Engine {
         };
         work.spawn(forgetting.run(stop.clone()));
         work.spawn(sign_now_and_then(Arc::clone(&engine.desk), stop.clone()));
-        let runner = Arc::new(Runner::new(book));
+        let runner = Arc::new(Runner::new(Arc::clone(&engine.book)));
         engine.dispatcher.tell(Arc::clone(&runner));
         let stop = stop.clone();
         engine.apply(prepared);
@@ -183,6 +185,11 @@ impl Engine {
     /// Where calls of Apis are handed in that are carried out later.
     pub fn deferral(&self) -> Deferral {
         Deferral::new(Arc::clone(&self.acceptor))
+    }
+
+    /// Where calls of Apis start processes, tell them something and ask how far they are.
+    pub fn process_door(&self) -> ProcessDoor {
+        ProcessDoor::new(Arc::clone(&self.acceptor), Arc::clone(&self.book))
     }
 
     /// Where messages can be handed in from inside this process.

@@ -45,7 +45,7 @@ pub use keys::{KeyBook, KeyError, KeyHash, KeyState};
 pub use later::{Deferral, LaterCall, NotTaken, Once, Progress, Taken};
 pub use live::{Change, How, Prepared, difference, needs_restart};
 pub use plan::{Plan, diagnostic_in, environment};
-pub use process::Definition;
+pub use process::{Begun, Definition, ProcessDoor, Refused};
 pub use recorder::{Place, Recorder, Unrecorded};
 pub use renew::{Inputs, Renewals, Renewed};
 pub use tryout::MapBench;

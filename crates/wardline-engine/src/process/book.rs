@@ -532,3 +532,34 @@ impl Book {
         })
     }
 }
+
+impl Book {
+    /// What the process shows of an instance, where everybody may see it.
+    pub(crate) fn shown(&self, row: &InstanceRow) -> serde_json::Map<String, serde_json::Value> {
+        let plan = self.acceptor.plan();
+        let name = self.acceptor.store.name(row.definition);
+        let known = name.and_then(|name| plan.processes.definition(&name).cloned());
+        let summary = row.summary.as_ref().and_then(|sealed| {
+            let bytes = self
+                .acceptor
+                .vault
+                .open_sealed(Kind::Variables, sealed)
+                .ok()?;
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok()
+        });
+        let (Some(known), Some(serde_json::Value::Object(mut summary))) = (known, summary) else {
+            return serde_json::Map::new();
+        };
+        let Some(serde_json::Value::Object(mut show)) = summary.remove("show") else {
+            return serde_json::Map::new();
+        };
+        show.retain(|name, _| {
+            known
+                .definition
+                .show_classes
+                .get(name)
+                .is_some_and(|class| class.may_be_shown())
+        });
+        show
+    }
+}

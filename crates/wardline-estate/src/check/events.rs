@@ -115,7 +115,11 @@ fn through_apis(estate: &Estate) -> Vec<Spanned<String>> {
                     .map(|event| Spanned::new(event.value.clone(), process.at))
                     .collect()
             }
-            _ => Vec::from_iter(operation.signal()),
+            // A process that is not there is one mistake: what it would hear is not another.
+            Work::Signal { process } if estate.processes.contains_key(&process.value) => {
+                Vec::from_iter(operation.signal())
+            }
+            _ => Vec::new(),
         })
         .collect()
 }

@@ -10,33 +10,38 @@ use crate::suggest::{clip, did_you_mean};
 use crate::value;
 use std::collections::BTreeSet;
 
-/// More steps than a process has that people can follow.
-const MOST_STEPS: usize = 500;
-/// More levels than a person can follow, few enough for recursion over the steps to be safe.
-const MOST_LEVELS: usize = 32;
-
 impl References<'_> {
     pub(super) fn processes(&mut self) {
         for process in self.whole.estate.processes.values() {
             if let Some(entity) = &process.entity {
                 self.entity(&entity.value, entity.at);
             }
-            self.size(process);
-            self.statuses(process);
-            self.steps(process);
+            // What is too large is not looked at: nobody reads so many problems.
+            if self.size(process) {
+                self.statuses(process);
+                self.steps(process);
+            }
         }
     }
 
-    fn size(&mut self, process: &Process) {
-        let count = process.all_steps().len();
-        if count > MOST_STEPS {
+    /// Reports a process that is too large, and whether it is not.
+    fn size(&mut self, process: &Process) -> bool {
+        let most = Process::MOST_STEPS;
+        let large = [
+            (process.all_steps().len(), "steps"),
+            (process.statuses.len(), "statuses"),
+        ];
+        let large: Vec<_> = large
+            .into_iter()
+            .filter(|(count, _)| *count > most)
+            .collect();
+        for (_, what) in &large {
             self.problems.push(
                 Diagnostic::error(
                     codes::TOO_MANY_STEPS,
-                    format!("`{}` has {count} steps", process.name),
+                    format!("`{}` has more than {most} {what}", process.name),
                 )
                 .at(process.at)
-                .label(format!("at most {MOST_STEPS}"))
                 .help("let it emit an event that starts another process"),
             );
         }
@@ -48,12 +53,16 @@ impl References<'_> {
             self.problems.push(
                 Diagnostic::error(
                     codes::TOO_MANY_STEPS,
-                    format!("more than {MOST_LEVELS} steps are within each other"),
+                    format!(
+                        "more than {} steps are within each other",
+                        Process::MOST_LEVELS
+                    ),
                 )
                 .at(step.name.at)
                 .help("let the process emit an event that starts another process"),
             );
         }
+        large.is_empty() && deepest.is_none()
     }
 
     fn statuses(&mut self, process: &Process) {
@@ -178,9 +187,9 @@ fn instead(operation: &ApiOperation, unserved: bool) -> Option<String> {
 
 /// The first step that is further down than any may be.
 fn too_deep(steps: &[Step], level: usize) -> Option<&Step> {
-    if level > MOST_LEVELS {
+    if level > Process::MOST_LEVELS {
         return steps.first();
     }
     let mut inner = steps.iter().flat_map(|step| step.kind.inner());
-    inner.find_map(|list| too_deep(list, level + 1))
+    inner.find_map(|(_, list)| too_deep(list, level + 1))
 }

@@ -21,9 +21,24 @@ impl References<'_> {
         }
         for step in process.all_steps() {
             self.step(step);
-            for list in step.kind.inner() {
+            for (_, list) in step.kind.inner() {
                 self.siblings(list);
             }
+        }
+        // What `deadline` says has its name in paths.
+        let clash = process
+            .steps
+            .iter()
+            .find(|step| step.name.value == "deadline");
+        if let Some(step) = clash.filter(|_| process.deadline.is_some()) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::DUPLICATE_STEP,
+                    "a step is called as the steps of `deadline` are",
+                )
+                .at(step.name.at)
+                .help("rename it"),
+            );
         }
     }
 
@@ -69,10 +84,8 @@ impl References<'_> {
         }
         match &step.kind {
             StepKind::Call(call) => self.callable(&call.call),
-            StepKind::Emit { event, .. } => {
-                if value::event(event).is_ok() {
-                    self.entity(&value::entity_of(event), event.at);
-                }
+            StepKind::Emit { event, .. } if value::event(event).is_ok() => {
+                self.entity(&value::entity_of(event), event.at);
             }
             StepKind::Wait(wait) => self.wait(step, wait),
             StepKind::Task(task) => self.task(task),
@@ -111,6 +124,9 @@ impl References<'_> {
                     .help(format!("write `event: {}`", clip(event))),
             );
         }
+        if wait.all && !one && step.save.is_some() {
+            self.apart(&wait.events);
+        }
         if wait.otherwise.is_some() && wait.until.is_none() {
             self.problems.push(
                 Diagnostic::warning(
@@ -121,6 +137,30 @@ impl References<'_> {
                 .label("this waits without limit")
                 .help("say how long it waits: `for`, or `until`"),
             );
+        }
+    }
+
+    /// Events whose data is saved side by side have names of their own there.
+    fn apart(&mut self, events: &[Spanned<String>]) {
+        let mut names: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+        for event in events {
+            let entity = value::entity_of(event);
+            if let Some(first) = names.get(&entity) {
+                self.problems.push(
+                    Diagnostic::error(
+                        codes::SAME_PLACE,
+                        format!(
+                            "both would be saved as `{}`",
+                            clip(&entity.replace('-', "_"))
+                        ),
+                    )
+                    .at(event.at)
+                    .related(first.at, "this")
+                    .help("wait for each in a branch of `parallel`"),
+                );
+            } else {
+                names.insert(entity, event);
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Direction, Expect, ExpectedState, Given, Process, ProcessTest, SceneKind, StepKind, TaskAnswer,
-    TestKind,
+    Direction, Expect, ExpectedState, Given, Process, ProcessTest, SceneKind, Step, StepKind,
+    TaskAnswer, TestKind,
 };
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
@@ -120,45 +120,43 @@ impl References<'_> {
         }
     }
 
-    /// An operation that answers, or is called, in the words in which the process calls it.
+    /// An operation that answers, or is called: in the words in which the process calls it, or in
+    /// those of the system that serves an Api.
     fn is_called(&mut self, process: &Process, operation: &Spanned<String>) {
-        let calls = process.calls();
-        let known = calls.iter().any(|call| call.value == operation.value);
-        if !known && value::reference(operation).is_ok() {
+        let estate = self.whole.estate;
+        let mut known: Vec<String> = Vec::new();
+        for call in process.calls() {
+            known.push(call.value.clone());
+            if let Some((api, called)) = estate.api_operation(call) {
+                let bindings = api.bindings.iter();
+                known.extend(bindings.map(|binding| binding.reference(&called.name)));
+            }
+        }
+        if !known.contains(&operation.value) && value::reference(operation).is_ok() {
             self.missing(
                 codes::UNKNOWN_OPERATION,
                 format!("`{}` does not call `{}`", process.name, clip(operation)),
                 operation.at,
-                did_you_mean(operation, calls.into_iter().map(Spanned::as_str)),
+                did_you_mean(operation, known.iter().map(String::as_str)),
             );
         }
     }
 
     fn answered(&mut self, process: &Process, answer: &TaskAnswer) {
-        if self.named_step(process, &answer.step) {
+        let Some(step) = self.named_step(process, &answer.step) else {
             return;
-        }
-        let name = last_name(&answer.step);
-        let steps = process.all_steps();
-        let choices: Vec<&str> = steps
-            .iter()
-            .filter(|step| step.name.value == name)
-            .filter_map(|step| match &step.kind {
-                StepKind::Task(task) => Some(&task.choices),
-                _ => None,
-            })
-            .flatten()
-            .map(Spanned::as_str)
-            .collect();
-        if choices.is_empty() {
-            self.missing(
+        };
+        let StepKind::Task(task) = &step.kind else {
+            return self.missing(
                 codes::UNKNOWN_STEP,
                 format!("`{}` asks nobody", clip(&answer.step)),
                 answer.step.at,
                 None,
             );
-        } else if !choices.contains(&answer.choice.as_str()) {
-            let words: Vec<_> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+        };
+        let choices = || task.choices.iter().map(Spanned::as_str);
+        if !choices().any(|choice| choice == answer.choice.value) {
+            let words: Vec<_> = choices().map(|choice| format!("`{choice}`")).collect();
             self.problems.push(
                 Diagnostic::error(
                     codes::BAD_CHOICE,
@@ -166,31 +164,30 @@ impl References<'_> {
                 )
                 .at(answer.choice.at)
                 .with_note(format!("the choices are {}", words.join(", ")))
-                .help_if(did_you_mean(&answer.choice, choices)),
+                .help_if(did_you_mean(&answer.choice, choices())),
             );
         }
     }
 
-    /// Reports a step that the process does not have, and whether it did.
-    fn named_step(&mut self, process: &Process, path: &Spanned<String>) -> bool {
-        let steps = process.all_steps();
-        let name = last_name(path);
-        let unknown = !steps.iter().any(|step| step.name.value == name);
-        if unknown {
-            let names = steps.iter().map(|step| step.name.as_str());
+    /// The step of a path, or a report that there is none.
+    fn named_step<'p>(&mut self, process: &'p Process, path: &Spanned<String>) -> Option<&'p Step> {
+        let steps = process.paths();
+        let found = steps.iter().find(|(known, _)| *known == path.value);
+        if found.is_none() {
+            // Most often the names of the steps around it are missing.
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let below = steps.iter().find(|(_, step)| step.name.value == name);
+            let near = match below {
+                Some((known, _)) => Some(format!("did you mean `{known}`?")),
+                None => did_you_mean(path, steps.iter().map(|(known, _)| known.as_str())),
+            };
             self.missing(
                 codes::UNKNOWN_STEP,
                 format!("`{}` has no step `{}`", process.name, clip(path)),
                 path.at,
-                did_you_mean(name, names),
+                near,
             );
         }
-        unknown
+        found.map(|(_, step)| *step)
     }
-}
-
-/// The name of the step that a path leads to. Which round it is in (`lines[2]/send`) does not matter.
-fn last_name(path: &str) -> &str {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    last.split(['[', '#']).next().unwrap_or(last)
 }

@@ -9,6 +9,7 @@ use crate::source::Spanned;
 use crate::suggest::clip;
 use crate::value;
 use crate::yaml::Node;
+use std::cell::Cell;
 use std::path::PathBuf;
 
 /// What the steps of a process have in common.
@@ -18,6 +19,18 @@ pub(super) struct Around<'a, 'e> {
     pub(super) estate: &'e Estate,
     /// What a person should do where a step says nothing.
     pub(super) runbook: Option<PathBuf>,
+    /// How many steps are still decoded.
+    room: Cell<usize>,
+}
+
+impl Around<'_, '_> {
+    /// Whether one more step is decoded. A process that is too large is refused, so that what is
+    /// left out of it costs nothing and is missed by nobody.
+    pub(super) fn has_room(&self) -> bool {
+        let left = self.room.get().checked_sub(1);
+        self.room.set(left.unwrap_or_default());
+        left.is_some()
+    }
 }
 
 impl<'a> Decoder<'a> {
@@ -30,6 +43,7 @@ impl<'a> Decoder<'a> {
             process: node,
             estate,
             runbook: self.runbook(view),
+            room: Cell::new(Process::MOST_STEPS + 1),
         };
         Process {
             at: name.at,

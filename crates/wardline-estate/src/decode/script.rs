@@ -94,9 +94,8 @@ impl Decoder<'_> {
     fn intervention(&mut self, node: &Node) -> Option<Intervention> {
         let view = View::new(Some(node), &SCRIPT_ACT);
         let act = view.parsed("act", |word| {
-            let all = ActKind::ALL.into_iter();
-            let known = all.filter(|(name, _)| *name == word).map(|(_, act)| act);
-            known.last().ok_or_else(String::new)
+            let known = ActKind::ALL.into_iter().find(|(name, _)| *name == word);
+            known.map(|(_, act)| act).ok_or_else(String::new)
         })?;
         let foreign = match act {
             ActKind::Set => "step",
@@ -155,7 +154,9 @@ fn state(node: &Node) -> ExpectedState {
         steps: view.get("at").map(|_| view.texts("at")),
         calls: view.get("calls").map(|list| each(list, expected_call)),
         events: view.get("events").map(|list| each(list, expected_event)),
-        tasks: view.get("tasks").map(|list| each(list, expected_task)),
+        tasks: view
+            .get("tasks")
+            .map(|list| each(list, |node| Some(expected_task(node)))),
         vars: values(view.get("vars")),
         error: view.text("error"),
     }
@@ -170,13 +171,13 @@ fn expected_call(node: &Node) -> Option<ExpectedCall> {
     })
 }
 
-fn expected_task(node: &Node) -> Option<ExpectedTask> {
+fn expected_task(node: &Node) -> ExpectedTask {
     let view = View::new(Some(node), &EXPECTED_TASK);
-    Some(ExpectedTask {
+    ExpectedTask {
         role: view.text("role"),
         ask: view.text("ask"),
         step: view.text("step"),
         choices: view.get("choices").map(|_| view.texts("choices")),
         at: node.at,
-    })
+    }
 }

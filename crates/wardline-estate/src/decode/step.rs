@@ -29,6 +29,7 @@ impl<'a> Decoder<'a> {
         let entries = list.map_or(&[][..], Node::one_or_many).iter();
         entries
             .filter_map(|node| node.entries().first())
+            .filter(|_| around.has_room())
             .map(|entry| {
                 let name = Spanned::new(entry.key.clone(), entry.key_at);
                 self.step(name, &entry.value, around, path)
@@ -134,15 +135,14 @@ impl<'a> Decoder<'a> {
         if view(&UNDO_ALL_STEP).get("undo").is_some() {
             return StepKind::Undo;
         }
-        if let Some(end) = view(&END_STEP).get("end") {
-            if !view(&END_STEP).is_true("end") && end.describe() == "a boolean" {
-                self.files.problems.push(
-                    Diagnostic::error(codes::UNKNOWN_WORD, "`end` is `true`, or is not there")
-                        .at(end.at)
-                        .help("a step that does not end the instance needs no `end`"),
-                );
-            }
-            return StepKind::End;
+        match view(&END_STEP).get("end") {
+            Some(_) if view(&END_STEP).is_true("end") => return StepKind::End,
+            Some(end) if end.describe() == "a boolean" => self.files.problems.push(
+                Diagnostic::error(codes::UNKNOWN_WORD, "`end` is `true`, or is not there")
+                    .at(end.at)
+                    .help("a step that does not end the instance needs no `end`"),
+            ),
+            _ => {}
         }
         stand_in
     }

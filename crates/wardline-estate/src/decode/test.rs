@@ -196,8 +196,10 @@ impl Decoder<'_> {
 
     fn expect(&mut self, node: Option<&Node>) -> Expect {
         let view = View::new(node, &EXPECT);
-        let filtered = view.get("filtered");
-        if let Some(node) = filtered.filter(|node| node.describe() == "a boolean") {
+        let boolean = view
+            .get("filtered")
+            .filter(|node| node.describe() == "a boolean");
+        if let Some(node) = boolean {
             self.files.problems.push(
                 Diagnostic::error(codes::FOREIGN_PART, "nobody knows which flow is to filter")
                     .at(node.at)
@@ -209,7 +211,10 @@ impl Decoder<'_> {
             deliveries: view
                 .get("deliveries")
                 .map(|list| each(list, expected_delivery)),
-            filtered: view.texts("filtered"),
+            filtered: match boolean {
+                Some(_) => Vec::new(),
+                None => view.texts("filtered"),
+            },
             error: view.text("error"),
         }
     }

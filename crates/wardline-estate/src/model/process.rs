@@ -52,22 +52,28 @@ pub struct Process {
 }
 
 impl Process {
-    /// All its steps, those within others and those of the deadline too, each before what is
-    /// within it.
-    pub fn all_steps(&self) -> Vec<&Step> {
+    /// More steps than people can follow.
+    pub const MOST_STEPS: usize = 500;
+    /// More steps within each other than people can follow, few enough for recursion to be safe.
+    pub const MOST_LEVELS: usize = 32;
+
+    /// All its steps with their paths, each before what is within it; those of the deadline come
+    /// last. A path names a step in the journal, to people and in tests: its name, with those of
+    /// the steps around it (`receive/match`). Before the name stands also which part of a step it
+    /// is in where there are several: a branch by its number or name, or `else`
+    /// (`decide/1/pay`), `on_failure`, `deadline`.
+    pub fn paths(&self) -> Vec<(String, &Step)> {
         let mut found = Vec::new();
-        let late = self.deadline.iter().map(|deadline| &deadline.steps[..]);
-        let mut open: Vec<&Step> = Vec::new();
-        for list in late.chain([&self.steps[..]]) {
-            open.extend(list.iter().rev());
-        }
-        while let Some(step) = open.pop() {
-            found.push(step);
-            for list in step.kind.inner().into_iter().rev() {
-                open.extend(list.iter().rev());
-            }
+        gather(&self.steps, "", &mut found);
+        if let Some(deadline) = &self.deadline {
+            gather(&deadline.steps, "deadline", &mut found);
         }
         found
+    }
+
+    /// All its steps, in the order of [`paths`](Self::paths).
+    pub fn all_steps(&self) -> Vec<&Step> {
+        self.paths().into_iter().map(|(_, step)| step).collect()
     }
 
     /// The operations that it calls, to do something or to undo it.
@@ -208,24 +214,56 @@ pub enum StepKind {
     End,
 }
 
+fn gather<'a>(steps: &'a [Step], above: &str, found: &mut Vec<(String, &'a Step)>) {
+    for step in steps {
+        let path = match above {
+            "" => step.name.value.clone(),
+            _ => format!("{above}/{}", step.name.value),
+        };
+        found.push((path.clone(), step));
+        for (part, steps) in step.kind.inner() {
+            match part.as_str() {
+                "" => gather(steps, &path, found),
+                part => gather(steps, &format!("{path}/{part}"), found),
+            }
+        }
+    }
+}
+
 impl StepKind {
-    /// The lists of steps within it, in the order of the file.
-    pub fn inner(&self) -> Vec<&[Step]> {
+    /// The lists of steps within it, in the order of the file, each with what it is called in
+    /// paths. Most have no name, because there is no other.
+    pub fn inner(&self) -> Vec<(String, &[Step])> {
+        let unnamed = |steps| (String::new(), steps);
         match self {
-            Self::Call(call) => call.on_failure.iter().map(Vec::as_slice).collect(),
-            Self::Wait(wait) => wait.otherwise.iter().map(Vec::as_slice).collect(),
+            Self::Call(call) => {
+                let steps = call.on_failure.iter();
+                steps
+                    .map(|steps| ("on_failure".to_owned(), &steps[..]))
+                    .collect()
+            }
+            Self::Wait(wait) => {
+                let steps = wait.otherwise.iter();
+                steps.map(|steps| unnamed(&steps[..])).collect()
+            }
             Self::Choose {
                 branches,
                 otherwise,
             } => {
-                let branches = branches.iter().map(|(_, steps)| &steps[..]);
+                let numbered = (1..).zip(branches);
+                let branches = numbered.map(|(at, (_, steps))| (at.to_string(), &steps[..]));
+                let otherwise = otherwise.iter();
+                let otherwise = otherwise.map(|steps| ("else".to_owned(), &steps[..]));
+                branches.chain(otherwise).collect()
+            }
+            Self::Parallel(branches) => {
+                let branches = branches.iter();
                 branches
-                    .chain(otherwise.iter().map(Vec::as_slice))
+                    .map(|(name, steps)| (name.value.clone(), &steps[..]))
                     .collect()
             }
-            Self::Parallel(branches) => branches.iter().map(|(_, steps)| &steps[..]).collect(),
             Self::Each { steps, .. } | Self::Repeat { steps, .. } | Self::Group(steps) => {
-                vec![steps]
+                vec![unnamed(steps)]
             }
             Self::Emit { .. }
             | Self::Sleep(_)

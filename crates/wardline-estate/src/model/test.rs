@@ -153,8 +153,9 @@ pub struct ExpectedResult {
 pub struct ProcessTest {
     /// The process.
     pub process: Spanned<String>,
-    /// What operations answer, by the reference with which steps call them: one after the other,
-    /// the last from then on. Never empty. An operation that is not here does not answer.
+    /// What operations answer, by the reference with which steps call them, or by that of the
+    /// system's operation that serves an Api: one after the other, the last from then on. Never
+    /// empty. An operation that is not here does not answer.
     pub answers: Vec<(Spanned<String>, Vec<ScriptedAnswer>)>,
     /// What happens and what must follow, in order.
     pub script: Vec<Scene>,
@@ -298,7 +299,8 @@ pub struct ExpectedState {
 /// A call that must be made.
 #[derive(Clone, Debug)]
 pub struct ExpectedCall {
-    /// The operation, by the reference with which the step calls it.
+    /// The operation, by the reference with which the step calls it, or by that of the system's
+    /// operation that serves an Api.
     pub to: Spanned<String>,
     /// What must be in its body: JSON that may have more, or text that must be equal.
     pub body: Option<Value>,

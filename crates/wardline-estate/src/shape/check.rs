@@ -61,7 +61,17 @@ impl Checker<'_> {
                 _ => self.wrong_type(node, "a mapping"),
             },
             Shape::Single(form, item) => self.single(node, *form, item),
-            Shape::Defined(definition) => self.value(node, &definition.shape, anchor),
+            Shape::Defined(definition) if definition.shape.fits(node) => {
+                self.value(node, &definition.shape, anchor);
+            }
+            Shape::Defined(definition) => self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_TYPE,
+                    format!("expected {}, found {}", definition.name, node.describe()),
+                )
+                .at(first_line(node))
+                .help(definition.help),
+            ),
             Shape::Object(object) => self.object(node, object, anchor),
             Shape::Keyed(kinds) => self.keyed(node, kinds, anchor),
             Shape::Either(shapes) => {

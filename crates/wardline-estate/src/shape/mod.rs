@@ -208,6 +208,8 @@ pub(crate) struct Definition {
     pub(crate) key: &'static str,
     /// With its article, for messages and the manual.
     pub(crate) name: &'static str,
+    /// What to write, for whoever wrote something else.
+    pub(crate) help: &'static str,
     pub(crate) shape: Shape,
 }
 

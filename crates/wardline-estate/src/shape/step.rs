@@ -35,6 +35,7 @@ const fn inner() -> Field {
 pub(crate) static STEPS: Definition = Definition {
     key: "steps",
     name: "a list of steps",
+    help: "write `- NAME:` for each, and what it does below it",
     shape: List(&Single(Form::Name, &Defined(&STEP))),
 };
 
@@ -42,6 +43,7 @@ pub(crate) static STEPS: Definition = Definition {
 pub(crate) static STEPS_OR_NONE: Definition = Definition {
     key: "steps-or-none",
     name: "a list of steps, or `[]`",
+    help: "write `- NAME:` for each, and what it does below it",
     shape: ListOrNone(&Single(Form::Name, &Defined(&STEP))),
 };
 
@@ -49,6 +51,7 @@ pub(crate) static STEPS_OR_NONE: Definition = Definition {
 pub(crate) static STEP: Definition = Definition {
     key: "step",
     name: "a step",
+    help: "write what it does below its name: `- NAME: { call: SYSTEM.OPERATION }`",
     shape: Keyed(&[
         ("call", &CALL_STEP),
         ("emit", &EMIT_STEP),
@@ -127,7 +130,7 @@ pub(crate) static CALL_STEP: Object = Object {
             "on_failure",
             Defined(&STEPS_OR_NONE),
             Optional,
-            "Steps for when the call failed for good; `[]` goes on as if it had not been made. Where absent the step is stuck until a person decides.",
+            "Steps for when the call failed for good; `[]` goes on as it is. The variable of `save` is then `{ failed: { code, text } }`. Where absent the step is stuck until a person decides.",
         ),
         field(
             "save",
@@ -156,7 +159,7 @@ pub(crate) static EMIT_STEP: Object = Object {
             "with",
             Any,
             Optional,
-            "Its data. In it every text is an expression in VRL over the variables; numbers, truth values and `null` stand for themselves. All variables where absent, which takes a `map`.",
+            "Its data. In it every text is an expression in VRL over the variables; numbers, truth values and `null` stand for themselves. Where absent, all variables, through `map`.",
         ),
         field(
             "map",
@@ -189,7 +192,7 @@ pub(crate) static WAIT_STEP: Object = Object {
             "save",
             Text(Form::Identifier),
             Optional,
-            "The variable that the data of the event (with `all`, an object of the data by type) becomes.",
+            "The variable that becomes the data of the event; `{ event, data }` where there are several types under `any`; with `all`, an object of the data of each by the part of its type before the dot.",
         ),
         STATUS,
         UNDONE_BY,
@@ -300,6 +303,12 @@ pub(crate) static EACH_STEP: Object = Object {
             "How many at a time.",
         ),
         inner(),
+        field(
+            "save",
+            Text(Form::Identifier),
+            Optional,
+            "The variable that becomes an array: for each value, in its order, an object of the value and of the variables that its steps made. Without it they are forgotten.",
+        ),
         STATUS,
         UNDONE_BY,
     ],
@@ -351,7 +360,7 @@ pub(crate) static MAP_STEP: Object = Object {
             "save",
             Text(Form::Identifier),
             Optional,
-            "The variable that the result (without it, the result is all variables) becomes.",
+            "The variable that the result becomes. Without it the result is all variables.",
         ),
         STATUS,
         UNDONE_BY,

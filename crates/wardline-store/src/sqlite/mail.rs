@@ -166,10 +166,9 @@ impl Writer<'_> {
         for MailId(id) in mail {
             let found: Option<Option<i64>> = find.query_row([id], |row| row.get(0)).optional()?;
             match found {
-                None => return Ok(false),
                 Some(None) => {}
                 Some(to) if to == instance.map(|own| own.0.as_i64()) => {}
-                Some(_) => return Ok(false),
+                _ => return Ok(false),
             }
         }
         Ok(true)

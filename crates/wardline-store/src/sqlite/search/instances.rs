@@ -27,30 +27,26 @@ pub(in crate::sqlite) fn instances(
     let mut load = tx.prepare_cached(&format!(
         "SELECT {INSTANCE_COLUMNS} FROM instance AS i WHERE i.id = ?1"
     ))?;
-    let (ids, scanned, next) = match due(&tx, filter)? {
-        Some(mut ids) => {
-            let scanned = ids.len() as u64;
-            let mut look = tx.prepare_cached(&format!("{JUDGED} WHERE id = ?1"))?;
-            ids.retain(|id| (span.low..span.high).contains(id));
-            ids.sort_unstable_by(|a, b| b.cmp(a));
-            let mut found = Vec::new();
-            let mut next = None;
-            for id in ids {
-                if found.len() == limit {
-                    next = found.last().copied();
-                    break;
-                }
-                if look.query_row([id], |row| judge(filter, row))? {
-                    found.push(id);
-                }
+    let (ids, scanned, next) = if let Some(mut ids) = due(&tx, filter)? {
+        let scanned = ids.len() as u64;
+        let mut look = tx.prepare_cached(&format!("{JUDGED} WHERE id = ?1"))?;
+        ids.retain(|id| (span.low..span.high).contains(id));
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let (mut found, mut next) = (Vec::new(), None);
+        for id in ids {
+            if found.len() == limit {
+                next = found.last().copied();
+                break;
             }
-            (found, scanned, next)
+            if look.query_row([id], |row| judge(filter, row))? {
+                found.push(id);
+            }
         }
-        None => {
-            let walks = walks(&tx, filter)?;
-            let met = meet(&tx, JUDGED, &walks, span, limit, &|row| judge(filter, row))?;
-            (met.ids, met.scanned, met.next)
-        }
+        (found, scanned, next)
+    } else {
+        let walks = walks(&tx, filter)?;
+        let met = meet(&tx, JUDGED, &walks, span, limit, &|row| judge(filter, row))?;
+        (met.ids, met.scanned, met.next)
     };
     let rows = ids.iter().map(|id| load.query_row([id], rows::instance));
     Ok(Page {
