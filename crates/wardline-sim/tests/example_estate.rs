@@ -26,7 +26,13 @@ fn read(path: &str) -> String {
 
 fn codes() -> Arc<CodeTables> {
     let mut tables = CodeTables::new();
-    for name in ["disposition", "sex"] {
+    for name in [
+        "disposition",
+        "sex",
+        "encounter-class",
+        "legal-entity",
+        "people-rules",
+    ] {
         let table = CodeTable::from_csv(&read(&format!("codes/{name}.csv"))).unwrap();
         tables.insert(name, table.otherwise(Otherwise::Value("unknown".into())));
     }
