@@ -74,12 +74,15 @@ impl Forgetting {
             sum.payloads += report.payloads;
             sum.messages += report.messages;
             sum.oldest_content = report.oldest_content;
+            sum.instances += report.instances;
+            sum.oldest_instance = report.oldest_instance;
             if !report.more || shutdown.is_cancelled() {
                 break;
             }
             tokio::time::sleep(BREATH).await;
         }
         self.forget_keys(&request, sum.oldest_content);
+        self.forget_variables(&request, sum.oldest_instance);
         self.forget_audit(retention, now);
         Ok(sum)
     }
@@ -106,6 +109,22 @@ impl Forgetting {
         let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
         if let Err(error) = self.acceptor.vault.destroy_before(day) {
             tracing::warn!(code = %error.code(), %error, "old data keys were not destroyed");
+        }
+    }
+}
+
+impl Forgetting {
+    /// Destroys the keys of months from which no instance of a process is kept, however long ago
+    /// one that is kept last advanced.
+    fn forget_variables(&self, request: &PruneRequest, oldest: Option<Timestamp>) {
+        let Some(limit) = request.records_before else {
+            return;
+        };
+        let limit = oldest.map_or(limit, |oldest| oldest.min(limit));
+        // A day of grace, as for payloads.
+        let day = Day::of(Timestamp(limit.0.saturating_sub(86_400_000_000)));
+        if let Err(error) = self.acceptor.vault.destroy_variables_before(day) {
+            tracing::warn!(code = %error.code(), %error, "old keys of processes were not destroyed");
         }
     }
 }

@@ -185,7 +185,7 @@ pub struct Template(Vec<Piece>);
 #[derive(Debug)]
 enum Piece {
     Literal(String),
-    Value(Expression),
+    Value(Box<Expression>),
 }
 
 impl Template {
@@ -216,7 +216,7 @@ impl Template {
             };
             let (start, end) = (open + 2, open + length);
             match Expression::compile(&source[start..end], environment) {
-                Ok(expression) => pieces.push(Piece::Value(expression)),
+                Ok(expression) => pieces.push(Piece::Value(Box::new(expression))),
                 Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
                     start: problem.start + start,
                     end: problem.end + start,

@@ -626,6 +626,12 @@ impl Channel {
             other => other.clone(),
         };
         let content_type = self.shared.store.name(ready.content_type);
+        // What is only asked for is named by the path; many systems refuse a body with it.
+        let body = if shape.method == Some(http::Method::GET) {
+            Bytes::new()
+        } else {
+            body
+        };
         self.outbound
             .send(Request {
                 idempotency_key: &key,

@@ -321,7 +321,7 @@ impl Book {
             let correlator = self.acceptor.sym(&correlator).await?;
             let key = self.acceptor.business_key(&key);
             for mail in store.mail_for(correlator, key, LOOK_BACK).await? {
-                if take.contains(&mail.id) {
+                if take.contains(&mail.id) || mail.message.0 == machine.state.root {
                     continue;
                 }
                 let Some(data) = self.event(mail.message).await? else {

@@ -62,6 +62,8 @@ pub(crate) struct Seen {
 }
 
 struct Kept {
+    /// By which happening it came.
+    message: i64,
     correlator: Arc<str>,
     key: String,
     data: Value,
@@ -113,6 +115,8 @@ pub(crate) struct Rehearsal<'p> {
     again: Vec<(Timestamp, Attempt)>,
     told: VecDeque<(String, Value)>,
     settling: bool,
+    /// Counts what happens.
+    happened: i64,
 }
 
 impl<'p> Rehearsal<'p> {
@@ -136,6 +140,7 @@ impl<'p> Rehearsal<'p> {
             again: Vec::new(),
             told: VecDeque::new(),
             settling: false,
+            happened: 0,
         };
         rehearsal.set_clock();
         Some(rehearsal)
@@ -200,6 +205,7 @@ impl<'p> Rehearsal<'p> {
         if let Some(first) = failed.first() {
             return Err(first.clone());
         }
+        self.happened += 1;
         for mail in derived.mail {
             let own = self
                 .process
@@ -242,6 +248,7 @@ impl<'p> Rehearsal<'p> {
         }
         let starts = correlator.starts_with("start/");
         self.kept.push(Kept {
+            message: self.happened,
             correlator,
             key,
             data: data.clone(),
@@ -277,7 +284,7 @@ impl<'p> Rehearsal<'p> {
             id: None,
             facility: None,
         };
-        let mut machine = Machine::begin(&process, data, Id::ZERO, context);
+        let mut machine = Machine::begin(&process, data, Id::from_i64(self.happened), context);
         let standing = machine.drive(&mut self.runtime);
         let index = self.ones.len();
         self.after(index, key, machine, standing);
@@ -407,6 +414,7 @@ impl<'p> Rehearsal<'p> {
             for (n, correlator, key) in &self.ones[index].waits {
                 for (at, kept) in self.kept.iter().enumerate() {
                     if !kept.taken
+                        && self.ones[index].state.root != Id::from_i64(kept.message)
                         && kept.correlator == *correlator
                         && kept.key == *key
                         && machine.wants(*n, &kept.data, &mut self.runtime)

@@ -91,6 +91,7 @@ impl<'p> Machine<'p> {
                 status: None,
                 began: context.now,
                 cause,
+                root: cause,
                 correlation: None,
             },
             context,

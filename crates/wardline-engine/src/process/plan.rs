@@ -288,6 +288,8 @@ impl Processes {
             names.extend(plan.owner.iter().map(|owner| owner.to_string()));
             names.extend(plan.correlators.iter().map(|one| one.name.to_string()));
             names.extend(plan.calls.iter().map(|call| call.flow.to_string()));
+            let emits = plan.definition.process.emits().into_iter();
+            names.extend(emits.map(|event| event.value.clone()));
             let statuses = &plan.definition.process.statuses;
             names.extend(statuses.iter().map(|status| status.value.clone()));
         }

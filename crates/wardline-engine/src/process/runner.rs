@@ -387,7 +387,9 @@ impl Book {
                 return Ok(false);
             };
             let mut machine = loaded.machine(self.acceptor.clock.now());
-            if !with_runtime(|runtime| machine.wants(wait, &data, runtime)) {
+            if mail.message.0 == machine.state.root
+                || !with_runtime(|runtime| machine.wants(wait, &data, runtime))
+            {
                 return Ok(false);
             }
             machine.give(wait, Input::Event(data.clone()));

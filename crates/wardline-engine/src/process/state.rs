@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) began: Timestamp,
     /// The message that it last heard of: what follows from it is shown there.
     pub(crate) cause: Id,
+    /// The message that began it: what it began with is not what it waits for.
+    pub(crate) root: Id,
     /// The correlation id of the message that began it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) correlation: Option<String>,
