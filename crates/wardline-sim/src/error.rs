@@ -42,6 +42,12 @@ pub enum SimError {
         /// Which rule it breaks.
         what: &'static str,
     },
+    /// A rehearsal that cannot be.
+    #[error("cannot rehearse: {what}")]
+    Rehearsal {
+        /// Which rule it breaks.
+        what: &'static str,
+    },
     /// No key could be made for a client of the Apis.
     #[error("cannot make a key for a client of the Apis: the system gives no randomness")]
     Keys,

@@ -13,6 +13,8 @@ pub struct HospitalReport {
     pub services: Vec<ServiceReport>,
     /// One report of each ERP, which only Apis ask: what they are asked is no effect of a message.
     pub erps: Vec<ServiceReport>,
+    /// One report of each system of the back office. What they should have got is the [rehearsal](crate::Rehearsal)'s question.
+    pub offices: Vec<ServiceReport>,
     /// What housekeeping's crew did, where it reports cleans.
     pub cleaning: Option<CleaningReport>,
 }
@@ -70,7 +72,7 @@ const EFFECTS: &[(Trigger, &str, &[&str])] = &[
 impl HospitalReport {
     /// The report of one system.
     pub fn service(&self, system: &str) -> Option<&ServiceReport> {
-        let mut all = self.services.iter().chain(&self.erps);
+        let mut all = self.services.iter().chain(&self.erps).chain(&self.offices);
         all.find(|report| report.system == system)
     }
 
