@@ -321,8 +321,10 @@ impl Names {
                 size,
                 content_type: self.content_type,
                 replay_of: None,
+                call: None,
             }],
             terms: Vec::new(),
+            mail: Vec::new(),
         })
     }
 }

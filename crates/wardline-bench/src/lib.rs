@@ -31,6 +31,7 @@ mod intake;
 mod load;
 mod machine;
 mod order;
+mod process;
 mod receiver;
 mod report;
 mod sample;
@@ -60,14 +61,17 @@ pub enum Bench {
     InOut,
     /// JSON through the front door, beside nginx.
     Gateway,
+    /// Instances of a process of ten steps, and a million that wait.
+    Process,
 }
 
 impl Bench {
     /// Every bench, cheapest first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Hl7,
         Self::Intake,
         Self::Gateway,
+        Self::Process,
         Self::Deliver,
         Self::InOut,
     ];
@@ -84,6 +88,7 @@ impl Bench {
             Self::Deliver => "deliver",
             Self::InOut => "in-out",
             Self::Gateway => "gateway",
+            Self::Process => "process",
         }
     }
 }
@@ -116,10 +121,12 @@ pub struct Options {
     /// Measured seconds: per row (`hl7`, 1; `gateway`, 8), per number of connections (`intake`,
     /// 10), in all (`in-out`, 30). `deliver` runs until its backlog is drained.
     pub seconds: Option<u64>,
-    /// Deliveries queued by `deliver` (1,000,000); 10,000 is measured beside it.
+    /// Deliveries queued by `deliver` (1,000,000); 10,000 is measured beside it. Instances that
+    /// wait in `process` (1,000,000).
     pub backlog: Option<u64>,
     /// Numbers of connections that `intake` measures (1, 8, 32, 256) and, its first one, `in-out`
-    /// (64) and `gateway` (32). At most 4,096 each.
+    /// (64) and `gateway` (32), and of instances under way in `process` (1, 100, 10,000). At most
+    /// 100,000 each.
     pub connections: Vec<usize>,
     /// Messages under way per connection before the first acknowledgement is in; 1 where absent,
     /// as most senders do. At most 64, which is what a listener reads ahead.
@@ -163,9 +170,9 @@ impl Options {
         } else if self
             .connections
             .iter()
-            .any(|count| !(1..=4_096).contains(count))
+            .any(|count| !(1..=100_000).contains(count))
         {
-            "connections must be 1 to 4,096"
+            "connections must be 1 to 100,000"
         } else if self
             .window
             .is_some_and(|window| !(1..=64).contains(&window))
@@ -194,6 +201,7 @@ pub async fn run(bench: Bench, options: Options) -> Result<Report, BenchError> {
         Bench::Deliver => Box::pin(deliver::run(&options)).await?,
         Bench::InOut => in_out::run(&options).await?,
         Bench::Gateway => Box::pin(gateway::run(&options)).await?,
+        Bench::Process => Box::pin(process::run(&options)).await?,
     };
     Ok(Report {
         bench,

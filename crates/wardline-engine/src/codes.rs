@@ -35,10 +35,76 @@ pub const PAYLOAD_GONE: Code = Code("W7003");
 pub const EVENT_CYCLE: Code = Code("W2404");
 /// No test of the estate has the name that was asked for.
 pub const NO_SUCH_TEST: Code = Code("W2501");
+/// A `where` has no part by which waiting instances are found, or its value is empty.
+pub const NO_CORRELATION: Code = Code("W2601");
+/// A step of an instance failed.
+pub const STEP_FAILED: Code = Code("W2602");
+/// A call of an instance failed for good.
+pub const CALL_FAILED: Code = Code("W2603");
+/// An answer is not what the step expects.
+pub const ANSWER_REFUSED: Code = Code("W2604");
+/// Nothing came in time for a wait.
+pub const NOTHING_CAME: Code = Code("W2605");
+/// An instance ended by `fail`, its deadline or an operator.
+pub const PROCESS_FAILED: Code = Code("W2606");
+/// The definition of an instance is gone or no longer compiles.
+pub const NO_DEFINITION: Code = Code("W2607");
+/// No way leads to what a call names.
+pub const NO_WAY: Code = Code("W2608");
 
 /// Every code of the engine with a one-line title and what to do, for `wardline explain` and
 /// the reference.
 pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
+    (
+        NO_CORRELATION,
+        "nothing to find the waiting instance by",
+        "A `where` needs a part that compares a value of the event with a value of the instance, such as \
+         `.number == instance.key`: waits are indexed by that value. Where it compiles but the instance's side is \
+         empty when the wait begins, the step is stuck: `wardline process set` the variable, then `retry`.",
+    ),
+    (
+        STEP_FAILED,
+        "a step of a process failed",
+        "An expression, map or value of the step stopped with an error; the text names which. The instance waits. Set \
+         the variable that is wrong (`wardline process set`), or mend the estate and `wardline process migrate`, then \
+         `wardline process retry`; or `skip` the step, or `cancel`.",
+    ),
+    (
+        CALL_FAILED,
+        "a call of a process failed for good",
+        "The other side refused it, or its retries are used up, and the step has no `on_failure`. `wardline trace` \
+         shows the attempts. Mend the cause, then `wardline process retry` sends it anew, or replay the delivery: its \
+         answer reaches the instance as well.",
+    ),
+    (
+        ANSWER_REFUSED,
+        "an answer is not what the step expects",
+        "The call was delivered, but `expect` is false for the answer: many systems say 200 and mean an error. The \
+         answer is kept with the delivery. Decide, then `wardline process retry`, `set` and `skip`, or `cancel`.",
+    ),
+    (
+        NOTHING_CAME,
+        "nothing came in time",
+        "The time of a `wait` has passed and it has no `else`. `wardline process retry` waits again.",
+    ),
+    (
+        PROCESS_FAILED,
+        "an instance ended without reaching its end",
+        "A `fail` step, the deadline, or an operator ended it; the text says why. What it had done was undone where \
+         the process says so. `wardline process show` has its history.",
+    ),
+    (
+        NO_DEFINITION,
+        "the definition of an instance cannot be run",
+        "The instance began with a definition that is missing in the journal or no longer compiles (a function or \
+         code table is gone). `wardline process migrate` moves it to the present one where the steps match.",
+    ),
+    (
+        NO_WAY,
+        "no system serves a call",
+        "No binding of the Api holds for this call's facility, time and data, or the operation left the estate. \
+         Mend the bindings, then `wardline process retry`.",
+    ),
     (
         EVENT_CYCLE,
         "events go round in a circle",

@@ -6,6 +6,7 @@ mod act;
 mod applied;
 mod audit;
 mod balance;
+mod instances;
 mod keys;
 mod look;
 mod overview;
@@ -13,7 +14,9 @@ mod payload;
 mod register;
 mod replay;
 mod select;
+mod tasks;
 mod trace;
+mod transactions;
 mod webhooks;
 mod words;
 
@@ -26,6 +29,7 @@ use crate::accept::{Acceptor, KEY_DOMAIN};
 use crate::certs::{CertificateState, CertificateView};
 use crate::codes;
 use crate::dispatch::Dispatcher;
+use crate::process::Book;
 use crate::webhook::Endpoint;
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -105,6 +109,7 @@ pub struct Desk {
     name: String,
     pub(crate) acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
+    book: Arc<Book>,
     audit: tokio::sync::Mutex<AuditLog>,
     places: RwLock<BTreeMap<String, String>>,
     certificates: RwLock<Vec<CertificateView>>,
@@ -120,12 +125,14 @@ impl Desk {
     pub(crate) async fn open(
         acceptor: Arc<Acceptor>,
         dispatcher: Arc<Dispatcher>,
+        book: Arc<Book>,
     ) -> Result<Self, crate::StartError> {
         let audit = audit::restore(&acceptor).await?;
         Ok(Self {
             name: acceptor.plan().estate.name.clone(),
             acceptor,
             dispatcher,
+            book,
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
             reloads: OnceLock::new(),

@@ -8,6 +8,7 @@ use crate::keys::KeyBook;
 use crate::later::Deferral;
 use crate::live::{Live, Prepared, Tasks};
 use crate::plan::Plan;
+use crate::process::{self, Book, ProcessDoor, Runner};
 use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::webhook::News;
@@ -59,6 +60,7 @@ pub struct Parts {
 /// A running estate.
 pub struct Engine {
     desk: Arc<Desk>,
+    book: Arc<Book>,
     keys: Arc<KeyBook>,
     acceptor: Arc<Acceptor>,
     dispatcher: Arc<Dispatcher>,
@@ -80,7 +82,7 @@ impl Engine {
     /// of it starts.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let plan = Arc::clone(&parts.plan);
-        let (acceptor, dispatcher, desk) = open(&parts).await?;
+        let (acceptor, dispatcher, book, desk) = open(&parts).await?;
         let Parts { store, secrets, .. } = parts;
         let renewals = Renewals::new(secrets);
         let (tell, news) = mpsc::channel(NEWS);
@@ -93,6 +95,7 @@ impl Engine {
         let mut engine = Self {
             keys: Arc::new(KeyBook::new(Arc::clone(&acceptor))),
             desk,
+            book,
             acceptor,
             dispatcher,
             store,
@@ -116,7 +119,12 @@ impl Engine {
         };
         work.spawn(forgetting.run(stop.clone()));
         work.spawn(sign_now_and_then(Arc::clone(&engine.desk), stop.clone()));
+        let runner = Arc::new(Runner::new(Arc::clone(&engine.book)));
+        engine.dispatcher.tell(Arc::clone(&runner));
+        let stop = stop.clone();
         engine.apply(prepared);
+        // Only now: what it does goes by the plan in force.
+        engine.tasks.work.spawn(runner.run(stop));
         Ok(engine)
     }
 
@@ -140,6 +148,7 @@ impl Engine {
         self.inlets = self.live.inlets();
         self.places = self.live.places();
         self.desk.set_places(self.places.clone());
+        self.dispatcher.look_again();
     }
 
     /// The plan in force.
@@ -176,6 +185,11 @@ impl Engine {
     /// Where calls of Apis are handed in that are carried out later.
     pub fn deferral(&self) -> Deferral {
         Deferral::new(Arc::clone(&self.acceptor))
+    }
+
+    /// Where calls of Apis start processes, tell them something and ask how far they are.
+    pub fn process_door(&self) -> ProcessDoor {
+        ProcessDoor::new(Arc::clone(&self.acceptor), Arc::clone(&self.book))
     }
 
     /// Where messages can be handed in from inside this process.
@@ -241,21 +255,30 @@ const NEWS: usize = 64;
 /// Opens the desk alone: everything can be read and decided, nothing is accepted or sent.
 /// For the command line while no engine runs.
 pub async fn open_desk(parts: Parts) -> Result<Arc<Desk>, StartError> {
-    let (_, _, desk) = open(&parts).await?;
+    let (_, _, _, desk) = open(&parts).await?;
     Ok(desk)
 }
 
-async fn open(parts: &Parts) -> Result<(Arc<Acceptor>, Arc<Dispatcher>, Arc<Desk>), StartError> {
+type Opened = (Arc<Acceptor>, Arc<Dispatcher>, Arc<Book>, Arc<Desk>);
+
+async fn open(parts: &Parts) -> Result<Opened, StartError> {
     let acceptor = Arc::new(Acceptor::new(
         Arc::clone(&parts.plan),
         Arc::clone(&parts.store),
         Arc::clone(&parts.vault),
         Arc::clone(&parts.clock),
     ));
+    process::acquaint(&parts.plan, &parts.plan, &*parts.store).await?;
     acceptor.intern_all(&parts.plan).await?;
     let dispatcher = Arc::new(Dispatcher::default());
-    let desk = Desk::open(Arc::clone(&acceptor), Arc::clone(&dispatcher)).await?;
-    Ok((acceptor, dispatcher, Arc::new(desk)))
+    let book = Arc::new(Book::new(Arc::clone(&acceptor), Arc::clone(&dispatcher)));
+    let desk = Desk::open(
+        Arc::clone(&acceptor),
+        Arc::clone(&dispatcher),
+        Arc::clone(&book),
+    )
+    .await?;
+    Ok((acceptor, dispatcher, book, Arc::new(desk)))
 }
 
 /// Writes changes of endpoints into the journal until nothing is sent any more.

@@ -132,6 +132,15 @@ impl Deferral {
     /// # Errors
     /// [`NotTaken`]; nothing was recorded then.
     pub async fn accept(&self, call: LaterCall<'_>) -> Result<Taken, NotTaken> {
+        self.accept_under(call, None).await
+    }
+
+    /// The same under a key that whoever calls has found.
+    pub(crate) async fn accept_under(
+        &self,
+        call: LaterCall<'_>,
+        key: Option<route::PlainKey>,
+    ) -> Result<Taken, NotTaken> {
         let acceptor = &self.acceptor;
         if acceptor.stopping.load(Ordering::Relaxed) {
             return Err(NotTaken::Stopping);
@@ -165,7 +174,7 @@ impl Deferral {
         }
         let arrival = Arrival {
             subject,
-            key: None,
+            key,
             lane: plan.flows[*flow].lane,
         };
         let mut derived =
@@ -247,7 +256,7 @@ impl Deferral {
 }
 
 /// The source of messages that a client hands in.
-fn source_of(client: &str) -> String {
+pub(crate) fn source_of(client: &str) -> String {
     if client.is_empty() {
         "client".to_owned()
     } else {

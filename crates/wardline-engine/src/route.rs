@@ -4,18 +4,20 @@
 
 mod content;
 mod hook;
+mod process;
 mod router;
 
 pub(crate) use content::{field_text, read, read_as};
 
 use crate::fingerprint;
-use crate::plan::{Plan, ThenPlan};
+use crate::plan::{EventPlan, Plan, ThenPlan};
 use bytes::Bytes;
 use content::valid;
 use router::Router;
 use std::sync::Arc;
+use std::time::Duration;
 use wardline_core::{Code, Lane, OrderingKey, Sensitivity};
-use wardline_mapping::{Content, Runtime, Subject, to_json_bytes};
+use wardline_mapping::{Content, Metadata, Runtime, Subject, to_json_bytes};
 use wardline_store::{Note, RouteOutcome};
 
 /// Events may follow from events this deep.
@@ -93,6 +95,22 @@ pub(crate) struct Derived {
     pub messages: Vec<DerivedMessage>,
     /// Deliveries in the order of declaration.
     pub deliveries: Vec<DerivedDelivery>,
+    /// What of it processes begin with or wait for.
+    pub mail: Vec<DerivedMail>,
+}
+
+/// An event for a process, in the clear.
+pub(crate) struct DerivedMail {
+    /// The message.
+    pub message: usize,
+    /// What correlates.
+    pub correlator: Arc<str>,
+    /// The value by which it finds its instance.
+    pub key: String,
+    /// The event's data.
+    pub body: Bytes,
+    /// How long it is kept for an instance.
+    pub keep: Duration,
 }
 
 /// What came in, ready to be routed.
@@ -179,6 +197,9 @@ pub(crate) fn route(
             for &flow in flows {
                 router.flow(flow, 0, &subject, 0);
             }
+            if let Start::Event(event) = start {
+                router.mail(event, 0, &subject);
+            }
         }
         Err(note) => {
             for &flow in flows {
@@ -190,6 +211,43 @@ pub(crate) fn route(
                 router.fail(flow, 0, note);
             }
         }
+    }
+    router.out
+}
+
+/// An event that a process tells.
+pub(crate) struct Told {
+    /// The event.
+    pub event: EventPlan,
+    /// Its data.
+    pub content: Content,
+    /// Its key.
+    pub key: Option<PlainKey>,
+    /// Its lane.
+    pub lane: Lane,
+    /// Metadata that it inherits.
+    pub metadata: Metadata,
+}
+
+/// Tells events of a process, whose flow is `flow`; each is a message of its own.
+pub(crate) fn tell(plan: &Plan, flow: usize, events: Vec<Told>, runtime: &mut Runtime) -> Derived {
+    let mut router = Router {
+        plan,
+        runtime,
+        out: Derived::default(),
+        too_deep: false,
+    };
+    for told in events {
+        router.event(
+            &told.event,
+            flow,
+            None,
+            told.key,
+            told.lane,
+            told.content,
+            &told.metadata,
+            0,
+        );
     }
     router.out
 }

@@ -1,14 +1,17 @@
 //! `wardline test`: runs an estate's own tests. Routing is the same pure function that the
 //! running engine calls; there is no network, no store, and the clock stands still.
 
+mod mapped;
+mod scripted;
+
 use crate::codes;
 use crate::plan::Plan;
 use crate::route::{self, Arrival, Derived, PlainKey, Start};
 use bytes::Bytes;
 use serde_json::Value;
-use wardline_core::Lane;
+use wardline_core::{Lane, Timestamp};
 use wardline_estate::Span;
-use wardline_estate::model::{ExpectedDelivery, Given, TestCase};
+use wardline_estate::model::{Expect, ExpectedDelivery, Given, TestCase, TestKind};
 use wardline_mapping::{Metadata, Runtime, Subject};
 use wardline_store::RouteOutcome;
 
@@ -116,7 +119,16 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
             actual: None,
         }];
     }
-    let derived = match &test.given {
+    let (given, expect) = match &test.kind {
+        TestKind::Arrival { given, expect } => (given, expect),
+        TestKind::Map(map) => return mapped::run(plan, map, now, &mut runtime),
+        TestKind::Process(process) => {
+            // That it is a time was seen when the clock was stopped.
+            let now = Timestamp::try_from(now.to_owned()).unwrap_or_default();
+            return scripted::run(plan, process, now);
+        }
+    };
+    let derived = match given {
         Given::Message { path, into, .. } => {
             let body = match std::fs::read(plan.estate.root.join(path)) {
                 Ok(body) => Bytes::from(message_bytes(body)),
@@ -175,7 +187,7 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
             route::route(plan, Start::Event(&event.value), arrival, &mut runtime)
         }
     };
-    compare(plan, test, &derived)
+    compare(plan, test, expect, &derived)
 }
 
 /// Fixtures are kept one segment a line; HL7 ends segments with CR.
@@ -190,9 +202,9 @@ fn message_bytes(body: Vec<u8>) -> Vec<u8> {
     body
 }
 
-fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
+fn compare(plan: &Plan, test: &TestCase, expect: &Expect, derived: &Derived) -> Vec<Failure> {
     let mut failures = Vec::new();
-    if let Some(expected) = &test.expect.events {
+    if let Some(expected) = &expect.events {
         let actual: Vec<(&str, Value)> = derived
             .messages
             .iter()
@@ -238,10 +250,10 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
             });
         }
     }
-    if let Some(expected) = &test.expect.deliveries {
+    if let Some(expected) = &expect.deliveries {
         deliveries(plan, test, derived, expected, &mut failures);
     }
-    for flow in &test.expect.filtered {
+    for flow in &expect.filtered {
         let filtered = derived
             .messages
             .iter()
@@ -266,7 +278,7 @@ fn compare(plan: &Plan, test: &TestCase, derived: &Derived) -> Vec<Failure> {
         .filter_map(|delivery| delivery.failed.as_ref())
         .map(|note| format!("{}: {}", note.code, note.text))
         .collect();
-    match &test.expect.error {
+    match &expect.error {
         Some(want) if !errors.iter().any(|error| error.contains(&want.value)) => {
             failures.push(Failure {
                 at: want.at,

@@ -2,6 +2,13 @@
 //! reasons in words. The console, the command line and the JSON API all show exactly
 //! these types; none of them reads the store.
 
+mod process;
+
+pub use process::{
+    Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, ProcessAct, ProcessView,
+    TaskQuery, TaskView, TransactionQuery, TransactionView,
+};
+
 use crate::certs::CertificateView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

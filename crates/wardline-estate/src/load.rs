@@ -65,7 +65,7 @@ const HOLDS_A_SECRET: [Code; 4] = [
 const MOST: usize = 1_000;
 
 /// Directories whose files belong to later releases.
-const LATER: [&str; 2] = ["processes", "alerts"];
+const LATER: [&str; 1] = ["alerts"];
 
 /// Reads and checks the estate in a directory. All problems are found in one run.
 ///
@@ -101,8 +101,7 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     };
     let mut files = Files::new(root);
     let documents = read(&mut files);
-    let (mut estate, mut learned) = decode::decode(&documents, &mut files);
-    learned.processes = processes(&mut files);
+    let (mut estate, learned) = decode::decode(&documents, &mut files);
     later(&mut files);
     for path in files.list("maps", &[".vrl"], &[".md"]) {
         files.text(&path, TEXT_LIMIT);
@@ -161,10 +160,11 @@ fn read(files: &mut Files) -> Documents {
     if files.exists("defaults.yaml") {
         documents.defaults = single(files, Kind::Defaults, &mut documents);
     }
-    let kinds: [(Kind, &str, &[&str]); 7] = [
+    let kinds: [(Kind, &str, &[&str]); 8] = [
         (Kind::System, "systems", &[]),
         (Kind::Entity, "entities", &[".json"]),
         (Kind::Flow, "flows", &[]),
+        (Kind::Process, "processes", &[]),
         (Kind::Api, "apis", &[]),
         // Key sets lie beside the clients whose they are.
         (Kind::Client, "clients", &[".json"]),
@@ -236,22 +236,6 @@ fn parse(files: &mut Files, path: &Path, kind: Kind, documents: &mut Documents) 
         }
     }
     nodes
-}
-
-/// The names of processes. What else their files say belongs to a later release.
-fn processes(files: &mut Files) -> std::collections::BTreeSet<String> {
-    let mut names = std::collections::BTreeSet::new();
-    for path in files.list("processes", &[".yaml"], &[""]) {
-        let Some(file) = files.text(&path, TEXT_LIMIT) else {
-            continue;
-        };
-        let text: std::sync::Arc<str> = files.sources.text(file).into();
-        // What is wrong with it is for the release that runs it to say.
-        let nodes = yaml::parse(&text, file, &mut Diagnostics::new()).unwrap_or_default();
-        let said = nodes.iter().filter_map(|node| node.get("process")?.text());
-        names.extend(said.map(|name| name.value));
-    }
-    names
 }
 
 /// Notes directories that this release does not read.

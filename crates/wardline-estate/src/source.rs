@@ -4,6 +4,7 @@
 //! the line that caused it. Expressions live inside YAML scalars; [`Spanned::inner`] maps a byte
 //! offset within such an expression back to the file that holds it.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -47,6 +48,15 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+}
+
+impl Span {
+    /// Of what stands in no file that was read.
+    pub const NOWHERE: Self = Self {
+        file: FileId(u32::MAX),
+        start: 0,
+        end: 0,
+    };
 }
 
 impl fmt::Debug for Span {
@@ -130,6 +140,19 @@ impl<T> Spanned<T> {
             at: self.at,
             layout: self.layout,
         }
+    }
+}
+
+/// What is kept of a declaration beyond its file keeps the value alone.
+impl<T: Serialize> Serialize for Spanned<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|value| Self::new(value, Span::NOWHERE))
     }
 }
 

@@ -41,7 +41,88 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn damaged_estates_are_explained() {
-    let good = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/a-good-estate/estate");
+    damage("a-good-estate");
+}
+
+#[test]
+fn damaged_processes_are_explained() {
+    damage("process-good");
+}
+
+/// Every kind of step that holds steps, as deep as YAML goes and deeper: recursion over them ends.
+#[test]
+fn deep_processes_are_refused() {
+    let kinds = [
+        ("{ s: { steps: [", "] } }"),
+        ("{ s: { each: .x, steps: [", "] } }"),
+        ("{ s: { choose: [{ else: [", "] }] } }"),
+        ("{ s: { parallel: { a: [", "] } } }"),
+        ("{ s: { call: a.b, on_failure: [", "] } }"),
+        (
+            "{ s: { wait: { event: a.b, where: .x == instance.key, for: 1d, else: [",
+            "] } } }",
+        ),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("wardline.yaml"), "estate: deep\n").unwrap();
+    fs::create_dir(directory.path().join("processes")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for (open, close) in kinds {
+        for levels in [8, 25, 31, 32, 40, 41, 42, 400, 40_000] {
+            let steps = format!(
+                "[{}{{ s: {{ end: true }} }}{}]",
+                open.repeat(levels),
+                close.repeat(levels)
+            );
+            let text = format!("process: deep\non: a.b\nkey: .x\nsteps: {steps}\n");
+            fs::write(directory.path().join("processes/deep.yaml"), text).unwrap();
+            let loaded = load(directory.path(), &LoadOptions::default());
+            assert!(loaded.estate.is_none());
+            seen.extend(loaded.diagnostics.iter().map(|problem| problem.code.0));
+        }
+    }
+    assert!(seen.contains("W1007") && seen.contains("W1241"), "{seen:?}");
+}
+
+/// As much as a file may hold: of steps, statuses and names that lead nowhere.
+#[test]
+fn large_processes_are_refused_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("wardline.yaml"), "estate: large\n").unwrap();
+    fs::create_dir(directory.path().join("processes")).unwrap();
+    let file = directory.path().join("processes/large.yaml");
+    let head = "process: large\non: a.b\nkey: .x\n";
+    let statuses: Vec<String> = (0..200_000).map(|at| format!("s{at}")).collect();
+    let steps: String = (0..60_000)
+        .map(|at| format!("  - s{at}: {{ call: none.that-is, status: t{at} }}\n"))
+        .collect();
+    for text in [
+        format!("{head}steps:\n{steps}"),
+        format!(
+            "{head}statuses: [{}]\nsteps:\n  - a: {{ end: true }}\n",
+            statuses.join(", ")
+        ),
+        format!(
+            "{head}steps:\n  - a: {{ set: {{ x: \"{}\" }} }}\n",
+            "x".repeat(10 << 20)
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        let began = std::time::Instant::now();
+        let loaded = load(directory.path(), &LoadOptions::default());
+        assert!(loaded.diagnostics.has_errors() && loaded.diagnostics.len() < 1_100);
+        let shown = loaded.diagnostics.render(&loaded.sources, false);
+        assert!(
+            shown.contains("W1241") || shown.contains("W1004"),
+            "{shown}"
+        );
+        assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    }
+}
+
+fn damage(case: &str) {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let good = cases.join(case).join("estate");
     let mut originals = Vec::new();
     files(&good, &mut originals);
     originals.sort();

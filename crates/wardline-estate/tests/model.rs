@@ -197,7 +197,11 @@ fn codes_entities_and_tests_are_read() {
         encounter.schema["properties"]["account_number"]["type"],
         "string"
     );
-    let Given::Message { content, into, .. } = &estate.tests[0].given else {
+    let TestKind::Arrival {
+        given: Given::Message { content, into, .. },
+        ..
+    } = &estate.tests[0].kind
+    else {
         panic!()
     };
     assert!(content.0.starts_with(b"MSH|") && into.value == "ehr.adt");
@@ -205,10 +209,10 @@ fn codes_entities_and_tests_are_read() {
         !format!("{content:?}").contains("MSH"),
         "fixtures are not shown by accident"
     );
-    assert_eq!(
-        estate.tests[1].expect.events.as_ref().map(Vec::len),
-        Some(0)
-    );
+    let TestKind::Arrival { expect, .. } = &estate.tests[1].kind else {
+        panic!()
+    };
+    assert_eq!(expect.events.as_ref().map(Vec::len), Some(0));
 }
 
 #[test]

@@ -129,6 +129,134 @@ impl KeyExpression {
     }
 }
 
+/// A compiled expression that gives a value and changes nothing.
+///
+/// ```
+/// use wardline_mapping::{Environment, Expression, Runtime, Subject, Value, from_json_bytes};
+/// let expression = Expression::compile(".order.lines", &Environment::default()).unwrap();
+/// let subject = Subject::json(from_json_bytes(br#"{"order": {"lines": 3}}"#)?);
+/// let value = expression.value(&subject, &mut Runtime::default()).unwrap();
+/// assert_eq!(value, Value::Integer(3));
+/// # Ok::<(), wardline_mapping::JsonError>(())
+/// ```
+#[derive(Debug)]
+pub struct Expression(Compiled);
+
+impl Expression {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// The source's problems: it does not compile, may fail, or changes something.
+    pub fn compile(source: &str, environment: &Environment) -> Result<Self, Vec<Problem>> {
+        compile(source, environment, "expression", "null").map(Self)
+    }
+
+    /// Its value; null where it says `abort`.
+    ///
+    /// # Errors
+    /// [`RunError::WrongInput`], or a limit was reached.
+    pub fn value(&self, subject: &Subject, runtime: &mut Runtime) -> Result<Value, RunError> {
+        let value = evaluate(&self.0, subject, runtime)?;
+        let limit = runtime.limits.output;
+        if crate::json::exceeds(&value, limit) {
+            return Err(RunError::TooLarge { limit });
+        }
+        Ok(value)
+    }
+
+    /// What is suspicious about the source.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.0.warnings
+    }
+}
+
+/// A text in which `{{ … }}` holds expressions.
+///
+/// ```
+/// use wardline_mapping::{Environment, Runtime, Subject, Template, from_json_bytes};
+/// let template = Template::compile("Supplier is {{ .status }}", &Environment::default()).unwrap();
+/// let subject = Subject::json(from_json_bytes(br#"{"status": "blocked"}"#)?);
+/// assert_eq!(template.text(&subject, &mut Runtime::default()).unwrap(), "Supplier is blocked");
+/// # Ok::<(), wardline_mapping::JsonError>(())
+/// ```
+#[derive(Debug)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Literal(String),
+    Value(Expression),
+}
+
+impl Template {
+    /// Compiles a text.
+    ///
+    /// # Errors
+    /// The problems of its expressions, or an expression that does not end.
+    pub fn compile(source: &str, environment: &Environment) -> Result<Self, Vec<Problem>> {
+        let mut pieces = Vec::new();
+        let mut problems = Vec::new();
+        let mut at = 0;
+        while let Some(open) = source[at..].find("{{") {
+            let open = at + open;
+            if open > at {
+                pieces.push(Piece::Literal(source[at..open].to_owned()));
+            }
+            let Some(length) = source[open..].find("}}") else {
+                let mut problem = whole(
+                    &source[open..],
+                    "W2107",
+                    "a `{{` is not closed".to_owned(),
+                    "this begins an expression",
+                    "close it with `}}`",
+                );
+                problem.start += open;
+                problem.end += open;
+                return Err(vec![problem]);
+            };
+            let (start, end) = (open + 2, open + length);
+            match Expression::compile(&source[start..end], environment) {
+                Ok(expression) => pieces.push(Piece::Value(expression)),
+                Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
+                    start: problem.start + start,
+                    end: problem.end + start,
+                    ..problem
+                })),
+            }
+            at = end + 2;
+        }
+        if at < source.len() {
+            pieces.push(Piece::Literal(source[at..].to_owned()));
+        }
+        if problems.is_empty() {
+            Ok(Self(pieces))
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The text. What is no text, number or truth value is written as JSON.
+    ///
+    /// # Errors
+    /// As [`Expression::value`].
+    pub fn text(&self, subject: &Subject, runtime: &mut Runtime) -> Result<String, RunError> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Value(expression) => match expression.value(subject, runtime)? {
+                    Value::Null => {}
+                    value @ (Value::Bytes(_) | Value::String(_)) => {
+                        text.push_str(&value.to_string_lossy());
+                    }
+                    value => text.push_str(&value.to_string()),
+                },
+            }
+        }
+        Ok(text)
+    }
+}
+
 fn compile(
     source: &str,
     environment: &Environment,

@@ -2,8 +2,8 @@
 //!
 //! A map, a `when:` predicate and a `key:` expression are written in VRL (the Vector Remap
 //! Language): no loops without end, no network, no clock that a test cannot set, every error
-//! handled or refused at compile time. Wardline adds functions for HL7 v2, code tables, time and
-//! identifiers (`docs/reference/mapping-functions.md`).
+//! handled or refused at compile time. Wardline adds functions for HL7 v2, code tables, decimal numbers, time
+//! and identifiers (`docs/reference/mapping-functions.md`).
 //!
 //! What it promises:
 //! * **Checked first.** A program that compiles knows its HL7 paths, code tables and time zones;
@@ -34,6 +34,7 @@
 //! ```
 
 mod codes;
+mod decimal;
 mod environment;
 mod excess;
 mod expression;
@@ -52,7 +53,7 @@ mod timestamp;
 
 pub use codes::{CodeTable, CodeTables, Otherwise, UnreadableTable};
 pub use environment::{Environment, Input, UnknownZone, Zone};
-pub use expression::{KeyExpression, Predicate};
+pub use expression::{Expression, KeyExpression, Predicate, Template};
 pub use functions::{functions, reference};
 pub use json::{JsonError, from_json_bytes, to_json_bytes};
 pub use problem::{Problem, Severity};

@@ -23,6 +23,23 @@ impl Shape {
     pub(crate) fn of_schema(schema: &Json) -> Self {
         Self(kind(schema, schema, DEPTH))
     }
+
+    /// A text.
+    pub fn text() -> Self {
+        Self(Kind::bytes())
+    }
+
+    /// An object with these fields among others: what is known of each, if anything, and whether
+    /// it is certainly there.
+    pub fn of_fields(fields: impl IntoIterator<Item = (String, Option<Self>, bool)>) -> Self {
+        let mut all = Collection::json();
+        for (name, shape, there) in fields {
+            let kind = shape.map_or_else(Kind::json, |shape| shape.0);
+            let kind = if there { kind } else { kind.or_undefined() };
+            all = all.with_known(name, kind);
+        }
+        Self(Kind::object(all))
+    }
 }
 
 fn kind(schema: &Json, root: &Json, depth: usize) -> Kind {

@@ -32,7 +32,12 @@ pub enum Change {
     /// An instance of a process advances.
     Advance(Box<Advance>),
     /// Nobody waits for this mail: keep it for whoever will.
-    Keep(MailId),
+    Keep {
+        /// Which.
+        mail: MailId,
+        /// Those that wait but do not want it.
+        unwilling: Vec<WaitRow>,
+    },
     /// Nobody will ever want this mail: it counts as taken.
     Discard(MailId),
     /// What a person does about a task besides answering it.
@@ -58,7 +63,7 @@ pub enum Outcome {
     Key(KeyStanding),
     /// Of [`Change::Advance`].
     Advanced(Advanced),
-    /// Of [`Change::Keep`]: whoever waits for it all the same, so that it was not kept.
+    /// Of [`Change::Keep`]: who else waits for it, so that it was not kept.
     Kept(Option<WaitRow>),
     /// Of [`Change::Task`]: false where the task has ended or is somebody else's, and nothing
     /// was changed.

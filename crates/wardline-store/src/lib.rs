@@ -29,7 +29,7 @@ pub use error::StoreError;
 pub use process::{
     Advance, Advanced, CallRef, History, HistoryRow, InstanceCount, InstanceFilter, InstanceRow,
     Mail, MailId, MailTo, NewMail, NewTask, NewTimer, NewWait, Phase, TaskAct, TaskEnd, TaskFilter,
-    TaskRow, TimerRow, WaitRow, Which,
+    TaskRow, TimerRow, WITHDRAWN, WaitRow, Which,
 };
 pub use query::{
     Attempt, Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, Link,

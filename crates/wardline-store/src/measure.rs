@@ -135,6 +135,7 @@ impl Generator {
             size: 500,
             content_type: self.content_type,
             replay_of: None,
+            call: None,
         };
         let mut hash = [0; 16];
         hash[..8].copy_from_slice(&random.to_be_bytes());
@@ -159,6 +160,7 @@ impl Generator {
                     index: BlindIndex(mix(random ^ u64::from(n)) as i64),
                 })
                 .collect(),
+            mail: Vec::new(),
         }
     }
 }

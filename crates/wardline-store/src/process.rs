@@ -13,6 +13,9 @@ use wardline_core::{
     BlindIndex, DeliveryId, Id, InstanceId, MessageId, OrderingKey, Sealed, Sym, TaskId, Timestamp,
 };
 
+/// Code of the note on a delivery that its own instance withdrew.
+pub const WITHDRAWN: &str = "W5011";
+
 /// Names one piece of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailId(pub i64);
@@ -262,14 +265,13 @@ pub struct TaskEnd {
 }
 
 /// A line of an instance's history.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The step.
     pub step: String,
     /// What became of it: `began`, `done`, `waiting`, `skipped`, `failed`, `undone` …
     pub what: String,
     /// A few words more, without values.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
 

@@ -338,6 +338,10 @@ pub enum CounterKind {
     /// Dead deliveries that a person has since dealt with (cancelled or repeated), by
     /// destination; they count as cancelled from then on.
     Resolved = 13,
+    /// Mail that was not recorded because equal mail is remembered, by correlator.
+    MailDuplicate = 14,
+    /// Mail that was kept and that nobody came for in its time, by correlator.
+    MailExpired = 15,
 }
 
 /// A total since the store began.
@@ -366,7 +370,8 @@ pub struct PruneRequest {
     /// Remove payloads, bodies and answers of messages received before this, unless a
     /// delivery of theirs is open.
     pub payloads_before: Option<Timestamp>,
-    /// Remove whole records received before this, unless open or dead.
+    /// Remove whole records received before this, unless open or dead, and instances that
+    /// ended before this.
     pub records_before: Option<Timestamp>,
     /// Forget duplicates' keys that were entered before this: the longest `within` of any
     /// declared duplicate recognition.
@@ -383,8 +388,12 @@ pub struct PruneReport {
     pub payloads: u64,
     /// Messages removed with their deliveries.
     pub messages: u64,
+    /// Instances removed with their states, histories and tasks.
+    pub instances: u64,
     /// When the oldest payload, body or answer that is still kept was recorded.
     pub oldest_content: Option<Timestamp>,
+    /// When the oldest instance that is still kept began: no state of one was sealed before.
+    pub oldest_instance: Option<Timestamp>,
     /// There is more to do.
     pub more: bool,
 }

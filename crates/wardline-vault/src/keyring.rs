@@ -13,9 +13,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The form written by this version.
-const VERSION: u32 = 2;
-/// Written before audit entries were sealed; read as a ring without keys for them.
-const WITHOUT_AUDIT: u32 = 1;
+const VERSION: u32 = 3;
+/// Written before variables of processes had keys of their own (2) and before audit entries were
+/// sealed (1); read as rings without keys for them.
+const OLDER: [u32; 2] = [1, 2];
 /// Seven years of restarts stay far below; a larger file is not ours.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -41,24 +42,35 @@ pub(crate) struct KeyRing {
     /// Keys of audit entries, one a month; ascending like `data_keys`.
     #[serde(default)]
     pub(crate) audit_keys: Vec<DataKeyRecord>,
+    /// Variables of earlier months were made unreadable on purpose.
+    #[serde(default)]
+    pub(crate) variables_destroyed_before: Day,
+    /// Keys of variables, one a month; ascending like `data_keys`.
+    #[serde(default)]
+    pub(crate) variable_keys: Vec<DataKeyRecord>,
 }
 
-/// Which keys: payloads and audit entries are kept for different times, so what destroys the
-/// ones must not touch the others.
+/// Which keys: payloads, audit entries and variables of processes are kept for different times,
+/// so what destroys the ones must not touch the others. An instance may sleep longer than any
+/// payload is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Series {
     /// A key a day.
     Payloads,
     /// A key a month, named by its first day.
     Audit,
+    /// A key a month, named by its first day.
+    Variables,
 }
 
 impl Series {
+    pub(crate) const ALL: [Self; 3] = [Self::Payloads, Self::Audit, Self::Variables];
+
     /// The day that names the key of a moment of this day.
     pub(crate) fn period(self, day: Day) -> Day {
         match self {
             Self::Payloads => day,
-            Self::Audit => day.month(),
+            Self::Audit | Self::Variables => day.month(),
         }
     }
 }
@@ -91,6 +103,8 @@ impl KeyRing {
             data_keys: Vec::new(),
             audit_destroyed_before: Day(0),
             audit_keys: Vec::new(),
+            variables_destroyed_before: Day(0),
+            variable_keys: Vec::new(),
         }
     }
 
@@ -98,6 +112,7 @@ impl KeyRing {
         match series {
             Series::Payloads => &self.data_keys,
             Series::Audit => &self.audit_keys,
+            Series::Variables => &self.variable_keys,
         }
     }
 
@@ -105,6 +120,7 @@ impl KeyRing {
         match series {
             Series::Payloads => &mut self.data_keys,
             Series::Audit => &mut self.audit_keys,
+            Series::Variables => &mut self.variable_keys,
         }
     }
 
@@ -112,7 +128,28 @@ impl KeyRing {
         match series {
             Series::Payloads => self.destroyed_before,
             Series::Audit => self.audit_destroyed_before,
+            Series::Variables => self.variables_destroyed_before,
         }
+    }
+
+    /// Removes the keys of periods before the one of `day`; says from which period on they are
+    /// left, and of how many they are gone.
+    pub(crate) fn destroy_before(&mut self, series: Series, day: Day) -> (Day, usize) {
+        let before = self.destroyed_before(series).max(series.period(day));
+        match series {
+            Series::Payloads => self.destroyed_before = before,
+            Series::Audit => self.audit_destroyed_before = before,
+            Series::Variables => self.variables_destroyed_before = before,
+        }
+        let keys = self.keys_mut(series);
+        let mut gone: Vec<Day> = keys
+            .iter()
+            .map(|record| record.day)
+            .filter(|day| *day < before)
+            .collect();
+        gone.dedup();
+        keys.retain(|record| record.day >= before);
+        (before, gone.len())
     }
 
     pub(crate) fn find(&self, series: Series, day: Day, part: u16) -> Option<&DataKeyRecord> {
@@ -142,6 +179,7 @@ impl KeyRing {
         let what = match series {
             Series::Payloads => "data",
             Series::Audit => "audit-data",
+            Series::Variables => "variable-data",
         };
         format!("{estate} {what} {day} {part}")
     }
@@ -273,7 +311,7 @@ fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
     }
     let version: Version =
         serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
-    if !matches!(version.version, VERSION | WITHOUT_AUDIT) {
+    if version.version != VERSION && !OLDER.contains(&version.version) {
         return Err(malformed(format!(
             "version {} is not {VERSION}: use a newer wardline",
             version.version
@@ -285,7 +323,10 @@ fn read(path: &Path) -> Result<Option<KeyRing>, VaultError> {
     ring.version = VERSION;
     let in_order =
         |keys: &[DataKeyRecord]| keys.is_sorted_by_key(|record| (record.day, record.part));
-    if !in_order(&ring.data_keys) || !in_order(&ring.audit_keys) {
+    if Series::ALL
+        .iter()
+        .any(|series| !in_order(ring.keys(*series)))
+    {
         return Err(malformed("its keys are out of order".to_owned()));
     }
     Ok(Some(ring))

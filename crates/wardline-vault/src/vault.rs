@@ -37,7 +37,8 @@ pub enum Kind {
     Body,
     /// What a destination answered.
     Response,
-    /// Variables of a process instance.
+    /// Variables of a process instance, and what it asks of people. Sealed with the month's key
+    /// for them, which retention of payloads does not touch: an instance may sleep for months.
     Variables,
     /// A record of the registry.
     Record,
@@ -62,6 +63,7 @@ impl Kind {
     const fn series(self) -> Series {
         match self {
             Self::Audit => Series::Audit,
+            Self::Variables => Series::Variables,
             _ => Series::Payloads,
         }
     }
@@ -92,6 +94,7 @@ pub struct Vault {
     audit: AuditSigner,
     current: ArcSwapOption<Current>,
     current_audit: ArcSwapOption<Current>,
+    current_variables: ArcSwapOption<Current>,
     /// Until when the keeper of the master key is not asked again, after it did not answer.
     away_until: Mutex<Option<Instant>>,
     keys: RwLock<Keys>,
@@ -103,6 +106,7 @@ struct Keys {
     by_day: HashMap<(Series, Day, u16), Arc<DataKey>>,
     destroyed_before: Day,
     audit_destroyed_before: Day,
+    variables_destroyed_before: Day,
 }
 
 impl Keys {
@@ -110,6 +114,15 @@ impl Keys {
         match series {
             Series::Payloads => self.destroyed_before,
             Series::Audit => self.audit_destroyed_before,
+            Series::Variables => self.variables_destroyed_before,
+        }
+    }
+
+    const fn destroyed_before_mut(&mut self, series: Series) -> &mut Day {
+        match series {
+            Series::Payloads => &mut self.destroyed_before,
+            Series::Audit => &mut self.audit_destroyed_before,
+            Series::Variables => &mut self.variables_destroyed_before,
         }
     }
 }
@@ -128,7 +141,7 @@ impl fmt::Debug for Vault {
 pub struct Destroyed {
     /// Payloads of days before this one cannot be opened any more.
     pub before: Day,
-    /// Days (of audit entries: months) whose keys were destroyed just now.
+    /// Days (of audit entries and variables: months) whose keys were destroyed just now.
     pub days: usize,
 }
 
@@ -147,6 +160,10 @@ pub struct KeyList {
     pub audit: Vec<KeyInfo>,
     /// Audit entries of earlier months cannot be read any more.
     pub audit_destroyed_before: Day,
+    /// Keys of variables of processes, one a month or more.
+    pub variables: Vec<KeyInfo>,
+    /// Variables sealed in earlier months cannot be read any more.
+    pub variables_destroyed_before: Day,
 }
 
 /// One sealing key, by name.
@@ -218,11 +235,13 @@ impl Vault {
             clock,
             current: ArcSwapOption::empty(),
             current_audit: ArcSwapOption::empty(),
+            current_variables: ArcSwapOption::empty(),
             away_until: Mutex::new(None),
             keys: RwLock::new(Keys {
                 by_day: HashMap::new(),
                 destroyed_before: ring.destroyed_before,
                 audit_destroyed_before: ring.audit_destroyed_before,
+                variables_destroyed_before: ring.variables_destroyed_before,
             }),
         }))
     }
@@ -364,33 +383,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::DestroyInUse`] when `day` lies after today; [`VaultError::Keyring`].
     pub fn destroy_before(&self, day: Day) -> Result<Destroyed, VaultError> {
-        let today = Day::of(self.clock.now());
-        if day > today {
-            return Err(VaultError::DestroyInUse { before: day, today });
-        }
-        let mut keys = self.keys.write();
-        let (ring, days) = self.update(|ring| {
-            ring.destroyed_before = ring.destroyed_before.max(day);
-            let mut days: Vec<Day> = ring
-                .data_keys
-                .iter()
-                .map(|record| record.day)
-                .filter(|day| *day < ring.destroyed_before)
-                .collect();
-            days.dedup();
-            ring.data_keys
-                .retain(|record| record.day >= ring.destroyed_before);
-            Ok(days.len())
-        })?;
-        keys.destroyed_before = ring.destroyed_before;
-        keys.by_day.retain(|(series, day, _), _| {
-            *series != Series::Payloads || *day >= ring.destroyed_before
-        });
-        self.current.store(None);
-        Ok(Destroyed {
-            before: ring.destroyed_before,
-            days,
-        })
+        self.destroy(Series::Payloads, day)
     }
 
     /// Destroys the keys of audit entries of all months before the one of `day`, on disk and
@@ -400,30 +393,31 @@ impl Vault {
     /// # Errors
     /// [`VaultError::DestroyInUse`] when `day` lies after today; [`VaultError::Keyring`].
     pub fn destroy_audit_before(&self, day: Day) -> Result<Destroyed, VaultError> {
+        self.destroy(Series::Audit, day)
+    }
+
+    /// Destroys the keys of variables of all months before the one of `day`, on disk and in
+    /// memory. The caller has made sure that no instance is left that began before: its variables
+    /// could not be read again, and it could never go on.
+    ///
+    /// # Errors
+    /// [`VaultError::DestroyInUse`] when `day` lies after today; [`VaultError::Keyring`].
+    pub fn destroy_variables_before(&self, day: Day) -> Result<Destroyed, VaultError> {
+        self.destroy(Series::Variables, day)
+    }
+
+    fn destroy(&self, series: Series, day: Day) -> Result<Destroyed, VaultError> {
         let today = Day::of(self.clock.now());
         if day > today {
             return Err(VaultError::DestroyInUse { before: day, today });
         }
-        let month = day.month();
         let mut keys = self.keys.write();
-        let (ring, days) = self.update(|ring| {
-            ring.audit_destroyed_before = ring.audit_destroyed_before.max(month);
-            let before = ring.audit_destroyed_before;
-            let months = ring.audit_keys.iter().map(|key| key.day);
-            let mut gone: Vec<Day> = months.filter(|month| *month < before).collect();
-            gone.dedup();
-            ring.audit_keys.retain(|key| key.day >= before);
-            Ok(gone.len())
-        })?;
-        keys.audit_destroyed_before = ring.audit_destroyed_before;
-        keys.by_day.retain(|(series, day, _), _| {
-            *series != Series::Audit || *day >= ring.audit_destroyed_before
-        });
-        self.current_audit.store(None);
-        Ok(Destroyed {
-            before: ring.audit_destroyed_before,
-            days,
-        })
+        let (_, (before, days)) = self.update(|ring| Ok(ring.destroy_before(series, day)))?;
+        *keys.destroyed_before_mut(series) = before;
+        keys.by_day
+            .retain(|(of, day, _), _| *of != series || *day >= before);
+        self.current(series).store(None);
+        Ok(Destroyed { before, days })
     }
 
     /// What keys there are, oldest first, without any of their bytes.
@@ -447,6 +441,8 @@ impl Vault {
             payloads_destroyed_before: ring.destroyed_before,
             audit: ring.audit_keys.iter().map(describe).collect(),
             audit_destroyed_before: ring.audit_destroyed_before,
+            variables: ring.variable_keys.iter().map(describe).collect(),
+            variables_destroyed_before: ring.variables_destroyed_before,
         })
     }
 
@@ -478,7 +474,7 @@ impl Vault {
                 KeyRing::purpose_of_audit_key(&self.estate),
                 &mut ring.audit_key,
             )?;
-            for series in [Series::Payloads, Series::Audit] {
+            for series in Series::ALL {
                 for record in ring.keys_mut(series) {
                     let (day, part) = (record.day, record.part);
                     rewrap(
@@ -496,6 +492,7 @@ impl Vault {
         match series {
             Series::Payloads => &self.current,
             Series::Audit => &self.current_audit,
+            Series::Variables => &self.current_variables,
         }
     }
 

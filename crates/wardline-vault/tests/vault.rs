@@ -299,7 +299,7 @@ fn a_damaged_ring_is_refused() {
         "",
         "{}",
         &text[..text.len() / 2],
-        &text.replace("\"version\": 2", "\"version\": 3"),
+        &text.replace("\"version\": 3", "\"version\": 4"),
         &text.replace("\"claimed\"", "\"surprise\""),
     ] {
         std::fs::write(&path, damaged).unwrap();
@@ -417,6 +417,9 @@ fn a_ring_from_before_audit_entries_were_sealed_is_read_and_goes_on() {
         serde_json::from_slice(&std::fs::read(&ring).unwrap()).unwrap();
     let fields = old.as_object_mut().unwrap();
     fields.insert("version".to_owned(), 1.into());
+    for newer in ["variable_keys", "variables_destroyed_before"] {
+        assert!(fields.remove(newer).is_some());
+    }
     assert!(fields.remove("audit_keys").is_some());
     assert!(fields.remove("audit_destroyed_before").is_some());
     std::fs::write(&ring, old.to_string()).unwrap();
@@ -429,7 +432,50 @@ fn a_ring_from_before_audit_entries_were_sealed_is_read_and_goes_on() {
     let entry = vault.seal(Kind::Audit, b"{}").unwrap();
     assert_eq!(&open().open_sealed(Kind::Audit, &entry).unwrap()[..], b"{}");
     let text = std::fs::read_to_string(&ring).unwrap();
-    assert!(text.contains("\"version\": 2"), "{text}");
+    assert!(text.contains("\"version\": 3"), "{text}");
+}
+
+#[test]
+fn variables_outlive_the_payloads_of_their_day() {
+    let place = Place::new();
+    let vault = place.open();
+    let month = place.today().month();
+    let variables = vault.seal(Kind::Variables, b"total: 12.50").unwrap();
+    let payload = vault.seal(Kind::Message, b"order").unwrap();
+    place.clock.advance(Duration::from_hours(24 * 70));
+    vault.destroy_before(place.today()).unwrap();
+    vault.destroy_audit_before(place.today()).unwrap();
+    for vault in [vault.as_ref(), place.open().as_ref()] {
+        assert!(matches!(
+            vault.open_sealed(Kind::Message, &payload),
+            Err(VaultError::Destroyed { .. })
+        ));
+        assert_eq!(
+            &vault.open_sealed(Kind::Variables, &variables).unwrap()[..],
+            b"total: 12.50"
+        );
+        assert!(vault.open_sealed(Kind::Record, &variables).is_err());
+    }
+    let later = vault.seal(Kind::Variables, b"later").unwrap();
+    let list = vault.key_list().unwrap();
+    let periods: Vec<Day> = list.variables.iter().map(|key| key.period).collect();
+    assert_eq!(periods, [month, place.today().month()]);
+
+    // Only where every instance of the month is gone.
+    assert_eq!(
+        vault.destroy_variables_before(place.today()).unwrap().days,
+        1
+    );
+    for vault in [vault.as_ref(), place.open().as_ref()] {
+        assert!(matches!(
+            vault.open_sealed(Kind::Variables, &variables),
+            Err(VaultError::Destroyed { day }) if day == month
+        ));
+        assert_eq!(
+            &vault.open_sealed(Kind::Variables, &later).unwrap()[..],
+            b"later"
+        );
+    }
 }
 
 /// A key service that can be away.

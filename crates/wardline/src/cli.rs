@@ -705,6 +705,8 @@ pub(crate) enum BenchName {
     InOut,
     /// JSON through the front door, beside nginx.
     Gateway,
+    /// Instances of a process of ten steps, and a million that wait.
+    Process,
 }
 
 /// `90s`, `5m`, `2h`, `7d`.

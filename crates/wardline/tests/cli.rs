@@ -381,7 +381,8 @@ fn hl7_files_are_checked_shown_and_written_back() {
 #[test]
 fn what_the_product_says_about_itself() {
     for kind in [
-        "estate", "system", "flow", "entity", "codes", "defaults", "test",
+        "estate", "system", "flow", "process", "entity", "api", "client", "codes", "defaults",
+        "test",
     ] {
         let schema = run(&["schema", kind]).ends(0).json();
         assert_eq!(

@@ -50,6 +50,9 @@ impl Acceptor {
         for name in names {
             self.sym(name).await?;
         }
+        for name in plan.processes.names() {
+            self.sym(&name).await?;
+        }
         Ok(())
     }
 

@@ -7,7 +7,9 @@ use crate::route::{self, Derived, PlainKey};
 use ahash::AHashSet;
 use std::sync::Arc;
 use wardline_core::{DeliveryState, OrderingKey, Sealed, Sym, Timestamp};
-use wardline_store::{Acceptance, Cause, MessageRef, NewDelivery, NewMessage, Route, Term};
+use wardline_store::{
+    Acceptance, Cause, MessageRef, NewDelivery, NewMail, NewMessage, Route, Term,
+};
 use wardline_vault::Kind;
 
 /// The message that an acceptance begins with.
@@ -45,7 +47,7 @@ impl Acceptor {
         let mut terms = AHashSet::new();
         let mut root = root;
         let now = self.clock.now();
-        for (ordinal, message) in derived.messages.into_iter().enumerate() {
+        for message in derived.messages {
             let key = message.key.as_ref().map(|key| self.ordering_key(key));
             terms.extend(key.as_ref().map(|key| key.index));
             terms.extend(
@@ -81,7 +83,7 @@ impl Acceptor {
                             message
                                 .cause
                                 .map(|c| Cause::Ordinal(c as u32))
-                                .or(if ordinal == 0 { first_cause } else { None }),
+                                .or(first_cause),
                             now,
                             body.len() as u32,
                             self.vault.seal(Kind::Message, &body)?,
@@ -144,6 +146,16 @@ impl Acceptor {
                 size,
                 content_type,
                 replay_of: None,
+                call: None,
+            });
+        }
+        for mail in derived.mail {
+            acceptance.mail.push(NewMail {
+                correlator: self.known(&mail.correlator)?,
+                key: self.business_key(&mail.key),
+                ordinal: mail.message as u32,
+                digest: self.vault.digest(&mail.body),
+                until: now.after(mail.keep),
             });
         }
         // All found by the first message of the block: the trace shows the rest.

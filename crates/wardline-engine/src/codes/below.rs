@@ -157,6 +157,16 @@ pub(super) const MAPPING: &[Entry] = &[
         "A warning: the segment ends before that field in HL7 v2.",
     ),
     (
+        "W2118",
+        "a float where a decimal number is meant",
+        "Write the number in quotes: `\"0.5\"`. A float is not exact, and amounts of money must be.",
+    ),
+    (
+        "W2119",
+        "not a way to round",
+        "`half-up`, `half-even`, `up`, `down`, `ceiling` or `floor`.",
+    ),
+    (
         "W2203",
         "a map does too much work",
         "It was stopped after its limit of steps. Split the message or simplify the map.",
@@ -211,6 +221,29 @@ pub(super) const MAPPING: &[Entry] = &[
         "W2215",
         "a value cannot be written there",
         "The text names the place and why: a path or a delimiter that does not fit.",
+    ),
+    (
+        "W2216",
+        "not a decimal number",
+        "Amounts and quantities are decimal strings (`\"50.00\"`) or integers; a float is not exact and is refused. Let the \
+         sender write it as text, test for it, or handle it with `??`.",
+    ),
+    (
+        "W2217",
+        "a decimal number cannot be computed",
+        "The text says why: more than 28 digits, a division by zero, the root of a number below zero, or a number of places \
+         or a rounding that is none. Nothing is rounded in silence: say `decimal_round` where less is meant.",
+    ),
+    (
+        "W2218",
+        "not a date",
+        "Dates are written `2026-12-01`, times as RFC 3339 with an offset. Which day a time belongs to depends on the zone: \
+         `local_date` says it.",
+    ),
+    (
+        "W2219",
+        "a time zone in the data that does not exist",
+        "Zones are names of the IANA database, such as `America/Chicago`. Correct the data that names it.",
     ),
     (
         "W2301",

@@ -158,6 +158,7 @@ impl Desk {
                 body: Some(sealed),
                 content_type: row.content_type,
                 replay_of: Some(id),
+                call: None,
             }],
             ..Acceptance::default()
         })));

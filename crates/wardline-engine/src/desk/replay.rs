@@ -110,6 +110,7 @@ impl Desk {
                         size: row.size,
                         content_type: row.content_type,
                         replay_of: Some(row.id),
+                        call: None,
                     }],
                     ..Acceptance::default()
                 })));

@@ -17,13 +17,14 @@ pub(crate) mod share;
 mod verdict;
 mod window;
 
+use crate::process::Runner;
 use ahash::AHashMap;
 use arc_swap::ArcSwap;
 use channel::{Channel, Destination};
 use queue::Group;
-use std::sync::Arc;
-use wardline_core::Sym;
-use wardline_store::{CommitListener, DeliveryRow, Ready};
+use std::sync::{Arc, OnceLock};
+use wardline_core::{Sym, Timestamp};
+use wardline_store::{CommitListener, DeliveryRow, Mail, Ready};
 
 /// Which connection each destination goes through, at one time.
 #[derive(Default)]
@@ -56,9 +57,24 @@ impl Routes {
 #[derive(Default)]
 pub(crate) struct Dispatcher {
     routes: ArcSwap<Routes>,
+    /// Who is told of mail and timers; nobody where no engine runs.
+    runner: OnceLock<Arc<Runner>>,
 }
 
 impl Dispatcher {
+    /// From now on processes are told of their mail. Only the first call counts.
+    pub(crate) fn tell(&self, runner: Arc<Runner>) {
+        // An engine has one.
+        drop(self.runner.set(runner));
+    }
+
+    /// Another plan is in force: what processes could not do before they may now.
+    pub(crate) fn look_again(&self) {
+        if let Some(runner) = self.runner.get() {
+            runner.look_again();
+        }
+    }
+
     /// From now on deliveries go through these.
     pub(crate) fn replace(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
@@ -116,6 +132,18 @@ impl CommitListener for Dispatcher {
     fn answered(&self) {
         for channel in &self.routes.load().channels {
             channel.begin();
+        }
+    }
+
+    fn mailed(&self, _: &[Mail]) {
+        if let Some(runner) = self.runner.get() {
+            runner.mailed();
+        }
+    }
+
+    fn timed(&self, _: Timestamp) {
+        if let Some(runner) = self.runner.get() {
+            runner.timed();
         }
     }
 }

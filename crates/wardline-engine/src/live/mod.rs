@@ -20,6 +20,7 @@ use crate::dispatch::Dispatcher;
 use crate::dispatch::share::CallGates;
 use crate::engine::StartError;
 use crate::plan::Plan;
+use crate::process;
 use crate::renew::Renewals;
 use crate::webhook::News;
 use doors::{Doors, NextDoors};
@@ -127,6 +128,11 @@ impl Live {
         plan: Arc<Plan>,
         acceptor: &Arc<Acceptor>,
     ) -> Result<Prepared, StartError> {
+        let before = acceptor.plan();
+        // The first plan was made ready when the desk was opened.
+        if !Arc::ptr_eq(&before, &plan) {
+            process::acquaint(&plan, &before, &*acceptor.store).await?;
+        }
         acceptor.intern_all(&plan).await?;
         let senders = self
             .senders

@@ -113,6 +113,7 @@ impl<'a> Compiler<'a> {
             targets: targets.into_iter().collect::<Option<_>>()?,
             failed: format!("flow/{}", flow.name).into(),
             hook: None,
+            process: None,
         })
     }
 
@@ -374,14 +375,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn inline(&mut self, text: &Spanned<String>, problems: Vec<Problem>) {
+    pub(super) fn inline(&mut self, text: &Spanned<String>, problems: Vec<Problem>) {
         for problem in problems {
             let span = text.inner(problem.start..problem.end, &self.estate.sources);
             self.report(span, problem);
         }
     }
 
-    fn in_file(&mut self, file: FileId, problems: Vec<Problem>) {
+    pub(super) fn in_file(&mut self, file: FileId, problems: Vec<Problem>) {
         for problem in problems {
             self.report(span_in(file, problem.start, problem.end), problem);
         }
@@ -396,7 +397,7 @@ impl<'a> Compiler<'a> {
 }
 
 /// How failed sends are tried again, as declared.
-pub(super) fn backoff(retry: &model::Retry) -> Backoff {
+pub(crate) fn backoff(retry: &model::Retry) -> Backoff {
     Backoff {
         first: retry.first,
         factor: retry.factor,
@@ -409,7 +410,7 @@ pub(super) fn backoff(retry: &model::Retry) -> Backoff {
 }
 
 /// What a connection answers with.
-fn answer_of(kind: Option<&ConnectionKind>) -> Input {
+pub(super) fn answer_of(kind: Option<&ConnectionKind>) -> Input {
     match kind {
         Some(ConnectionKind::MllpConnect(_)) => Input::Hl7,
         _ => Input::Json,

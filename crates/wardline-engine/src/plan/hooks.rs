@@ -90,6 +90,7 @@ impl Compiler<'_> {
             lane: declared.lane,
             targets: vec![target],
             failed: format!("flow/{name}").into(),
+            process: None,
             hook: Some(HookPlan {
                 client: client.name.as_str().into(),
                 purpose: declared

@@ -17,6 +17,8 @@ pub(crate) struct LaterPlan {
     pub(crate) ways: Vec<(Option<Arc<str>>, usize)>,
     /// Entity attributes by which people search: dotted paths.
     pub(crate) keys: Vec<String>,
+    /// The process that begins with it.
+    pub(crate) starts: Option<Arc<str>>,
 }
 
 /// Operations by `api/vMAJOR.operation`.
@@ -40,6 +42,19 @@ pub(super) fn compile(
                     tell(compiler, api, operation, later.as_ref(), event, &name)
                         .map(|flow| vec![(None, flow)])
                 }
+                (Work::Start { process }, later) => {
+                    match starting(estate, operation, process) {
+                        Some(event) => tell(compiler, api, operation, later.as_ref(), event, &name)
+                            .map(|flow| vec![(None, flow)]),
+                        // That no event of the process fits was told by the estate's own check.
+                        None => continue,
+                    }
+                }
+                (Work::Signal { .. }, later) => match operation.signal() {
+                    Some(event) => tell(compiler, api, operation, later.as_ref(), &event, &name)
+                        .map(|flow| vec![(None, flow)]),
+                    None => continue,
+                },
                 (Work::Bound, Some(later)) => send(compiler, estate, api, operation, later, &name),
                 _ => continue,
             };
@@ -63,10 +78,31 @@ pub(super) fn compile(
                 ways.push((system, first + flows.len()));
                 flows.push(flow);
             }
-            plans.insert(name, LaterPlan { ways, keys });
+            let starts = match &operation.work {
+                Work::Start { process } => Some(process.value.as_str().into()),
+                _ => None,
+            };
+            let plan = LaterPlan { ways, keys, starts };
+            plans.insert(name, plan);
         }
     }
     whole.then_some((plans, flows))
+}
+
+/// The event that a call tells to start a process: the one of its events that is about what the
+/// operation accepts.
+fn starting<'a>(
+    estate: &'a Estate,
+    operation: &ApiOperation,
+    process: &Spanned<String>,
+) -> Option<&'a Spanned<String>> {
+    let accepts = &operation.accepts.as_ref()?.value;
+    let process = estate.processes.get(&process.value)?;
+    let about = |event: &&Spanned<String>| {
+        let entity = event.value.split('.').next().unwrap_or_default();
+        entity.replace('_', "-") == *accepts
+    };
+    process.on.iter().find(about)
 }
 
 fn flow(api: &Api, operation: &ApiOperation, name: Arc<str>, key: KeyPlan) -> FlowPlan {
@@ -84,6 +120,7 @@ fn flow(api: &Api, operation: &ApiOperation, name: Arc<str>, key: KeyPlan) -> Fl
         lane: operation.lane,
         targets: Vec::new(),
         hook: None,
+        process: None,
         name,
     }
 }

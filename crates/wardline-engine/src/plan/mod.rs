@@ -6,12 +6,14 @@ mod circles;
 mod compile;
 mod hooks;
 mod later;
+mod processes;
 
 use compile::Compiler;
-pub(crate) use compile::span_in;
+pub(crate) use compile::{backoff as backoff_of, span_in};
 pub use compile::{diagnostic_in, environment};
 use later::LaterPlans;
 
+use crate::process::plan::{ProcessPlan, Processes};
 use crate::webhook::{Audience, HookPlan, Nobody};
 use ahash::AHashMap;
 use std::collections::BTreeMap;
@@ -35,6 +37,8 @@ pub struct Plan {
     pub(crate) later: LaterPlans,
     /// Who may receive events by webhooks.
     pub(crate) audience: Arc<dyn Audience>,
+    /// What has to happen over days.
+    pub(crate) processes: Processes,
 }
 
 /// What is known about an inbound connection.
@@ -98,6 +102,8 @@ pub(crate) struct FlowPlan {
     pub(crate) failed: Arc<str>,
     /// Set where it is no flow of the estate but a client's webhook.
     pub(crate) hook: Option<HookPlan>,
+    /// Set where it is a process that begins with events.
+    pub(crate) process: Option<Arc<ProcessPlan>>,
 }
 
 /// An event that a flow emits.
@@ -164,8 +170,9 @@ impl Plan {
             .flat_map(|client| client.webhooks.iter().map(move |webhook| (client, webhook)))
             .filter_map(|(client, webhook)| compiler.hook(client, webhook))
             .collect();
-        // Numbers of flows: those of the estate, of Apis, of webhooks.
+        // Numbers of flows: those of the estate, of Apis, of webhooks, of processes and their calls.
         let later = later::compile(&mut compiler, &estate, flows.len());
+        let processes = processes::compile(&mut compiler, &estate);
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
         let failed = compiler
@@ -179,7 +186,7 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        Some(Self::assemble(estate, flows, later?, hooks))
+        Some(Self::assemble(estate, flows, later?, hooks, processes?))
     }
 
     /// Who may receive events by webhooks; nobody where this is not called.
@@ -194,6 +201,7 @@ impl Plan {
         mut flows: Vec<FlowPlan>,
         (later, of_apis): (LaterPlans, Vec<FlowPlan>),
         hooks: Vec<FlowPlan>,
+        processes: Processes,
     ) -> Self {
         let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
         let mut by_event: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
@@ -325,7 +333,7 @@ impl Plan {
             destinations.extend(hooks::destination(&hook));
             flows.push(hook);
         }
-        Self {
+        let mut plan = Self {
             estate,
             flows,
             by_source,
@@ -334,7 +342,14 @@ impl Plan {
             destinations,
             later,
             audience: Arc::new(Nobody),
+            processes,
+        };
+        let current: Vec<_> = plan.processes.current.values().cloned().collect();
+        for process in current {
+            plan.add_process(process);
         }
+        plan.add_ways();
+        plan
     }
 
     pub(crate) fn flows_of_source(&self, source: &str) -> &[usize] {

@@ -26,6 +26,10 @@ impl Router<'_> {
             self.hook(index, hook, message, subject);
             return;
         }
+        if let Some(process) = &flow.process {
+            self.start(index, process, message, subject);
+            return;
+        }
         if let Some(when) = &flow.when {
             match when.test(subject, self.runtime) {
                 Ok(true) => {}
@@ -277,6 +281,7 @@ impl Router<'_> {
         for &next in plan.flows_of_event(&event.name) {
             self.flow(next, message, &subject, depth + 1);
         }
+        self.mail(&event.name, message, &subject);
     }
 
     fn stop(&mut self, flow: usize, message: usize) {

@@ -13,6 +13,7 @@ mod http_receiver;
 mod keys;
 mod logs;
 mod people;
+mod processes;
 mod sender;
 mod stage;
 mod trouble;

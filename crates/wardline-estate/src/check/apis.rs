@@ -20,10 +20,8 @@ impl<'a> References<'a> {
                 self.guarded(operation);
                 self.parameters(operation);
                 match &operation.work {
-                    Work::Bound
-                    | Work::Start { .. }
-                    | Work::Signal { .. }
-                    | Work::Status { .. } => {}
+                    Work::Bound | Work::Signal { .. } | Work::Status { .. } => {}
+                    Work::Start { process } => self.started(operation, process),
                     Work::Tell { event } => self.told(operation, event),
                     Work::Gather { calls, .. } => self.gathered(operation, calls),
                 }
@@ -247,6 +245,32 @@ impl<'a> References<'a> {
                 )
                 .at(event.at)
                 .related(accepts.at, "accepted here"),
+            );
+        }
+    }
+
+    /// The body becomes the data of an event that starts the process.
+    fn started(&mut self, operation: &ApiOperation, process: &Spanned<String>) {
+        let started = self.whole.estate.processes.get(&process.value);
+        let (Some(started), Some(accepts)) = (started, operation.accepts.as_ref()) else {
+            return;
+        };
+        let fits = |event: &Spanned<String>| {
+            value::event(event).is_err() || value::entity_of(event) == accepts.value
+        };
+        if let Some(first) = started.on.first().filter(|_| !started.on.iter().any(fits)) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::ENTITY_MISMATCH,
+                    format!(
+                        "`{}` starts with `{}`, but the operation accepts `{}`",
+                        started.name,
+                        value::entity_of(first),
+                        clip(&accepts.value)
+                    ),
+                )
+                .at(accepts.at)
+                .related(first.at, "started by this"),
             );
         }
     }

@@ -3,52 +3,63 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Api, Client, Flow, Given, Source, Work};
+use crate::model::{
+    Api, Client, Estate, Flow, Given, Process, ProcessTest, SceneKind, Source, TestCase, TestKind,
+    Work,
+};
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
-    let flows: Vec<&Flow> = whole.estate.flows.values().collect();
+    let estate = whole.estate;
+    let flows: Vec<&Flow> = estate.flows.values().collect();
+    let processes = || estate.processes.values();
+    let by_processes = through_apis(estate);
     let told: BTreeMap<&str, Span> = flows
         .iter()
         .rev()
         .flat_map(|flow| emitted(flow))
-        .chain(whole.estate.apis.values().flat_map(by_api))
+        .chain(processes().flat_map(Process::emits))
+        .chain(estate.apis.values().flat_map(by_api))
+        .chain(&by_processes)
         .filter(|event| crate::value::event(event).is_ok())
         .map(|event| (event.value.as_str(), event.at))
         .collect();
+    let in_processes = || processes().flat_map(|process| process.on.iter().chain(process.awaits()));
     let listened: BTreeSet<&str> = flows
         .iter()
         .flat_map(|flow| heard(flow))
-        .chain(whole.estate.clients.values().flat_map(by_client))
+        .chain(estate.clients.values().flat_map(by_client))
+        .chain(in_processes())
         .map(|event| event.value.as_str())
         .collect();
 
     let in_flows = flows.iter().flat_map(|flow| heard(flow));
-    let in_tests = whole.estate.tests.iter().flat_map(|test| {
-        let given = match &test.given {
-            Given::Event { event, .. } => Some(event),
-            Given::Message { .. } => None,
-        };
-        // An event that only a test tells is heard by nobody, which the test itself will show.
-        let given = given.filter(|event| !listened.contains(event.value.as_str()));
-        given.into_iter().chain(
-            test.expect
-                .events
-                .iter()
-                .flatten()
-                .map(|expected| &expected.event),
-        )
-    });
-    let in_clients = whole.estate.clients.values().flat_map(by_client);
-    if whole.complete("flow") && whole.complete("api") && whole.complete("client") {
+    let in_clients = estate.clients.values().flat_map(by_client);
+    let complete = ["flow", "process", "api", "client"];
+    if complete.into_iter().all(|kind| whole.complete(kind)) {
+        let in_tests = estate.tests.iter().flat_map(|test| {
+            // An event that only a test tells is heard by nobody, which the test itself will show.
+            let given = given(test).into_iter();
+            let given = given.filter(|event| !listened.contains(event.value.as_str()));
+            given.chain(expected(test))
+        });
+        let unheard_of = |event: &&Spanned<String>| !told.contains_key(event.value.as_str());
         for event in in_flows
             .chain(in_clients)
             .chain(in_tests)
-            .filter(|event| !told.contains_key(event.value.as_str()))
+            .filter(unheard_of)
         {
-            unknown(event, &told, problems);
+            unknown(event, &told, "", problems);
+        }
+        for process in processes() {
+            for event in process.on.iter().filter(unheard_of) {
+                unknown(event, &told, "no instance would ever begin", problems);
+            }
+            for event in process.awaits().into_iter().filter(unheard_of) {
+                unknown(event, &told, "this would wait for ever", problems);
+            }
         }
         // A misspelt event is one mistake: the right one is not also unheard.
         let misspelt = problems
@@ -62,26 +73,90 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 Diagnostic::warning(codes::UNHEARD_EVENT, format!("nobody hears `{event}`"))
                     .at(*at)
                     .help(format!(
-                        "start a flow with `from: {{ event: {event} }}`, or leave it for later"
+                        "start a flow with `from: {{ event: {event} }}` or a process with `on: {event}`, or leave it for later"
                     )),
             );
         }
     }
-    loops(&flows, problems);
+    loops(estate, problems);
 }
 
-fn unknown(event: &Spanned<String>, told: &BTreeMap<&str, Span>, problems: &mut Vec<Diagnostic>) {
+fn unknown(
+    event: &Spanned<String>,
+    told: &BTreeMap<&str, Span>,
+    label: &str,
+    problems: &mut Vec<Diagnostic>,
+) {
     if crate::value::event(&event.value).is_err() {
         return;
     }
-    problems.push(
-        Diagnostic::error(
-            codes::UNKNOWN_EVENT,
-            format!("nobody emits `{}`", clip(&event.value)),
-        )
-        .at(event.at)
-        .help_if(did_you_mean(&event.value, told.keys().copied())),
-    );
+    let problem = Diagnostic::error(
+        codes::UNKNOWN_EVENT,
+        format!("nobody emits `{}`", clip(&event.value)),
+    )
+    .at(event.at)
+    .help_if(did_you_mean(&event.value, told.keys().copied()));
+    problems.push(if label.is_empty() {
+        problem
+    } else {
+        problem.label(label)
+    });
+}
+
+/// What Apis tell processes: what starts them, and what they are told while they run.
+fn through_apis(estate: &Estate) -> Vec<Spanned<String>> {
+    let operations = estate.apis.values().flat_map(|api| api.operations.values());
+    operations
+        .flat_map(|operation| match &operation.work {
+            Work::Start { process } => {
+                let started = estate.processes.get(&process.value);
+                let events = started.map_or(&[][..], |process| &process.on).iter();
+                events
+                    .map(|event| Spanned::new(event.value.clone(), process.at))
+                    .collect()
+            }
+            // A process that is not there is one mistake: what it would hear is not another.
+            Work::Signal { process } if estate.processes.contains_key(&process.value) => {
+                Vec::from_iter(operation.signal())
+            }
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// The events that a test tells.
+fn given(test: &TestCase) -> Vec<&Spanned<String>> {
+    match &test.kind {
+        TestKind::Arrival {
+            given: Given::Event { event, .. },
+            ..
+        } => vec![event],
+        TestKind::Arrival { .. } | TestKind::Map(_) => Vec::new(),
+        TestKind::Process(ProcessTest { script, .. }) => script
+            .iter()
+            .filter_map(|scene| match &scene.kind {
+                SceneKind::Event { event, .. } => Some(event),
+                _ => None,
+            })
+            .collect(),
+    }
+}
+
+/// The events that a test expects.
+fn expected(test: &TestCase) -> Vec<&Spanned<String>> {
+    let lists = match &test.kind {
+        TestKind::Arrival { expect, .. } => vec![expect.events.as_ref()],
+        TestKind::Map(_) => Vec::new(),
+        TestKind::Process(ProcessTest { script, .. }) => script
+            .iter()
+            .map(|scene| match &scene.kind {
+                SceneKind::Expect(state) => state.events.as_ref(),
+                _ => None,
+            })
+            .collect(),
+    };
+    let events = lists.into_iter().flatten().flatten();
+    events.map(|expected| &expected.event).collect()
 }
 
 fn heard(flow: &Flow) -> &[Spanned<String>] {
@@ -117,11 +192,19 @@ fn emitted(flow: &Flow) -> impl Iterator<Item = &Spanned<String>> {
 }
 
 /// Reports each circle once, at the event that closes it in the order of names.
-fn loops(flows: &[&Flow], problems: &mut Vec<Diagnostic>) {
+fn loops(estate: &Estate, problems: &mut Vec<Diagnostic>) {
     let mut next: BTreeMap<&str, Vec<&Spanned<String>>> = BTreeMap::new();
-    for flow in flows {
+    for flow in estate.flows.values() {
         for event in heard(flow) {
             next.entry(&event.value).or_default().extend(emitted(flow));
+        }
+    }
+    // A key that starts once cannot go round.
+    for process in estate.processes.values().filter(|process| process.again) {
+        for event in &process.on {
+            next.entry(&event.value)
+                .or_default()
+                .extend(process.emits());
         }
     }
     let mut done = BTreeSet::new();

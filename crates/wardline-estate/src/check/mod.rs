@@ -8,9 +8,12 @@ mod clients;
 mod doors;
 mod events;
 mod people;
+mod processes;
 mod references;
 mod routes;
+mod steps;
 mod surface;
+mod tests;
 mod usage;
 
 pub(crate) use usage::{store_of_environment, unsupported_store};

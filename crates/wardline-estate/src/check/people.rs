@@ -3,6 +3,7 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::model::Estate;
 use crate::suggest::{clip, did_you_mean};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,12 +13,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     let estate = whole.estate;
     let people = &estate.people;
     if let Some(oidc) = &people.oidc {
-        // Roles of clients are roles too: policies speak of both alike.
-        let clients = estate.clients.values().flat_map(|client| &client.roles);
-        let known: BTreeSet<&str> = people
-            .all_roles()
-            .chain(clients.map(|role| role.value.as_str()))
-            .collect();
+        let known = roles(estate);
         for role in oidc.roles.iter().flat_map(|group| &group.roles) {
             if !known.contains(role.value.as_str()) && whole.complete("client") {
                 problems.push(
@@ -66,6 +62,16 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// Roles that somebody may have. Those of clients are roles too: policies speak of both alike.
+pub(super) fn roles(estate: &Estate) -> BTreeSet<&str> {
+    let clients = estate.clients.values().flat_map(|client| &client.roles);
+    estate
+        .people
+        .all_roles()
+        .chain(clients.map(|role| role.value.as_str()))
+        .collect()
 }
 
 /// Plain HTTP to another machine.

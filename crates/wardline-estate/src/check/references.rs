@@ -4,8 +4,8 @@ use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Api, ApiOperation, Connection, ConnectionKind, Direction, Given, Operation, OperationKind,
-    Source, Target, TargetKind, Validate,
+    Api, ApiOperation, Connection, ConnectionKind, Direction, Operation, OperationKind, Source,
+    Target, TargetKind, Validate,
 };
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
@@ -21,6 +21,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     }
     references.entities();
     references.flows();
+    references.processes();
     references.apis();
     references.bindings();
     references.routes();
@@ -267,7 +268,7 @@ impl References<'_> {
         }
     }
 
-    fn connection(&mut self, reference: &Spanned<String>, wanted: Direction) {
+    pub(super) fn connection(&mut self, reference: &Spanned<String>, wanted: Direction) {
         let estate = self.whole.estate;
         if value::reference(&reference.value).is_err()
             || self.whole.learned.unclear.contains(&reference.value)
@@ -322,6 +323,14 @@ impl References<'_> {
             self.through(api, operation, at);
             return;
         }
+        let is_connection = estate.connection(reference).is_some();
+        let help = is_connection.then(|| "that is a connection: use `send`".to_owned());
+        self.no_operation(reference, at, help);
+    }
+
+    /// Reports a reference to an operation that neither a system nor an Api has.
+    pub(super) fn no_operation(&mut self, reference: &str, at: Span, help: Option<String>) {
+        let estate = self.whole.estate;
         let of_systems = estate
             .systems
             .values()
@@ -333,17 +342,13 @@ impl References<'_> {
             .flat_map(|api| api.operations.values())
             .map(|operation| operation.reference.as_str());
         let near = did_you_mean(reference, of_systems.chain(of_apis));
-        let help = near.or_else(|| {
-            let is_connection = estate.connection(reference).is_some();
-            is_connection.then(|| "that is a connection: use `send`".to_owned())
-        });
         self.problems.push(
             Diagnostic::error(
                 codes::UNKNOWN_OPERATION,
                 format!("there is no operation `{}`", clip(reference)),
             )
             .at(at)
-            .help_if(help),
+            .help_if(near.or(help)),
         );
     }
 
@@ -365,67 +370,6 @@ impl References<'_> {
                 "call the operation of a system, or bind the Api to one system without a condition",
             ),
         );
-    }
-
-    /// A client's webhook that a test expects a delivery to.
-    fn endpoint(&mut self, name: &str, at: Span) {
-        let estate = self.whole.estate;
-        let known: Vec<&str> = estate
-            .clients
-            .values()
-            .flat_map(|client| &client.webhooks)
-            .map(|webhook| webhook.name.as_str())
-            .collect();
-        if self.whole.complete("client") && !known.contains(&name) {
-            let message = format!("there is no webhook `{}`", clip(name));
-            let near = did_you_mean(name, known);
-            self.missing(codes::UNKNOWN_OPERATION, message, at, near);
-        }
-    }
-
-    fn tests(&mut self) {
-        let estate = self.whole.estate;
-        for test in &estate.tests {
-            if let Given::Message { into, .. } = &test.given {
-                self.connection(into, Direction::In);
-            }
-            for delivery in test.expect.deliveries.iter().flatten() {
-                let name = &delivery.to.value;
-                if let Some(endpoint) = name.strip_prefix("webhook/") {
-                    if value::destination(name).is_ok() {
-                        self.endpoint(endpoint, delivery.to.at);
-                    }
-                    continue;
-                }
-                let known = estate.operation(name).is_some() || estate.connection(name).is_some();
-                if self.whole.complete("system") && !known && value::reference(name).is_ok() {
-                    let operations = estate
-                        .systems
-                        .values()
-                        .flat_map(|system| system.operations.values());
-                    let connections = estate
-                        .connections()
-                        .map(|(_, connection)| &connection.reference);
-                    let all = operations
-                        .map(|operation| &operation.reference)
-                        .chain(connections)
-                        .map(String::as_str);
-                    let near = did_you_mean(name, all);
-                    let message = format!("there is no operation or connection `{}`", clip(name));
-                    self.missing(codes::UNKNOWN_OPERATION, message, delivery.to.at, near);
-                }
-            }
-            for flow in &test.expect.filtered {
-                if self.whole.complete("flow") && !estate.flows.contains_key(&flow.value) {
-                    self.missing(
-                        codes::UNKNOWN_FLOW,
-                        format!("there is no flow `{}`", clip(&flow.value)),
-                        flow.at,
-                        did_you_mean(&flow.value, estate.flows.keys().map(String::as_str)),
-                    );
-                }
-            }
-        }
     }
 
     fn secrets(&mut self) {

@@ -5,7 +5,7 @@ use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{Api, ApiOperation, BodyContent, Layer, Lifecycle, OperationKind, Work};
-use crate::suggest::{clip, did_you_mean};
+use crate::suggest::clip;
 use std::collections::BTreeMap;
 
 /// First segments of paths that Wardline serves itself at every listener that shows Apis.
@@ -236,26 +236,6 @@ impl References<'_> {
                         .help("remove the map, or let callers send JSON"),
                 );
             }
-        }
-    }
-
-    /// The process that an operation starts, tells or asks about.
-    pub(super) fn process(&mut self, process: &crate::source::Spanned<String>) {
-        let known = &self.whole.learned.processes;
-        if known.contains(&process.value) {
-            self.problems.push(
-                Diagnostic::error(codes::UNSUPPORTED, "processes are not supported yet")
-                    .at(process.at)
-                    .label("this release cannot run it")
-                    .help("tell an event with `event`, or leave the Api a `draft`"),
-            );
-        } else if crate::value::name(&process.value).is_ok() {
-            self.missing(
-                codes::UNKNOWN_PROCESS,
-                format!("there is no process `{}`", clip(process)),
-                process.at,
-                did_you_mean(process, known.iter().map(String::as_str)),
-            );
         }
     }
 }

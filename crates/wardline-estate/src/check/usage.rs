@@ -62,7 +62,12 @@ fn owners(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         .values()
         .filter(|flow| flow.owner.is_none())
         .map(|flow| ("flow", &flow.name, flow.at));
-    for (kind, name, at) in systems.chain(flows) {
+    let processes = estate
+        .processes
+        .values()
+        .filter(|process| process.owner.is_none())
+        .map(|process| ("process", &process.name, process.at));
+    for (kind, name, at) in systems.chain(flows).chain(processes) {
         problems.push(
             Diagnostic::warning(
                 codes::NO_OWNER,

@@ -45,7 +45,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn runbook(&mut self, view: View<'_>) -> Option<PathBuf> {
+    pub(super) fn runbook(&mut self, view: View<'_>) -> Option<PathBuf> {
         self.file(view.text("runbook")).map(|file| file.path)
     }
 

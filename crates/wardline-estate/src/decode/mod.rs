@@ -14,8 +14,11 @@ mod flow;
 mod identity;
 mod people;
 mod policy;
+mod process;
+mod script;
 mod secrets;
 mod settings;
+mod step;
 mod system;
 mod test;
 mod top;
@@ -41,6 +44,7 @@ pub(crate) struct Documents {
     pub(crate) systems: Vec<Node>,
     pub(crate) entities: Vec<Node>,
     pub(crate) flows: Vec<Node>,
+    pub(crate) processes: Vec<Node>,
     pub(crate) apis: Vec<Node>,
     pub(crate) clients: Vec<Node>,
     pub(crate) policies: Vec<PathBuf>,
@@ -67,8 +71,6 @@ pub(crate) struct Learned {
     pub(crate) with_auth: BTreeSet<String>,
     /// Connections whose protocol is not known or not supported.
     pub(crate) unclear: BTreeSet<String>,
-    /// Processes that files of a later release declare.
-    pub(crate) processes: BTreeSet<String>,
 }
 
 pub(crate) struct Decoder<'a> {
@@ -132,6 +134,16 @@ pub(crate) fn decode(documents: &Documents, files: &mut Files) -> (Estate, Learn
         decoder.declare(&mut estate.flows, "flow", flow.name.clone(), flow, |flow| {
             flow.at
         });
+    }
+    for node in &documents.processes {
+        let process = decoder.process(node, &estate);
+        decoder.declare(
+            &mut estate.processes,
+            "process",
+            process.name.clone(),
+            process,
+            |process| process.at,
+        );
     }
     estate.codes = decoder.code_tables(&documents.tables, &documents.codes);
     estate.tests = documents
@@ -201,12 +213,18 @@ impl Decoder<'_> {
     }
 
     fn map(&mut self, written: Spanned<String>) -> Option<MapRef> {
+        let map = self.tried_map(written)?;
+        self.learned.used_maps.insert(map.file);
+        Some(map)
+    }
+
+    /// A map that a test runs. That alone is no use of it.
+    fn tried_map(&mut self, written: Spanned<String>) -> Option<MapRef> {
         if !crate::value::is_map(&written.value) {
             return None;
         }
         let path = self.files.refer("", &written)?;
         let file = self.files.text(&path, TEXT_LIMIT)?;
-        self.learned.used_maps.insert(file);
         Some(MapRef {
             path,
             file,
@@ -223,6 +241,7 @@ impl Documents {
             Kind::System => Some(&mut self.systems),
             Kind::Entity => Some(&mut self.entities),
             Kind::Flow => Some(&mut self.flows),
+            Kind::Process => Some(&mut self.processes),
             Kind::Api => Some(&mut self.apis),
             Kind::Client => Some(&mut self.clients),
             Kind::Codes => Some(&mut self.codes),

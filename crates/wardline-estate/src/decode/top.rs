@@ -69,6 +69,7 @@ impl Decoder<'_> {
             systems: BTreeMap::new(),
             entities: BTreeMap::new(),
             flows: BTreeMap::new(),
+            processes: BTreeMap::new(),
             apis: BTreeMap::new(),
             clients: BTreeMap::new(),
             policies: BTreeMap::new(),

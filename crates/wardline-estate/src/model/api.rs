@@ -245,6 +245,18 @@ impl ApiOperation {
         crate::value::parameters(&self.path.value)
     }
 
+    /// The type of the event with which it tells an instance something, where that is what it is
+    /// for: `cancel`, which accepts `order-cancellation`, tells `order_cancellation.cancel`. Steps
+    /// wait for it as for any other.
+    pub fn signal(&self) -> Option<Spanned<String>> {
+        let Work::Signal { process } = &self.work else {
+            return None;
+        };
+        let accepts = self.accepts.as_ref()?;
+        let event = format!("{}.{}", accepts.value, self.name).replace('-', "_");
+        Some(Spanned::new(event, process.at))
+    }
+
     /// Whether it changes something: everything but GET.
     pub const fn is_write(&self) -> bool {
         !matches!(self.method, Method::Get)
@@ -351,7 +363,8 @@ pub enum Work {
         /// Its name.
         process: Spanned<String>,
     },
-    /// A running instance of a process is told something: the operation's name, with the body.
+    /// A running instance of a process is told something: an event with the body, whose type is
+    /// [`ApiOperation::signal`].
     Signal {
         /// The process's name.
         process: Spanned<String>,

@@ -1,6 +1,7 @@
 //! Flows: when this arrives, what does it mean and who must hear of it.
 
 use crate::source::{FileId, Span, Spanned};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wardline_core::Lane;
@@ -61,14 +62,24 @@ pub struct Schedule {
 }
 
 /// A mapping program of the estate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MapRef {
     /// Path relative to the estate directory.
     pub path: PathBuf,
     /// Its text, in the estate's sources.
+    #[serde(skip, default = "nowhere_file")]
     pub file: FileId,
     /// Where the reference stands.
+    #[serde(skip, default = "nowhere")]
     pub at: Span,
+}
+
+const fn nowhere() -> Span {
+    Span::NOWHERE
+}
+
+const fn nowhere_file() -> FileId {
+    Span::NOWHERE.file
 }
 
 /// Against what the result of a flow's maps is validated.
@@ -158,7 +169,7 @@ impl TargetKind {
 }
 
 /// How failed sends are tried again: after `first`, then each time `factor` longer, at most `max`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
     /// The wait after the first failure.
     pub first: Duration,
@@ -175,7 +186,7 @@ pub struct Retry {
 }
 
 /// Whether waits are spread at random.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Jitter {
     /// Anything between nothing and the computed wait.
     Full,
@@ -184,7 +195,7 @@ pub enum Jitter {
 }
 
 /// What becomes of a delivery that exhausted its retries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exhausted {
     /// Its key stays blocked until a person decides.
     Hold,

@@ -45,7 +45,11 @@ pub use process::{
 };
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};
-pub use test::{Expect, ExpectedDelivery, ExpectedEvent, Fixture, Given, TestCase};
+pub use test::{
+    ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,
+    ExpectedTask, Fixture, Given, Intervention, MapInput, MapTest, ProcessTest, Scene, SceneKind,
+    ScriptedAnswer, TaskAnswer, TestCase, TestKind,
+};
 
 use crate::origin::Origins;
 use crate::source::{SourceMap, Span, Spanned};

@@ -2,16 +2,18 @@
 
 use super::flow::{Exhausted, MapRef, Retry};
 use crate::source::{Span, Spanned};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wardline_core::Lane;
 
 /// One process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Process {
     /// Its name.
     pub name: String,
     /// Where the name stands.
+    #[serde(skip, default = "nowhere")]
     pub at: Span,
     /// What people call it.
     pub title: Option<String>,
@@ -49,8 +51,71 @@ pub struct Process {
     pub steps: Vec<Step>,
 }
 
+impl Process {
+    /// More steps than people can follow.
+    pub const MOST_STEPS: usize = 500;
+    /// More steps within each other than people can follow, few enough for recursion to be safe.
+    pub const MOST_LEVELS: usize = 32;
+
+    /// All its steps with their paths, each before what is within it; those of the deadline come
+    /// last. A path names a step in the journal, to people and in tests: its name, with those of
+    /// the steps around it (`receive/match`). Before the name stands also which part of a step it
+    /// is in where there are several: a branch by its number or name, or `else`
+    /// (`decide/1/pay`), `on_failure`, `deadline`.
+    pub fn paths(&self) -> Vec<(String, &Step)> {
+        let mut found = Vec::new();
+        gather(&self.steps, "", &mut found);
+        if let Some(deadline) = &self.deadline {
+            gather(&deadline.steps, "deadline", &mut found);
+        }
+        found
+    }
+
+    /// All its steps, in the order of [`paths`](Self::paths).
+    pub fn all_steps(&self) -> Vec<&Step> {
+        self.paths().into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// The operations that it calls, to do something or to undo it.
+    pub fn calls(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| {
+                let call = match &step.kind {
+                    StepKind::Call(call) => Some(&call.call),
+                    _ => None,
+                };
+                call.into_iter()
+                    .chain(step.undo.as_ref().map(|undo| &undo.call))
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps tell.
+    pub fn emits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .filter_map(|step| match &step.kind {
+                StepKind::Emit { event, .. } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The types of the events that its steps wait for. Those that start it are in `on`.
+    pub fn awaits(&self) -> Vec<&Spanned<String>> {
+        let steps = self.all_steps().into_iter();
+        steps
+            .flat_map(|step| match &step.kind {
+                StepKind::Wait(wait) => &wait.events[..],
+                _ => &[],
+            })
+            .collect()
+    }
+}
+
 /// What happens when an instance is not done in time. The instance goes on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deadline {
     /// So long after it began.
     pub by: Duration,
@@ -61,7 +126,7 @@ pub struct Deadline {
 }
 
 /// One step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// Its name, unique among its siblings.
     pub name: Spanned<String>,
@@ -78,7 +143,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum StepKind {
     /// Asks a system, or an Api, for something and waits for its answer.
     Call(Box<CallStep>),
@@ -149,8 +214,72 @@ pub enum StepKind {
     End,
 }
 
+fn gather<'a>(steps: &'a [Step], above: &str, found: &mut Vec<(String, &'a Step)>) {
+    for step in steps {
+        let path = match above {
+            "" => step.name.value.clone(),
+            _ => format!("{above}/{}", step.name.value),
+        };
+        found.push((path.clone(), step));
+        for (part, steps) in step.kind.inner() {
+            match part.as_str() {
+                "" => gather(steps, &path, found),
+                part => gather(steps, &format!("{path}/{part}"), found),
+            }
+        }
+    }
+}
+
+impl StepKind {
+    /// The lists of steps within it, in the order of the file, each with what it is called in
+    /// paths. Most have no name, because there is no other.
+    pub fn inner(&self) -> Vec<(String, &[Step])> {
+        let unnamed = |steps| (String::new(), steps);
+        match self {
+            Self::Call(call) => {
+                let steps = call.on_failure.iter();
+                steps
+                    .map(|steps| ("on_failure".to_owned(), &steps[..]))
+                    .collect()
+            }
+            Self::Wait(wait) => {
+                let steps = wait.otherwise.iter();
+                steps.map(|steps| unnamed(&steps[..])).collect()
+            }
+            Self::Choose {
+                branches,
+                otherwise,
+            } => {
+                let numbered = (1..).zip(branches);
+                let branches = numbered.map(|(at, (_, steps))| (at.to_string(), &steps[..]));
+                let otherwise = otherwise.iter();
+                let otherwise = otherwise.map(|steps| ("else".to_owned(), &steps[..]));
+                branches.chain(otherwise).collect()
+            }
+            Self::Parallel(branches) => {
+                let branches = branches.iter();
+                branches
+                    .map(|(name, steps)| (name.value.clone(), &steps[..]))
+                    .collect()
+            }
+            Self::Each { steps, .. } | Self::Repeat { steps, .. } | Self::Group(steps) => {
+                vec![unnamed(steps)]
+            }
+            Self::Emit { .. }
+            | Self::Sleep(_)
+            | Self::Task(_)
+            | Self::Set { .. }
+            | Self::Map(_)
+            | Self::Status
+            | Self::Undo
+            | Self::Fail { .. }
+            | Self::End => Vec::new(),
+        }
+    }
+}
+
 /// A call and what becomes of its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallStep {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -167,12 +296,13 @@ pub struct CallStep {
     pub on_exhausted: Exhausted,
     /// What a person should do then.
     pub runbook: Option<PathBuf>,
-    /// What is done where the call failed for good; the step is stuck where nothing is said.
+    /// What is done where the call failed for good, which may be nothing; the step is stuck where
+    /// nothing is said.
     pub on_failure: Option<Vec<Step>>,
 }
 
 /// How a step is undone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undo {
     /// `api.operation` or `system.operation`.
     pub call: Spanned<String>,
@@ -187,7 +317,7 @@ pub struct Undo {
 }
 
 /// A wait for events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WaitStep {
     /// The types of the events.
     pub events: Vec<Spanned<String>>,
@@ -198,12 +328,13 @@ pub struct WaitStep {
     pub matching: Spanned<String>,
     /// How long.
     pub until: Option<Until>,
-    /// What is done when nothing came in time; the step fails where nothing is said.
+    /// What is done when nothing came in time, which may be nothing; the step fails where nothing
+    /// is said. One step without a name is called `else`.
     pub otherwise: Option<Vec<Step>>,
 }
 
 /// A time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Until {
     /// So long after the step began.
     For(Duration),
@@ -212,7 +343,7 @@ pub enum Until {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskStep {
     /// The role that is asked, as text in which `{{ … }}` holds an expression in VRL.
     pub role: Spanned<String>,
@@ -228,15 +359,15 @@ pub struct TaskStep {
     pub escalate: Option<Escalate>,
     /// Values that whoever decides should see, by name: expressions in VRL.
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
-    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `instance`:
-    /// an answer for which it is false is refused (four eyes).
+    /// A predicate in VRL over the answer (`.choice`, `.by`, `.note`, `.form`) and `.vars`: an
+    /// answer for which it is false is refused (four eyes).
     pub accept: Option<Spanned<String>>,
     /// What helps to decide.
     pub runbook: Option<PathBuf>,
 }
 
 /// Who is asked as well when a task is overdue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Escalate {
     /// So long after it was due, or after it was asked where it has no time.
     pub after: Duration,
@@ -246,7 +377,7 @@ pub struct Escalate {
 
 /// A value that is made when it is needed: texts are expressions in VRL, everything else is as it
 /// stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Data {
     /// An expression in VRL.
     Expression(Spanned<String>),
@@ -258,4 +389,8 @@ pub enum Data {
     Array(Vec<Data>),
     /// What maps make of it, each fed by the one before.
     Mapped(Box<Data>, Vec<MapRef>),
+}
+
+const fn nowhere() -> Span {
+    Span::NOWHERE
 }

@@ -140,21 +140,26 @@ fn every_default_can_be_read() {
             };
             assert!(good, "{}.{}: {text}", object.name, field.key);
         }
-        shape(&field.shape);
     }
-    fn shape(it: &Shape) {
+    fn shape(it: &'static Shape, seen: &mut Vec<&'static Object>) {
         match it {
-            Shape::Object(inner) => object(inner),
-            Shape::Keyed(kinds) => kinds.iter().for_each(|(_, inner)| object(inner)),
+            Shape::Object(inner) => object(inner, seen),
+            Shape::Keyed(kinds) => kinds.iter().for_each(|(_, inner)| object(inner, seen)),
+            Shape::Defined(definition) => shape(&definition.shape, seen),
             Shape::List(inner)
             | Shape::ListOrNone(inner)
             | Shape::OneOrMany(inner)
-            | Shape::Map(_, inner) => shape(inner),
-            Shape::Either(shapes) => shapes.iter().for_each(shape),
+            | Shape::Map(_, inner)
+            | Shape::Single(_, inner) => shape(inner, seen),
+            Shape::Either(shapes) => shapes.iter().for_each(|inner| shape(inner, seen)),
             _ => {}
         }
     }
-    fn object(it: &Object) {
+    fn object(it: &'static Object, seen: &mut Vec<&'static Object>) {
+        if seen.iter().any(|known| std::ptr::eq(*known, it)) {
+            return;
+        }
+        seen.push(it);
         for key in it.exactly_one {
             assert!(
                 it.fields.iter().any(|field| field.key == *key),
@@ -162,9 +167,13 @@ fn every_default_can_be_read() {
                 it.name
             );
         }
-        it.fields.iter().for_each(|each| field(each, it));
+        for each in it.fields {
+            field(each, it);
+            shape(&each.shape, seen);
+        }
     }
+    let mut seen = Vec::new();
     for kind in Kind::ALL {
-        object(kind.object());
+        object(kind.object(), &mut seen);
     }
 }

@@ -270,7 +270,7 @@ pub(crate) static API_OPERATION: Object = Object {
             "signals",
             Text(Form::Name),
             Optional,
-            "For a process Api: the process whose instance is told something: the operation's name, with the body. The path names the instance: `{id}`.",
+            "For a process Api: the process whose instance is told something. Its steps wait for an event with the body whose type is what is accepted and the operation's name: `cancel`, which accepts `order-cancellation`, tells `order_cancellation.cancel`. The path names the instance: `{id}`.",
         ),
         field(
             "status",

@@ -60,6 +60,18 @@ impl Checker<'_> {
                 }
                 _ => self.wrong_type(node, "a mapping"),
             },
+            Shape::Single(form, item) => self.single(node, *form, item),
+            Shape::Defined(definition) if definition.shape.fits(node) => {
+                self.value(node, &definition.shape, anchor);
+            }
+            Shape::Defined(definition) => self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_TYPE,
+                    format!("expected {}, found {}", definition.name, node.describe()),
+                )
+                .at(first_line(node))
+                .help(definition.help),
+            ),
             Shape::Object(object) => self.object(node, object, anchor),
             Shape::Keyed(kinds) => self.keyed(node, kinds, anchor),
             Shape::Either(shapes) => {
@@ -69,6 +81,27 @@ impl Checker<'_> {
                     self.wrong_type(node, &shape.describe());
                 }
             }
+        }
+    }
+
+    /// One name with what it names; a second key most often lacks its indentation.
+    fn single(&mut self, node: &Node, form: Form, item: &Shape) {
+        let what = item.describe();
+        match node.entries() {
+            [entry] => {
+                self.key(entry, form);
+                self.value(&entry.value, item, entry.key_at);
+            }
+            [first, second, ..] => self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_TYPE,
+                    format!("expected {what} under one name, found a mapping with several keys"),
+                )
+                .at(second.key_at)
+                .label(format!("beside `{}`, not below it", clip(&first.key)))
+                .help("write `- NAME:` and what it says below it, indented further"),
+            ),
+            [] => self.wrong_type(node, &format!("{what} under a name, as in `NAME: {{ … }}`")),
         }
     }
 
@@ -220,16 +253,26 @@ impl Checker<'_> {
             self.wrong_type(node, &Shape::Keyed(kinds).describe());
             return;
         };
-        let mut present = entries.iter().filter_map(|entry| {
-            let (_, object) = kinds.iter().find(|(key, _)| *key == entry.key)?;
-            Some((entry, *object))
-        });
-        match (present.next(), present.next()) {
-            (Some((_, object)), None) => self.object(node, object, anchor),
-            (Some((first, object)), Some((second, _))) => {
-                self.two_kinds(first, second, object.name);
+        let present: Vec<(&Entry, &'static Object)> = entries
+            .iter()
+            .filter_map(|entry| {
+                let (_, object) = kinds.iter().find(|(key, _)| *key == entry.key)?;
+                Some((entry, *object))
+            })
+            .collect();
+        let has = |object: &Object, key: &str| object.fields.iter().any(|field| field.key == key);
+        let of_all = present
+            .iter()
+            .find(|(_, object)| present.iter().all(|(entry, _)| has(object, &entry.key)));
+        match (of_all, present.as_slice()) {
+            (Some((_, object)), _) => self.object(node, object, anchor),
+            (None, [(first, object), rest @ ..]) => {
+                let foreign = rest.iter().find(|(entry, _)| !has(object, &entry.key));
+                if let Some((second, _)) = foreign {
+                    self.two_kinds(first, second, object.name);
+                }
             }
-            (None, _) => {
+            (None, []) => {
                 let keys: Vec<_> = kinds.iter().map(|(key, _)| format!("`{key}`")).collect();
                 let misspelt = entries.iter().find_map(|entry| {
                     let meant = suggest::nearest(&entry.key, kinds.iter().map(|(key, _)| *key))?;
@@ -398,14 +441,20 @@ impl Shape {
     fn fits(&self, node: &Node) -> bool {
         match self {
             Self::Any => true,
-            Self::Text(_) | Self::Bool | Self::Integer(..) | Self::Number(..) | Self::Word(_) => {
+            Self::Text(_) | Self::Integer(..) | Self::Number(..) | Self::Word(_) => {
                 node.scalar().is_some()
+            }
+            // `true` beside a text: what it is decides.
+            Self::Bool => {
+                let plain = node.scalar().map(Scalar::resolve);
+                matches!(plain, Some(Plain::Bool(_)))
             }
             Self::List(_) | Self::ListOrNone(_) => matches!(node.data, Data::List(_)),
             Self::OneOrMany(item) => matches!(node.data, Data::List(_)) || item.fits(node),
-            Self::Map(..) | Self::Object(_) | Self::Keyed(_) => {
+            Self::Map(..) | Self::Single(..) | Self::Object(_) | Self::Keyed(_) => {
                 matches!(node.data, Data::Mapping(_))
             }
+            Self::Defined(definition) => definition.shape.fits(node),
             Self::Either(shapes) => shapes.iter().any(|shape| shape.fits(node)),
         }
     }
@@ -414,6 +463,7 @@ impl Shape {
     fn named(&self) -> String {
         match self {
             Self::Object(object) => object.name.to_owned(),
+            Self::Defined(definition) => definition.name.to_owned(),
             other => other.describe(),
         }
     }
@@ -432,6 +482,8 @@ impl Shape {
             Self::Map(form, item) => {
                 format!("a mapping from {} to {}", form.describe(), item.named())
             }
+            Self::Single(_, item) => format!("{} under its name", item.named()),
+            Self::Defined(definition) => definition.name.to_owned(),
             Self::Object(object) => format!("a mapping ({})", object.name),
             Self::Keyed(kinds) => {
                 let keys: Vec<_> = kinds.iter().map(|(key, _)| format!("`{key}`")).collect();

@@ -1,6 +1,6 @@
 //! The reference manual of the files and of the codes, as Markdown.
 
-use super::{Kind, Need, Object, Shape};
+use super::{Definition, Kind, Need, Object, Shape};
 use crate::codes;
 use std::fmt::Write as _;
 
@@ -69,9 +69,11 @@ pub fn reference() -> String {
             &mut text,
             format_args!("\n## {}\n\n`{}`{several}", kind.word(), kind.files()),
         );
-        let mut sections = vec![kind.object()];
-        collect(kind.object(), &mut sections);
-        for (index, object) in sections.into_iter().enumerate() {
+        let mut sections = Sections::of(kind.object());
+        while let Some(definition) = sections.later.pop() {
+            sections.shape(&definition.shape);
+        }
+        for (index, object) in sections.found.into_iter().enumerate() {
             section(&mut text, object, index == 0);
         }
     }
@@ -129,39 +131,58 @@ fn section(text: &mut String, object: &Object, top: bool) {
 }
 
 /// The objects that an object's keys take, in order of mention, each once.
-fn collect(object: &'static Object, sections: &mut Vec<&'static Object>) {
-    for field in object
-        .fields
-        .iter()
-        .filter(|field| field.need != Need::Later)
-    {
-        from_shape(&field.shape, sections);
-    }
+struct Sections {
+    found: Vec<&'static Object>,
+    /// What stands in a table of its own comes after what mentions it.
+    later: Vec<&'static Definition>,
+    seen: Vec<&'static str>,
 }
 
-fn from_shape(shape: &'static Shape, sections: &mut Vec<&'static Object>) {
-    let mut add = |object: &'static Object| {
-        if !sections.iter().any(|known| std::ptr::eq(*known, object)) {
-            sections.push(object);
-            collect(object, sections);
+impl Sections {
+    fn of(object: &'static Object) -> Self {
+        let mut sections = Self {
+            found: Vec::new(),
+            later: Vec::new(),
+            seen: Vec::new(),
+        };
+        sections.object(object);
+        sections
+    }
+
+    fn object(&mut self, object: &'static Object) {
+        if self.found.iter().any(|known| std::ptr::eq(*known, object)) {
+            return;
         }
-    };
-    match shape {
-        Shape::Object(object) => add(object),
-        Shape::Keyed(kinds) => kinds.iter().for_each(|(_, object)| add(object)),
-        Shape::List(inner)
-        | Shape::ListOrNone(inner)
-        | Shape::OneOrMany(inner)
-        | Shape::Map(_, inner) => {
-            from_shape(inner, sections);
+        self.found.push(object);
+        let fields = object.fields.iter();
+        for field in fields.filter(|field| field.need != Need::Later) {
+            self.shape(&field.shape);
         }
-        Shape::Either(shapes) => shapes.iter().for_each(|shape| from_shape(shape, sections)),
-        Shape::Any
-        | Shape::Text(_)
-        | Shape::Bool
-        | Shape::Integer(..)
-        | Shape::Number(..)
-        | Shape::Word(_) => {}
+    }
+
+    fn shape(&mut self, shape: &'static Shape) {
+        match shape {
+            Shape::Object(object) => self.object(object),
+            Shape::Keyed(kinds) => kinds.iter().for_each(|(_, object)| self.object(object)),
+            Shape::List(inner)
+            | Shape::ListOrNone(inner)
+            | Shape::OneOrMany(inner)
+            | Shape::Map(_, inner)
+            | Shape::Single(_, inner) => self.shape(inner),
+            Shape::Either(shapes) => shapes.iter().for_each(|shape| self.shape(shape)),
+            Shape::Defined(definition) => {
+                if !self.seen.contains(&definition.key) {
+                    self.seen.push(definition.key);
+                    self.later.push(definition);
+                }
+            }
+            Shape::Any
+            | Shape::Text(_)
+            | Shape::Bool
+            | Shape::Integer(..)
+            | Shape::Number(..)
+            | Shape::Word(_) => {}
+        }
     }
 }
 

@@ -16,9 +16,13 @@ pub(crate) mod flow;
 mod form;
 mod manual;
 pub(crate) mod people;
+pub(crate) mod process;
 mod schema;
 pub(crate) mod secrets;
+pub(crate) mod step;
+pub(crate) mod step_parts;
 pub(crate) mod system;
+pub(crate) mod test;
 
 pub(crate) use check::check;
 pub(crate) use form::Form;
@@ -36,6 +40,8 @@ pub enum Kind {
     System,
     /// `flows/*.yaml`
     Flow,
+    /// `processes/*.yaml`
+    Process,
     /// `entities/*.yaml`
     Entity,
     /// `apis/*.yaml`
@@ -50,11 +56,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds in the order of the manual.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Estate,
         Self::System,
         Self::Entity,
         Self::Flow,
+        Self::Process,
         Self::Api,
         Self::Client,
         Self::Codes,
@@ -69,6 +76,7 @@ impl Kind {
             Self::Defaults => "defaults",
             Self::System => "system",
             Self::Flow => "flow",
+            Self::Process => "process",
             Self::Entity => "entity",
             Self::Api => "api",
             Self::Client => "client",
@@ -89,6 +97,7 @@ impl Kind {
             Self::Defaults => "defaults.yaml",
             Self::System => "systems/*.yaml",
             Self::Flow => "flows/*.yaml",
+            Self::Process => "processes/*.yaml",
             Self::Entity => "entities/*.yaml",
             Self::Api => "apis/*.yaml",
             Self::Client => "clients/*.yaml",
@@ -101,7 +110,13 @@ impl Kind {
     pub const fn several(self) -> bool {
         matches!(
             self,
-            Self::System | Self::Flow | Self::Entity | Self::Api | Self::Client | Self::Test
+            Self::System
+                | Self::Flow
+                | Self::Process
+                | Self::Entity
+                | Self::Api
+                | Self::Client
+                | Self::Test
         )
     }
 
@@ -112,11 +127,12 @@ impl Kind {
             Self::Defaults => &estate::DEFAULTS,
             Self::System => &system::SYSTEM,
             Self::Flow => &flow::FLOW,
+            Self::Process => &process::PROCESS,
             Self::Entity => &data::ENTITY,
             Self::Api => &api::API,
             Self::Client => &client::CLIENT,
             Self::Codes => &data::CODES,
-            Self::Test => &data::TEST,
+            Self::Test => &test::TEST,
         }
     }
 }
@@ -173,11 +189,28 @@ pub(crate) enum Shape {
     OneOrMany(&'static Shape),
     /// Keys of the user's choice.
     Map(Form, &'static Shape),
+    /// A mapping with one key, of the user's choice.
+    Single(Form, &'static Shape),
     Object(&'static Object),
-    /// A mapping whose kind shows in which of these keys it has.
+    /// A mapping whose kind shows in which of these keys it has. Where it has several of them, it
+    /// is of the kind to which the others are keys as well.
     Keyed(&'static [(&'static str, &'static Object)]),
     /// The first that fits what the node is: scalar, list or mapping.
     Either(&'static [Shape]),
+    /// What stands in a table of its own, so that it may contain itself.
+    Defined(&'static Definition),
+}
+
+/// A shape with a name.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Its name in JSON Schemas.
+    pub(crate) key: &'static str,
+    /// With its article, for messages and the manual.
+    pub(crate) name: &'static str,
+    /// What to write, for whoever wrote something else.
+    pub(crate) help: &'static str,
+    pub(crate) shape: Shape,
 }
 
 /// Shorthand for the tables.

@@ -1,7 +1,8 @@
 //! JSON Schemas of the files, for editors.
 
-use super::{Field, Form, Kind, Need, Object, Shape};
+use super::{Definition, Field, Form, Kind, Need, Object, Shape};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The JSON Schema (draft 2020-12) of one document of a kind of file, as `wardline schema KIND`
 /// prints it.
@@ -14,7 +15,8 @@ use serde_json::{Map, Value, json};
 /// assert_eq!(schema(Kind::Flow)["required"][0], "flow");
 /// ```
 pub fn schema(kind: Kind) -> Value {
-    let mut schema = object(kind.object());
+    let mut definitions = Definitions::default();
+    let mut schema = definitions.object(kind.object());
     schema.insert(
         "$schema".into(),
         "https://json-schema.org/draft/2020-12/schema".into(),
@@ -28,50 +30,114 @@ pub fn schema(kind: Kind) -> Value {
         }
     }
     ordered.extend(schema);
+    if !definitions.0.is_empty() {
+        let all: Map<_, _> = definitions
+            .0
+            .into_iter()
+            .map(|(key, schema)| (key.to_owned(), Value::Object(schema)))
+            .collect();
+        ordered.insert("$defs".into(), all.into());
+    }
     Value::Object(ordered)
 }
 
-fn object(object: &Object) -> Map<String, Value> {
-    let properties: Map<_, _> = object
-        .fields
-        .iter()
-        .map(|field| (field.key.to_owned(), property(field)))
-        .collect();
-    let required: Vec<_> = object
-        .fields
-        .iter()
-        .filter(|field| field.need == Need::Required)
-        .map(|field| field.key)
-        .collect();
-    let mut schema = Map::new();
-    schema.insert("description".into(), object.doc.into());
-    schema.insert("type".into(), "object".into());
-    schema.insert("properties".into(), properties.into());
-    if !required.is_empty() {
-        schema.insert("required".into(), required.into());
-    }
-    schema.insert("additionalProperties".into(), false.into());
-    if !object.exactly_one.is_empty() {
-        let choices = object
-            .exactly_one
-            .iter()
-            .map(|key| json!({ "required": [key] }));
-        schema.insert("oneOf".into(), choices.collect());
-    }
-    schema
-}
+/// What is defined once and referred to, because it may contain itself.
+#[derive(Default)]
+struct Definitions(BTreeMap<&'static str, Map<String, Value>>);
 
-fn property(field: &Field) -> Value {
-    if field.need == Need::Later {
-        // `not: {}` refuses every value, as the loader does, yet leaves the explanation in reach.
-        return json!({ "description": format!("{} Not supported yet.", field.doc), "not": {} });
+impl Definitions {
+    fn object(&mut self, object: &Object) -> Map<String, Value> {
+        let properties: Map<_, _> = object
+            .fields
+            .iter()
+            .map(|field| (field.key.to_owned(), self.property(field)))
+            .collect();
+        let required: Vec<_> = object
+            .fields
+            .iter()
+            .filter(|field| field.need == Need::Required)
+            .map(|field| field.key)
+            .collect();
+        let mut schema = Map::new();
+        schema.insert("description".into(), object.doc.into());
+        schema.insert("type".into(), "object".into());
+        schema.insert("properties".into(), properties.into());
+        if !required.is_empty() {
+            schema.insert("required".into(), required.into());
+        }
+        schema.insert("additionalProperties".into(), false.into());
+        if !object.exactly_one.is_empty() {
+            let choices = object
+                .exactly_one
+                .iter()
+                .map(|key| json!({ "required": [key] }));
+            schema.insert("oneOf".into(), choices.collect());
+        }
+        schema
     }
-    let mut schema = value(&field.shape);
-    schema.insert("description".into(), field.doc.into());
-    if let Need::Default(default) = field.need {
-        schema.insert("default".into(), default_value(&field.shape, default));
+
+    fn property(&mut self, field: &Field) -> Value {
+        if field.need == Need::Later {
+            // `not: {}` refuses every value, as the loader does, yet leaves the explanation in reach.
+            return json!({ "description": format!("{} Not supported yet.", field.doc), "not": {} });
+        }
+        let mut schema = self.value(&field.shape);
+        schema.insert("description".into(), field.doc.into());
+        if let Need::Default(default) = field.need {
+            schema.insert("default".into(), default_value(&field.shape, default));
+        }
+        Value::Object(schema)
     }
-    Value::Object(schema)
+
+    fn value(&mut self, shape: &Shape) -> Map<String, Value> {
+        let schema = match shape {
+            Shape::Any => json!({}),
+            Shape::Text(form) => text(*form),
+            Shape::Bool => json!({ "type": "boolean" }),
+            Shape::Integer(least, most) => {
+                json!({ "type": "integer", "minimum": least, "maximum": most })
+            }
+            Shape::Number(least, most) => {
+                json!({ "type": "number", "minimum": least, "maximum": most })
+            }
+            Shape::Word(words) => json!({ "enum": words }),
+            Shape::ListOrNone(item) => json!({ "type": "array", "items": self.value(item) }),
+            Shape::List(item) => {
+                json!({ "type": "array", "items": self.value(item), "minItems": 1 })
+            }
+            Shape::OneOrMany(item) => {
+                json!({ "anyOf": [self.value(item), { "type": "array", "items": self.value(item), "minItems": 1 }] })
+            }
+            Shape::Map(form, item) => {
+                json!({ "type": "object", "propertyNames": text(*form), "additionalProperties": self.value(item) })
+            }
+            Shape::Single(form, item) => {
+                json!({ "type": "object", "propertyNames": text(*form), "additionalProperties": self.value(item), "minProperties": 1, "maxProperties": 1 })
+            }
+            Shape::Defined(definition) => self.defined(definition),
+            Shape::Object(inner) => Value::Object(self.object(inner)),
+            Shape::Keyed(kinds) => {
+                json!({ "oneOf": kinds.iter().map(|(_, inner)| self.object(inner)).collect::<Vec<_>>() })
+            }
+            Shape::Either(shapes) => {
+                json!({ "anyOf": shapes.iter().map(|shape| self.value(shape)).collect::<Vec<_>>() })
+            }
+        };
+        match schema {
+            Value::Object(schema) => schema,
+            _ => Map::new(),
+        }
+    }
+
+    fn defined(&mut self, definition: &'static Definition) -> Value {
+        if !self.0.contains_key(definition.key) {
+            // It stands there, empty, while what is in it is looked at: that may be itself.
+            self.0.insert(definition.key, Map::new());
+            let schema = self.value(&definition.shape);
+            self.0.insert(definition.key, schema);
+        }
+        json!({ "$ref": format!("#/$defs/{}", definition.key) })
+    }
 }
 
 fn default_value(shape: &Shape, text: &str) -> Value {
@@ -80,38 +146,6 @@ fn default_value(shape: &Shape, text: &str) -> Value {
             serde_json::from_str(text).unwrap_or_else(|_| text.into())
         }
         _ => text.into(),
-    }
-}
-
-fn value(shape: &Shape) -> Map<String, Value> {
-    let schema = match shape {
-        Shape::Any => json!({}),
-        Shape::Text(form) => text(*form),
-        Shape::Bool => json!({ "type": "boolean" }),
-        Shape::Integer(least, most) => {
-            json!({ "type": "integer", "minimum": least, "maximum": most })
-        }
-        Shape::Number(least, most) => {
-            json!({ "type": "number", "minimum": least, "maximum": most })
-        }
-        Shape::Word(words) => json!({ "enum": words }),
-        Shape::ListOrNone(item) => json!({ "type": "array", "items": value(item) }),
-        Shape::List(item) => json!({ "type": "array", "items": value(item), "minItems": 1 }),
-        Shape::OneOrMany(item) => {
-            json!({ "anyOf": [value(item), { "type": "array", "items": value(item), "minItems": 1 }] })
-        }
-        Shape::Map(form, item) => {
-            json!({ "type": "object", "propertyNames": text(*form), "additionalProperties": value(item) })
-        }
-        Shape::Object(inner) => Value::Object(object(inner)),
-        Shape::Keyed(kinds) => {
-            json!({ "oneOf": kinds.iter().map(|(_, inner)| object(inner)).collect::<Vec<_>>() })
-        }
-        Shape::Either(shapes) => json!({ "anyOf": shapes.iter().map(value).collect::<Vec<_>>() }),
-    };
-    match schema {
-        Value::Object(schema) => schema,
-        _ => Map::new(),
     }
 }
 

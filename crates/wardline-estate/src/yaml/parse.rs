@@ -8,8 +8,9 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-/// More levels than any declaration needs, few enough for recursion over the tree to be safe.
-const MAX_DEPTH: usize = 48;
+/// More levels than any declaration needs (each step of a process within another takes three), few
+/// enough for recursion over the tree to be safe.
+const MAX_DEPTH: usize = 128;
 
 /// Parses a file into its documents. `None` where it is not well-formed, after reporting why.
 pub(crate) fn parse(text: &str, file: FileId, problems: &mut Diagnostics) -> Option<Vec<Node>> {

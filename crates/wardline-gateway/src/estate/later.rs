@@ -133,7 +133,7 @@ impl Acceptor for Later {
     }
 }
 
-fn not_durable(error: &dyn std::fmt::Display) -> Problem {
+pub(super) fn not_durable(error: &dyn std::fmt::Display) -> Problem {
     tracing::debug!(%error, "a call was not accepted");
     Problem::new(Kind::NotDurable).retry_after(SOON)
 }

@@ -17,6 +17,7 @@ mod later;
 mod locks;
 mod lookout;
 mod observer;
+mod process;
 mod programs;
 mod promises;
 mod record;
@@ -42,7 +43,8 @@ use wardline_access::token::Rotation;
 use wardline_connect::http::Inlet;
 use wardline_core::Clock;
 use wardline_engine::{
-    Audience, CallGates, Deferral, Desk, KeyBook, Recorder, Renewals, WireError, Wiring,
+    Audience, CallGates, Deferral, Desk, KeyBook, ProcessDoor, Recorder, Renewals, WireError,
+    Wiring,
 };
 use wardline_estate::Diagnostics;
 use wardline_estate::model::Estate;
@@ -109,6 +111,8 @@ pub struct Running<'a> {
     pub root: [u8; 32],
     /// Where calls go that are carried out later.
     pub deferral: Deferral,
+    /// Where calls go that processes serve.
+    pub processes: ProcessDoor,
     /// Where idempotency keys and their answers are kept.
     pub keys: Arc<KeyBook>,
     /// Where what callers see and get is recorded.
@@ -247,7 +251,7 @@ impl Front {
                 estate,
                 api,
                 &self.programs,
-                &running.deferral,
+                (&running.deferral, &running.processes),
                 running.shadows,
             )?);
         }

@@ -1,7 +1,7 @@
 //! Operations of Apis and what serves them.
 
 use super::programs::Programs;
-use super::{FrontError, documents, later, promises};
+use super::{FrontError, documents, later, process, promises};
 use crate::error::NOT_SERVED;
 use crate::plan::{
     self, Binding, Call, Compose, FacilityFrom, Keep, Limits, Part, Serve, Share, Systems,
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use wardline_contract::lifecycle::Lifecycle;
 use wardline_contract::xml;
 use wardline_core::Timestamp;
-use wardline_engine::Deferral;
+use wardline_engine::{Deferral, ProcessDoor};
 use wardline_estate::Diagnostic;
 use wardline_estate::model::{
     self, Api, ApiOperation, BodyContent, Estate, Idempotency, Method, OperationKind,
@@ -53,9 +53,7 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
-        Work::Start { .. } | Work::Signal { .. } | Work::Status { .. } => {
-            Some("processes come with a later release")
-        }
+        Work::Start { .. } | Work::Signal { .. } | Work::Status { .. } => None,
         Work::Gather { .. } if operation.asynchronous => {
             Some("answers that are gathered cannot be given later")
         }
@@ -84,13 +82,13 @@ pub(super) fn api(
     estate: &Estate,
     api: &Api,
     programs: &Programs,
-    deferral: &Deferral,
+    (deferral, door): (&Deferral, &ProcessDoor),
     shadows: &Arc<Ledger>,
 ) -> Result<plan::Api, FrontError> {
     let mut operations = Vec::new();
     for operation in api.operations.values() {
         if obstacle(estate, api, operation).is_none()
-            && let Some(serve) = serve(estate, api, operation, programs, deferral, shadows)
+            && let Some(serve) = serve(estate, api, operation, programs, (deferral, door), shadows)
         {
             operations.push(one(api, operation, serve));
         }
@@ -176,9 +174,12 @@ fn serve(
     api: &Api,
     operation: &ApiOperation,
     programs: &Programs,
-    deferral: &Deferral,
+    (deferral, door): (&Deferral, &ProcessDoor),
     shadows: &Arc<Ledger>,
 ) -> Option<Serve> {
+    if let Some(serve) = process::serve(api, operation, door) {
+        return Some(serve);
+    }
     if is_later(operation) {
         return later::serve(api, operation, programs, deferral);
     }

@@ -5,11 +5,14 @@
 
 mod address;
 mod building;
+mod calendar;
 mod clock;
 mod codes;
+mod decimals;
 mod draft;
 mod finding;
 mod identifiers;
+mod pure;
 mod reading;
 mod reference;
 mod sequences;
@@ -41,6 +44,14 @@ pub fn functions() -> Vec<Box<dyn Function>> {
 }
 
 fn ours(session: &Arc<Session>) -> Vec<Box<dyn Function>> {
+    let mut all = special(session);
+    all.extend(pure::functions(&calendar::CALENDAR, session));
+    all.extend(pure::functions(&decimals::DECIMALS, session));
+    all
+}
+
+/// Those that read a message, or something else beside their arguments.
+fn special(session: &Arc<Session>) -> Vec<Box<dyn Function>> {
     let session = || Arc::clone(session);
     vec![
         Box::new(reading::Hl7(session())),

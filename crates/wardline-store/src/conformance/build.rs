@@ -5,6 +5,7 @@ use crate::change::{
     Acceptance, Accepted, Cause, Change, Dedup, MessageRef, NewDelivery, NewMessage, Note, Outcome,
     Route, RouteOutcome, Settlement, SettlementResult, Term,
 };
+use crate::process::{Mail, MailId};
 use crate::query::Ready;
 use crate::{CommitListener, Store, StoreError};
 use bytes::Bytes;
@@ -120,6 +121,7 @@ impl World {
             size: 0,
             content_type: self.json,
             replay_of: None,
+            call: None,
         }
     }
 
@@ -145,6 +147,7 @@ impl World {
                 ordinal: 0,
                 index: BlindIndex(value),
             }],
+            mail: Vec::new(),
         }
     }
 
@@ -295,17 +298,25 @@ pub(super) fn note(text: &str) -> Note {
 
 /// A listener that remembers.
 #[derive(Default)]
-pub(super) struct Heard(pub(super) Mutex<Vec<Ready>>);
+pub(super) struct Heard(pub(super) Mutex<Vec<Ready>>, Mutex<Vec<MailId>>);
 
 impl CommitListener for Heard {
     fn committed(&self, ready: &[Ready]) {
         self.0.lock().extend_from_slice(ready);
+    }
+
+    fn mailed(&self, mail: &[Mail]) {
+        self.1.lock().extend(mail.iter().map(|mail| mail.id));
     }
 }
 
 impl Heard {
     pub(super) fn ids(&self) -> Vec<Id> {
         self.0.lock().iter().map(|ready| ready.id.0).collect()
+    }
+
+    pub(super) fn mail(&self) -> Vec<MailId> {
+        self.1.lock().clone()
     }
 }
 

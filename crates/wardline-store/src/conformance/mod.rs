@@ -15,12 +15,16 @@
 //! ```
 
 mod accepting;
+mod advancing;
+mod asking;
 mod build;
 mod finding;
 mod keeping;
 mod keyed;
 mod knowing;
+mod mailing;
 pub mod model;
+mod process;
 mod settling;
 mod tracing;
 
@@ -89,6 +93,9 @@ pub fn cases() -> Vec<Case> {
     all.extend(tracing::cases());
     all.extend(keeping::cases());
     all.extend(keyed::cases());
+    all.extend(advancing::cases());
+    all.extend(mailing::cases());
+    all.extend(asking::cases());
     all
 }
 

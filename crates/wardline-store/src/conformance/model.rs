@@ -3,7 +3,10 @@
 //! The model keeps every delivery in one map and answers every question by looking at all
 //! of them. A history is run on both, the store is dropped and opened again in between, and
 //! whatever the trait can be asked is compared: windows, windows of keys, stopped keys,
-//! gauges, totals, groups of errors, states, and what the listener heard.
+//! gauges, totals, groups of errors, states, instances with what they wait for, mail, and what
+//! the listener heard.
+
+mod processes;
 
 use super::Home;
 use super::build::{Heard, World, key, note, sealed};
@@ -12,6 +15,7 @@ use crate::change::{
     Operation, Outcome, SettlementResult,
 };
 use crate::query::{CounterKind, DeliveryFilter};
+use processes::Processes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,6 +67,22 @@ pub enum Act {
         /// `None` begins it; `Some(true)` answers it, `Some(false)` forgets it.
         end: Option<bool>,
     },
+    /// An instance begins or goes on.
+    Advance(Box<processes::Step>),
+    /// Accept an event that somebody may wait for.
+    Event {
+        /// What it is about.
+        value: u8,
+        /// What it is.
+        digest: u8,
+    },
+    /// Look at mail.
+    Look {
+        /// At which.
+        pick: usize,
+        /// Keep it, or put it aside.
+        keep: bool,
+    },
     /// A call that is refused as a whole, although its first change was sound.
     Refused,
     /// Let time pass; backwards when negative.
@@ -107,6 +127,7 @@ pub fn histories(most: usize) -> impl Strategy<Value = Vec<Act>> {
         2 => any::<usize>().prop_map(|pick| Act::Replay { pick }),
         3 => (0..3u8, 0..2u8, prop::option::of(any::<bool>()))
             .prop_map(|(key, body, end)| Act::Key { key, body, end }),
+        12 => processes::acts(),
         1 => Just(Act::Refused),
         3 => (-50_000..200_000i32).prop_map(Act::Pass),
         1 => Just(Act::Reopen),
@@ -139,10 +160,13 @@ struct Owed {
     state: DeliveryState,
     attempts: u32,
     note: Option<Note>,
+    /// Instance and number of the call that it carries out.
+    call: Option<(Id, u32)>,
 }
 
 #[derive(Debug, Default)]
 struct Model {
+    processes: Processes,
     deliveries: BTreeMap<Id, Owed>,
     inbox: BTreeMap<u8, (bool, Id)>,
     /// Body, until, and whether it was answered.
@@ -166,8 +190,9 @@ impl Model {
             .copied()
     }
 
-    /// Records a block of messages and deliveries that the store put at `first`.
-    fn accept(&mut self, first: Id, acceptance: &Acceptance) {
+    /// Records a block of messages and deliveries that the store put at `first`, following from
+    /// the advance of an instance where there is one.
+    fn accept(&mut self, first: Id, acceptance: &Acceptance, own: Option<Id>) {
         assert!(first > self.last, "{first} does not follow {}", self.last);
         let messages = acceptance.messages.len() as u32;
         for message in &acceptance.messages {
@@ -201,6 +226,10 @@ impl Model {
                 MessageRef::Ordinal(n) => first.offset(n),
                 MessageRef::Existing(MessageId(id)) => id,
             };
+            let repeated = delivery
+                .replay_of
+                .and_then(|of| self.deliveries[&of.0].call);
+            let call = delivery.call.zip(own).map(|(call, own)| (own, call.number));
             self.count(CounterKind::Owed, 1);
             if delivery.state == DeliveryState::Dead {
                 self.count(CounterKind::Dead, 1);
@@ -215,6 +244,7 @@ impl Model {
                 state: delivery.state,
                 attempts: 0,
                 note: delivery.note.clone(),
+                call: repeated.or(call),
             };
             self.deliveries.insert(id, owed);
         }
@@ -285,7 +315,7 @@ impl Run {
                     if let Some((hash, body)) = dedup {
                         self.model.inbox.insert(*hash, (*body, accepted.first));
                     }
-                    self.model.accept(accepted.first, &acceptance);
+                    self.model.accept(accepted.first, &acceptance, None);
                 }
             }
             Act::Settle {
@@ -312,8 +342,11 @@ impl Run {
                     ..Default::default()
                 };
                 let first = self.world.accept(acceptance.clone()).await.first;
-                self.model.accept(first, &acceptance);
+                self.model.accept(first, &acceptance, None);
             }
+            Act::Advance(step) => self.advance(step).await,
+            Act::Event { value, digest } => self.event(*value, *digest).await,
+            Act::Look { pick, keep } => self.look(*pick, *keep).await,
             Act::Key { key, body, end } => self.key(*key, *body, *end).await,
             Act::Refused => {
                 let sound = Change::Accept(Box::new(self.world.discharge(1)));
@@ -429,11 +462,14 @@ impl Run {
             self.model
                 .count(CounterKind::Dead, u64::from(state == DeliveryState::Dead));
         }
+        if let Some(call) = owed.call.filter(|_| !state.is_open()) {
+            self.model.processes.call_ended(call, id, owed.message);
+        }
         if let Some(answer) = answer {
             let heard = self.heard.ids();
             let delivery = *heard.get(before).expect("what follows is heard of");
             self.model
-                .accept(Id::from_i64(delivery.as_i64() - 1), &answer);
+                .accept(Id::from_i64(delivery.as_i64() - 1), &answer, None);
         }
     }
 
@@ -474,10 +510,14 @@ impl Run {
             touched += 1;
             let resolved = owed.state == DeliveryState::Dead;
             owed.state = state;
+            let (call, message) = (owed.call, owed.message);
             if let Some(kind) = kind {
                 owed.note = Some(why.clone());
                 self.model.count(kind, 1);
                 self.model.count(CounterKind::Resolved, u64::from(resolved));
+                if let Some(call) = call.filter(|_| !resolved) {
+                    self.model.processes.call_ended(call, id, message);
+                }
             } else {
                 owed.attempts = 0;
                 released.insert(id);
@@ -531,6 +571,7 @@ impl Run {
             }
         }
         self.compare_counts().await;
+        self.compare_processes().await;
         let stopped = world
             .store()
             .stopped_keys(None, Id::ZERO, 10_000)

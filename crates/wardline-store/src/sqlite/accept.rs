@@ -2,6 +2,7 @@
 
 use super::ids::MAX_BLOCK;
 use super::inbox::{Entry, Inbox};
+use super::mail::Call;
 use super::tally::Place;
 use super::writer::{Halt, Writer};
 use crate::change::{
@@ -15,10 +16,10 @@ use rusqlite::blob::ZeroBlob;
 use rusqlite::types::ToSql;
 use rusqlite::{MAIN_DB, OptionalExtension};
 use std::io::Write as _;
-use wardline_core::{DeliveryId, DeliveryState, Id, MessageId, Sealed, Timestamp};
+use wardline_core::{DeliveryId, DeliveryState, Id, InstanceId, MessageId, Sealed, Timestamp};
 
 /// The most bytes of one payload, a little below what SQLite takes in a row.
-const MAX_PAYLOAD_BYTES: usize = 999_000_000;
+pub(super) const MAX_PAYLOAD_BYTES: usize = 999_000_000;
 /// Payloads above this are written into their place instead of being copied to the database
 /// library first.
 const IN_PLACE_BYTES: usize = 1 << 20;
@@ -33,8 +34,13 @@ enum Seen {
 }
 
 impl Writer<'_> {
-    /// Refuses what could not be recorded as a whole, before any of it is.
-    pub(super) fn check_acceptance(&self, acceptance: &Acceptance) -> Result<(), Halt> {
+    /// Refuses what could not be recorded as a whole, before any of it is. `advances` says that
+    /// it follows from an instance's advance.
+    pub(super) fn check_acceptance(
+        &self,
+        acceptance: &Acceptance,
+        advances: bool,
+    ) -> Result<(), Halt> {
         let refuse = |what: String| Err(Halt::Refused(StoreError::Invalid(what)));
         let messages = acceptance.messages.len();
         let len = messages + acceptance.deliveries.len();
@@ -79,6 +85,12 @@ impl Writer<'_> {
                 }
                 (state, _) => return refuse(format!("a delivery cannot start {state}")),
             }
+            if !advances
+                && delivery.replay_of.is_none()
+                && delivery.call.is_some_and(|call| call.instance.is_none())
+            {
+                return refuse("a call of no instance: only an advance has one of its own".into());
+            }
             match delivery.message {
                 MessageRef::Ordinal(n) if n as usize >= messages => {
                     return refuse(format!(
@@ -110,22 +122,26 @@ impl Writer<'_> {
                 }
             }
         }
-        match acceptance
-            .terms
-            .iter()
-            .find(|term| term.ordinal as usize >= messages)
+        let terms = acceptance.terms.iter().map(|term| ("a term", term.ordinal));
+        let mail = acceptance.mail.iter().map(|mail| ("mail", mail.ordinal));
+        match terms
+            .chain(mail)
+            .find(|(_, ordinal)| *ordinal as usize >= messages)
         {
-            Some(term) => refuse(format!(
-                "a term of message {} in an acceptance of {messages}",
-                term.ordinal
+            Some((what, ordinal)) => refuse(format!(
+                "{what} of message {ordinal} in an acceptance of {messages}"
             )),
             None => Ok(()),
         }
     }
 
-    /// Records an acceptance that [`Self::check_acceptance`] let pass.
-    pub(super) fn accept(&mut self, acceptance: &Acceptance) -> rusqlite::Result<Accepted> {
-        let messages = acceptance.messages.len() as u32;
+    /// Records an acceptance that [`Self::check_acceptance`] let pass; `advancing` is the
+    /// instance that it follows from.
+    pub(super) fn accept(
+        &mut self,
+        acceptance: &Acceptance,
+        advancing: Option<InstanceId>,
+    ) -> rusqlite::Result<Accepted> {
         let len = acceptance.messages.len() + acceptance.deliveries.len();
         let mut flagged = false;
         if let Some(dedup) = &acceptance.dedup {
@@ -144,14 +160,14 @@ impl Writer<'_> {
                     });
                 }
             }
-            self.record(acceptance, first, messages, flagged)?;
+            self.record(acceptance, first, flagged, advancing)?;
             return Ok(Accepted {
                 first,
                 duplicate: None,
             });
         }
         let first = self.ids.take(len, self.now);
-        self.record(acceptance, first, messages, flagged)?;
+        self.record(acceptance, first, flagged, advancing)?;
         Ok(Accepted {
             first,
             duplicate: None,
@@ -162,9 +178,10 @@ impl Writer<'_> {
         &mut self,
         acceptance: &Acceptance,
         first: Id,
-        messages: u32,
         flagged: bool,
+        advancing: Option<InstanceId>,
     ) -> rusqlite::Result<()> {
+        let messages = acceptance.messages.len() as u32;
         let block = messages + acceptance.deliveries.len() as u32;
         let mut followed = std::mem::take(&mut self.followed);
         mark_followed(acceptance, &mut followed);
@@ -181,10 +198,13 @@ impl Writer<'_> {
         }
         self.followed = followed;
         for (at, delivery) in (messages..).zip(&acceptance.deliveries) {
-            self.insert_delivery(acceptance, delivery, first, at)?;
+            self.insert_delivery(acceptance, delivery, first, at, advancing)?;
         }
         for term in &acceptance.terms {
             self.terms.add(term.index, first.offset(term.ordinal));
+        }
+        for mail in &acceptance.mail {
+            self.post_event(mail, first)?;
         }
         Ok(())
     }
@@ -274,6 +294,7 @@ impl Writer<'_> {
         delivery: &NewDelivery,
         first: Id,
         at: u32,
+        advancing: Option<InstanceId>,
     ) -> rusqlite::Result<()> {
         let id = first.offset(at);
         let message = match delivery.message {
@@ -283,6 +304,7 @@ impl Writer<'_> {
         let key = delivery.key.as_ref();
         let note = delivery.note.as_ref();
         let run = self.runs.take(id);
+        let call = self.call_of(delivery, advancing)?;
         let statement = &mut self.sql.delivery;
         statement.raw_bind_parameter(1, id.as_i64())?;
         statement.raw_bind_parameter(2, message.as_i64())?;
@@ -301,6 +323,8 @@ impl Writer<'_> {
         statement.raw_bind_parameter(15, delivery.content_type.0)?;
         statement.raw_bind_parameter(16, delivery.replay_of.map(|id| id.0.as_i64()))?;
         statement.raw_bind_parameter(17, run.as_i64())?;
+        statement.raw_bind_parameter(18, call.map(|call| call.instance.0.as_i64()))?;
+        statement.raw_bind_parameter(19, call.map(|call| call.number))?;
         statement.raw_execute()?;
         if let Some(body) = &delivery.body {
             self.insert_content(id, body)?;
@@ -327,6 +351,9 @@ impl Writer<'_> {
         if delivery.state == DeliveryState::Dead {
             self.tally
                 .count_for(CounterKind::Dead, delivery.destination, delivery.flow, 1);
+            if let Some(call) = call {
+                self.post_end(call, DeliveryId(id), MessageId(message))?;
+            }
         } else if self.heard {
             let body = match (&delivery.body, delivery.message) {
                 (Some(body), _) => body.clone(),
@@ -350,6 +377,29 @@ impl Writer<'_> {
             });
         }
         Ok(())
+    }
+
+    /// The call that a delivery carries out; a repetition carries out what it repeats.
+    fn call_of(
+        &self,
+        delivery: &NewDelivery,
+        advancing: Option<InstanceId>,
+    ) -> rusqlite::Result<Option<Call>> {
+        let own = delivery.call.and_then(|call| {
+            Some(Call {
+                instance: call.instance.or(advancing)?,
+                number: call.number,
+            })
+        });
+        let Some(DeliveryId(of)) = delivery.replay_of else {
+            return Ok(own);
+        };
+        let repeated = self
+            .conn
+            .prepare_cached("SELECT instance, call FROM delivery WHERE id = ?1")?
+            .query_row([of.as_i64()], |row| super::rows::call(row, 0))
+            .optional()?;
+        Ok(repeated.flatten().or(own))
     }
 
     fn insert_content(&mut self, id: Id, sealed: &Sealed) -> rusqlite::Result<()> {
@@ -435,8 +485,13 @@ fn outcome(message: &NewMessage, followed: bool) -> MessageOutcome {
 
 /// The part of a note's text that is kept.
 pub(super) fn note_text(note: &Note) -> &str {
-    match note.text.char_indices().nth(NOTE_CHARS) {
-        Some((end, _)) => &note.text[..end],
-        None => &note.text,
+    kept_text(&note.text)
+}
+
+/// The part of a text for people that is kept.
+pub(super) fn kept_text(text: &str) -> &str {
+    match text.char_indices().nth(NOTE_CHARS) {
+        Some((end, _)) => &text[..end],
+        None => text,
     }
 }

@@ -1,9 +1,13 @@
 //! The trait on the SQLite store: writes go through the queue, reads to the readers.
 
 use super::queue::{Answer, Work};
-use super::{SqliteStore, counts, names, read, search, trace};
+use super::{SqliteStore, counts, instances, mail, names, read, search, tasks, trace, waits};
 use crate::change::{AuditRecord, Change, Lease, Outcome};
 use crate::error::StoreError;
+use crate::process::{
+    HistoryRow, InstanceCount, InstanceFilter, InstanceRow, Mail, MailId, TaskFilter, TaskRow,
+    TimerRow, WaitRow,
+};
 use crate::query::{
     Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, MessageFilter,
     MessageRow, Page, PruneReport, PruneRequest, Ready, Series, StoreStatus, TimeRange, Trace,
@@ -12,7 +16,9 @@ use crate::{CommitListener, Store};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
-use wardline_core::{BlindIndex, DeliveryId, Id, Lane, MessageId, Sealed, Sym};
+use wardline_core::{
+    BlindIndex, DeliveryId, Id, InstanceId, Lane, MessageId, Sealed, Sym, TaskId, Timestamp,
+};
 
 fn unexpected<T>() -> Result<T, StoreError> {
     Err(StoreError::Database {
@@ -186,6 +192,140 @@ impl Store for SqliteStore {
             .run("reading a series", move |conn| {
                 counts::series(conn, kind, name, range)
             })
+            .await
+    }
+
+    async fn instance(&self, id: InstanceId) -> Result<Option<InstanceRow>, StoreError> {
+        self.readers
+            .run("reading an instance", move |conn| {
+                instances::instance(conn, id)
+            })
+            .await
+    }
+
+    async fn instance_state(&self, id: InstanceId) -> Result<Option<Sealed>, StoreError> {
+        self.readers
+            .run("reading an instance's variables", move |conn| {
+                instances::state(conn, id)
+            })
+            .await
+    }
+
+    async fn instances_of(
+        &self,
+        process: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<InstanceRow>, StoreError> {
+        self.readers
+            .run("reading the instances of a key", move |conn| {
+                instances::of_key(conn, process, key, limit)
+            })
+            .await
+    }
+
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Page<InstanceRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers
+            .run("searching instances", move |conn| {
+                search::instances(conn, &filter)
+            })
+            .await
+    }
+
+    async fn instance_counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
+        self.readers
+            .run("reading how many instances there are", instances::counts)
+            .await
+    }
+
+    async fn history(
+        &self,
+        id: InstanceId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        self.readers
+            .run("reading an instance's history", move |conn| {
+                instances::history(conn, id, after, limit)
+            })
+            .await
+    }
+
+    async fn calls(&self, id: InstanceId) -> Result<Vec<(u32, DeliveryRow)>, StoreError> {
+        self.readers
+            .run("reading an instance's calls", move |conn| {
+                instances::calls(conn, id)
+            })
+            .await
+    }
+
+    async fn waiting(
+        &self,
+        correlator: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<WaitRow>, StoreError> {
+        self.readers
+            .run("reading who waits", move |conn| {
+                waits::waiting(conn, correlator, key, limit)
+            })
+            .await
+    }
+
+    async fn mail_for(
+        &self,
+        correlator: Sym,
+        key: BlindIndex,
+        limit: usize,
+    ) -> Result<Vec<Mail>, StoreError> {
+        let now = self.shared.clock.now();
+        self.readers
+            .run("reading mail", move |conn| {
+                mail::mail_for(conn, correlator, key, now, limit)
+            })
+            .await
+    }
+
+    async fn unread(&self, after: MailId, limit: usize) -> Result<Vec<Mail>, StoreError> {
+        self.readers
+            .run("reading new mail", move |conn| {
+                mail::unread(conn, after, limit)
+            })
+            .await
+    }
+
+    async fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<TimerRow>,
+        limit: usize,
+    ) -> Result<Vec<TimerRow>, StoreError> {
+        self.readers
+            .run("reading timers", move |conn| {
+                waits::timers(conn, until, after, limit)
+            })
+            .await
+    }
+
+    async fn next_timer(&self, after: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+        self.readers
+            .run("reading the next timer", move |conn| {
+                waits::next_timer(conn, after)
+            })
+            .await
+    }
+
+    async fn task(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError> {
+        self.readers
+            .run("reading a task", move |conn| tasks::task(conn, id))
+            .await
+    }
+
+    async fn tasks(&self, filter: &TaskFilter) -> Result<Page<TaskRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers
+            .run("searching tasks", move |conn| search::tasks(conn, &filter))
             .await
     }
 

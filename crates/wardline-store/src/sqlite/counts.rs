@@ -7,7 +7,7 @@ use crate::query::{Count, CounterKind, ErrorGroup, Gauge, Series, TimeRange};
 use rusqlite::{Connection, OptionalExtension};
 use wardline_core::{Id, Lane, Sym, Timestamp};
 
-const KINDS: [CounterKind; 14] = [
+const KINDS: [CounterKind; 16] = [
     CounterKind::Accepted,
     CounterKind::Duplicate,
     CounterKind::Derived,
@@ -22,6 +22,8 @@ const KINDS: [CounterKind; 14] = [
     CounterKind::PrunedMessages,
     CounterKind::PrunedDeliveries,
     CounterKind::Resolved,
+    CounterKind::MailDuplicate,
+    CounterKind::MailExpired,
 ];
 
 /// How many deliveries stand in each open state.

@@ -91,6 +91,7 @@ fn accept(payload_bytes: usize) -> Change {
             size: 0,
             content_type: Sym(3),
             replay_of: None,
+            call: None,
         }],
         ..Acceptance::default()
     }))

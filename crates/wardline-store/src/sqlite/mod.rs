@@ -3,11 +3,14 @@
 //! [`SqliteStore::open`] takes the lock, brings the schema up to date, starts the writer and
 //! returns; nothing is scanned, so a large store opens as fast as a small one. The parts:
 //! `queue` is the bounded way in, `writer` gathers what is queued into transactions,
-//! `accept`, `settle`, `operate` and `prune` are what it does in them, `read`, `search`,
-//! `trace` and `counts` are the queries.
+//! `apply` looks at a call as a whole, `accept`, `settle`, `operate`, `advance`, `mail`, `tasks`
+//! and `prune` are what it does in them, `read`, `search`, `trace`, `counts`, `instances` and
+//! `waits` are the queries.
 
 mod accept;
+mod advance;
 mod api;
+mod apply;
 mod beside;
 mod counts;
 #[cfg(test)]
@@ -16,7 +19,9 @@ mod filter;
 mod health;
 mod ids;
 mod inbox;
+mod instances;
 mod keyed;
+mod mail;
 mod names;
 mod operate;
 mod prune;
@@ -29,9 +34,11 @@ mod search;
 mod settle;
 mod statements;
 mod tally;
+mod tasks;
 mod terms;
 mod trace;
 mod trouble;
+mod waits;
 mod writer;
 
 pub use schema::Durability;
@@ -44,6 +51,7 @@ use health::Health;
 use ids::IdSource;
 use inbox::Inbox;
 use keyed::Keyed;
+use mail::Post;
 use names::Names;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
@@ -316,6 +324,7 @@ fn prepare(mut conn: Connection, path: &Path, options: &Options) -> Result<Opene
         schema::set_internal(&conn, "epoch", epoch)?;
         let last: i64 = conn.query_row(
             "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(id) FROM delivery), 0),
+                 coalesce((SELECT max(id) FROM instance), 0), coalesce((SELECT max(id) FROM task), 0),
                  coalesce((SELECT value FROM internal WHERE name = 'high_id'), 0))",
             [],
             |row| row.get(0),
@@ -330,6 +339,7 @@ fn prepare(mut conn: Connection, path: &Path, options: &Options) -> Result<Opene
             tally: Tally::load(&conn)?,
             inbox: Inbox::load(&conn)?,
             keyed: Keyed::load(&conn)?,
+            post: Post::load(&conn)?,
             runs: RunSource::new(options.run),
             audit_next: audit_next as u64,
         };

@@ -15,12 +15,12 @@ impl Writer<'_> {
         match operation {
             Operation::Cancel { deliveries, note } => {
                 for id in deliveries {
-                    touched += u64::from(self.end(*id, DeliveryState::Cancelled, note)?);
+                    touched += u64::from(self.end(*id, DeliveryState::Cancelled, note, true)?);
                 }
             }
             Operation::Park { deliveries, note } => {
                 for id in deliveries {
-                    touched += u64::from(self.end(*id, DeliveryState::Dead, note)?);
+                    touched += u64::from(self.end(*id, DeliveryState::Dead, note, true)?);
                 }
             }
             Operation::Release { deliveries } => {
@@ -32,7 +32,14 @@ impl Writer<'_> {
         Ok(touched)
     }
 
-    fn end(&mut self, id: DeliveryId, state: DeliveryState, note: &Note) -> rusqlite::Result<bool> {
+    /// Ends a delivery; `tell` says whether an instance whose call it carries out hears of it.
+    pub(super) fn end(
+        &mut self,
+        id: DeliveryId,
+        state: DeliveryState,
+        note: &Note,
+        tell: bool,
+    ) -> rusqlite::Result<bool> {
         let Some(standing) = self
             .standing(id)?
             .filter(|standing| standing.state.is_open() || may_resolve(standing.state, state))
@@ -75,6 +82,9 @@ impl Writer<'_> {
                 standing.flow,
                 1,
             );
+        } else if let Some(call) = standing.call.filter(|_| tell) {
+            // A dead one had ended before: its instance knows.
+            self.post_end(call, id, standing.message)?;
         }
         Ok(true)
     }

@@ -7,7 +7,9 @@
 //! not the age of the store.
 
 use super::keyed::Keyed;
+use super::mail::HIGH_MAIL;
 use super::schema::{internal, set_internal};
+use super::tally::InstancePlace;
 use super::writer::Writer;
 use crate::query::{CounterKind, PruneReport, PruneRequest};
 use rusqlite::OptionalExtension;
@@ -23,6 +25,9 @@ const VACUUM_PAGES: i64 = 256;
 const MAX_STEP: usize = 2_000;
 /// Replays of one block that are followed.
 const MAX_REPLAYS: usize = 100_000;
+
+/// Advances whose history goes in one step.
+const HISTORY_ROWS: usize = 4_096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
@@ -56,6 +61,7 @@ impl Writer<'_> {
         let mut report = PruneReport::default();
         // Ids must go on rising when the newest messages are removed.
         set_internal(self.conn, "high_id", self.last_id().as_i64())?;
+        set_internal(self.conn, HIGH_MAIL, self.post.last())?;
         if let Some(before) = request.payloads_before {
             report.more |= self.walk(What::Payloads, before, step, &mut report)?;
         }
@@ -67,6 +73,10 @@ impl Writer<'_> {
             let horizon = Id::from_parts(before.unix_ms(), 0, 0).as_i64();
             report.more |= self.inbox.forget(self.conn, horizon)?;
         }
+        if let Some(before) = request.records_before {
+            report.more |= self.prune_instances(before, step, &mut report)?;
+        }
+        report.more |= self.forget_mail(step)? == step;
         report.more |= self.keyed.forget(self.conn, self.now, step)?;
         self.conn
             .prepare_cached("DELETE FROM counter WHERE minute < ?1")?
@@ -78,12 +88,69 @@ impl Writer<'_> {
             .prepare_cached("SELECT min(id) FROM content")?
             .query_row([], |row| row.get::<_, Option<i64>>(0))?
             .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
+        report.oldest_instance = self
+            .conn
+            .prepare_cached("SELECT min(id) FROM instance")?
+            .query_row([], |row| row.get::<_, Option<i64>>(0))?
+            .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
         // Answers to keys are content as well: they outlive neither their day's key nor it them.
         if let Some(begun) = Keyed::oldest(self.conn)? {
             let oldest = report.oldest_content.map_or(begun, |at| at.min(begun));
             report.oldest_content = Some(oldest);
         }
         Ok(report)
+    }
+
+    /// Removes instances that ended before a time, at most `step` of them; true while there are
+    /// more. Those that are open stay, however old they are.
+    fn prune_instances(
+        &mut self,
+        before: Timestamp,
+        step: usize,
+        report: &mut PruneReport,
+    ) -> rusqlite::Result<bool> {
+        let ended: Vec<(i64, InstancePlace)> = self
+            .conn
+            .prepare_cached(
+                "SELECT id, process, definition, phase, status FROM instance INDEXED BY instance_ended
+                 WHERE ended IS NOT NULL AND ended < ?1 ORDER BY ended LIMIT ?2",
+            )?
+            .query_map((before.0, step as i64), |row| {
+                let place = InstancePlace {
+                    process: Sym(row.get(1)?),
+                    definition: Sym(row.get(2)?),
+                    phase: row.get(3)?,
+                    status: row.get(4)?,
+                };
+                Ok((row.get(0)?, place))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut room = HISTORY_ROWS;
+        for (id, place) in &ended {
+            // A long history goes in several steps, and its instance with the last of them.
+            let lines = self
+                .conn
+                .prepare_cached(
+                    "DELETE FROM history WHERE instance = ?1 AND revision IN
+                         (SELECT revision FROM history WHERE instance = ?1 ORDER BY revision LIMIT ?2)",
+                )?
+                .execute((id, room as i64))?;
+            room -= lines;
+            if room == 0 {
+                return Ok(true);
+            }
+            for sql in [
+                "DELETE FROM instance WHERE id = ?1",
+                "DELETE FROM instance_state WHERE id = ?1",
+                "DELETE FROM task WHERE instance = ?1",
+                "DELETE FROM mail WHERE state <= 1 AND instance IS NOT NULL AND instance = ?1",
+            ] {
+                self.conn.prepare_cached(sql)?.execute([id])?;
+            }
+            self.tally.instances(*place, -1);
+            report.instances += 1;
+        }
+        Ok(ended.len() == step)
     }
 
     /// Minutes before this are old enough to forget, and already part of the totals.

@@ -6,6 +6,7 @@
 
 use crate::change::{Acceptance, Change, Outcome};
 use crate::error::StoreError;
+use crate::process::Advance;
 use crate::query::{PruneReport, PruneRequest};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -152,11 +153,30 @@ fn change_bytes(change: &Change) -> usize {
                 .map_or(0, wardline_core::Sealed::len)
                 + settlement.follow.as_deref().map_or(0, acceptance_bytes)
         }
-        Change::Operate(_) | Change::BeginKey(_) => 0,
+        Change::Operate(_)
+        | Change::BeginKey(_)
+        | Change::Keep { .. }
+        | Change::Discard(_)
+        | Change::Task { .. } => 0,
+        Change::Advance(advance) => advance_bytes(advance),
         Change::Audit(record) => record.body.len(),
         Change::SetMeta { value, .. } => value.len(),
         Change::EndKey(end) => end.answer.as_ref().map_or(0, wardline_core::Sealed::len),
     }
+}
+
+fn advance_bytes(advance: &Advance) -> usize {
+    advance.state.len()
+        + advance
+            .summary
+            .as_ref()
+            .map_or(0, wardline_core::Sealed::len)
+        + advance
+            .ask
+            .iter()
+            .map(|task| task.body.len())
+            .sum::<usize>()
+        + advance.follow.as_deref().map_or(0, acceptance_bytes)
 }
 
 fn acceptance_bytes(acceptance: &Acceptance) -> usize {

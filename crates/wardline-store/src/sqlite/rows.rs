@@ -1,12 +1,17 @@
 //! From columns to what callers see, in one place for every query.
 
+use super::mail::Call;
 use crate::change::{Note, Route, RouteOutcome};
+use crate::process::{
+    History, HistoryRow, InstanceRow, Mail, MailId, MailTo, Phase, TaskRow, TimerRow, WaitRow,
+};
 use crate::query::{Attempt, DeliveryRow, LaneRow, MessageOutcome, MessageRow, Ready};
 use bytes::Bytes;
 use rusqlite::Row;
 use rusqlite::types::Type;
 use wardline_core::{
-    BlindIndex, DeliveryId, DeliveryState, Id, Lane, MessageId, OrderingKey, Sealed, Sym, Timestamp,
+    BlindIndex, DeliveryId, DeliveryState, Id, InstanceId, Lane, MessageId, OrderingKey, Sealed,
+    Sym, TaskId, Timestamp,
 };
 
 /// Columns of [`message`], of `message AS m`.
@@ -37,7 +42,7 @@ pub(super) fn state(raw: u8) -> rusqlite::Result<DeliveryState> {
     DeliveryState::from_u8(raw).ok_or_else(|| unknown("a delivery state"))
 }
 
-fn unknown(what: &str) -> rusqlite::Error {
+pub(super) fn unknown(what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         0,
         Type::Integer,
@@ -45,15 +50,15 @@ fn unknown(what: &str) -> rusqlite::Error {
     )
 }
 
-fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<Id> {
+pub(super) fn id(row: &Row<'_>, at: usize) -> rusqlite::Result<Id> {
     Ok(Id::from_i64(row.get(at)?))
 }
 
-fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp))
 }
 
-fn key(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<OrderingKey>> {
+pub(super) fn key(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<OrderingKey>> {
     let Some(index) = row.get::<_, Option<i64>>(at)? else {
         return Ok(None);
     };
@@ -64,7 +69,7 @@ fn key(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<OrderingKey>> {
     }))
 }
 
-fn note(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Note>> {
+pub(super) fn note(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Note>> {
     let Some(code) = row.get::<_, Option<String>>(at)? else {
         return Ok(None);
     };
@@ -184,6 +189,130 @@ pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
             fingerprint: row.get(7)?,
         },
     })
+}
+
+/// The call that a delivery carries out: instance and number.
+pub(super) fn call(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Call>> {
+    let instance: Option<i64> = row.get(at)?;
+    let number: Option<u32> = row.get(at + 1)?;
+    Ok(instance.zip(number).map(|(instance, number)| Call {
+        instance: InstanceId(Id::from_i64(instance)),
+        number,
+    }))
+}
+
+/// The phase of a stored number.
+pub(super) fn phase(raw: u8) -> rusqlite::Result<Phase> {
+    Phase::from_u8(raw).ok_or_else(|| unknown("a phase"))
+}
+
+/// The status of a stored number, 0 for none.
+pub(super) fn status(raw: u32) -> Option<Sym> {
+    (raw != 0).then_some(Sym(raw))
+}
+
+fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Sym>> {
+    Ok(row.get::<_, Option<u32>>(at)?.map(Sym))
+}
+
+/// A row of [`INSTANCE_COLUMNS`](super::instances::INSTANCE_COLUMNS).
+pub(super) fn instance(row: &Row<'_>) -> rusqlite::Result<InstanceRow> {
+    Ok(InstanceRow {
+        id: InstanceId(id(row, 0)?),
+        revision: row.get::<_, i64>(1)?.unsigned_abs(),
+        process: Sym(row.get(2)?),
+        definition: Sym(row.get(3)?),
+        key: key(row, 4)?.ok_or_else(|| unknown("an instance without a key"))?,
+        phase: phase(row.get(6)?)?,
+        status: status(row.get(7)?),
+        step: name(row, 8)?,
+        note: note(row, 9)?,
+        owner: name(row, 12)?,
+        facility: name(row, 13)?,
+        due: time(row, 14)?,
+        began: Timestamp(row.get(15)?),
+        advanced: Timestamp(row.get(16)?),
+        since: Timestamp(row.get(17)?),
+        ended: time(row, 18)?,
+        summary: sealed(row, 19)?,
+    })
+}
+
+/// A row of instance and number.
+pub(super) fn wait(row: &Row<'_>) -> rusqlite::Result<WaitRow> {
+    Ok(WaitRow {
+        instance: InstanceId(id(row, 0)?),
+        number: row.get(1)?,
+    })
+}
+
+/// A row of due, instance and number.
+pub(super) fn timer(row: &Row<'_>) -> rusqlite::Result<TimerRow> {
+    Ok(TimerRow {
+        due: Timestamp(row.get(0)?),
+        instance: InstanceId(id(row, 1)?),
+        number: row.get(2)?,
+    })
+}
+
+/// A row of [`TASK_COLUMNS`](super::tasks::TASK_COLUMNS).
+pub(super) fn task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+    Ok(TaskRow {
+        id: TaskId(id(row, 0)?),
+        instance: InstanceId(id(row, 1)?),
+        number: row.get(2)?,
+        process: Sym(row.get(3)?),
+        key: key(row, 4)?.ok_or_else(|| unknown("a task without a key"))?,
+        step: Sym(row.get(6)?),
+        role: Sym(row.get(7)?),
+        facility: name(row, 8)?,
+        claimed: row.get(9)?,
+        asked: Timestamp(row.get(10)?),
+        due: time(row, 11)?,
+        ended: time(row, 12)?,
+        by: row.get(13)?,
+        choice: row.get(14)?,
+        body: sealed(row, 15)?.unwrap_or_default(),
+    })
+}
+
+/// A row of [`MAIL_COLUMNS`](super::mail::MAIL_COLUMNS).
+pub(super) fn mail(row: &Row<'_>) -> rusqlite::Result<Mail> {
+    let correlator = name(row, 2)?;
+    let key: Option<i64> = row.get(3)?;
+    let call = call(row, 4)?;
+    let delivery: Option<i64> = row.get(6)?;
+    let to = match (correlator.zip(key), call.zip(delivery)) {
+        (Some((correlator, key)), _) => MailTo::Waiting {
+            correlator,
+            key: BlindIndex(key),
+        },
+        (None, Some((call, delivery))) => MailTo::Instance {
+            instance: call.instance,
+            call: call.number,
+            delivery: DeliveryId(Id::from_i64(delivery)),
+        },
+        (None, None) => return Err(unknown("mail")),
+    };
+    Ok(Mail {
+        id: MailId(row.get(0)?),
+        to,
+        message: MessageId(id(row, 1)?),
+    })
+}
+
+/// A row of revision, time and lines: adds each line.
+pub(super) fn history(row: &Row<'_>, found: &mut Vec<HistoryRow>) -> rusqlite::Result<()> {
+    let revision = row.get::<_, i64>(0)?.unsigned_abs();
+    let at = Timestamp(row.get(1)?);
+    let lines: Vec<[String; 3]> = serde_json::from_str(row.get_ref(2)?.as_str()?)
+        .map_err(|_| unknown("a line of history"))?;
+    found.extend(lines.into_iter().map(|[step, what, text]| HistoryRow {
+        at,
+        revision,
+        line: History { step, what, text },
+    }));
+    Ok(())
 }
 
 /// Sealed bytes, if there are any.

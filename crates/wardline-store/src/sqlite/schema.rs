@@ -15,13 +15,17 @@
 //!   inbox is written in sorted runs (see
 //!   [`inbox`](super::inbox)), so that inserts stay within a few hot pages however large the
 //!   store is.
+//! - What is kept of processes follows how many instances there are, not how many messages
+//!   came: an instance is one row and one state, what it waits for stands where whoever looks
+//!   for it looks (waits by what comes, timers by their time), and mail is taken out of the
+//!   indexes over what is new and what is kept as soon as it is neither.
 
 use crate::error::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// Version of the schema this binary writes, kept in `PRAGMA user_version`.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 /// Oldest SQLite without the WAL-reset corruption of 3.7.0–3.51.2 (sqlite.org/wal.html).
 const MIN_SQLITE: i32 = 3_051_003;
 /// Bytes a database page holds.
@@ -191,6 +195,113 @@ CREATE TABLE keyed (
     answer BLOB
 );
 CREATE INDEX keyed_until ON keyed (until);
+", "
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    process INTEGER NOT NULL,
+    definition INTEGER NOT NULL,
+    key_index INTEGER NOT NULL,
+    key_text TEXT,
+    phase INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    step INTEGER,
+    note_code TEXT,
+    note_text TEXT,
+    fingerprint INTEGER,
+    owner INTEGER,
+    facility INTEGER,
+    due INTEGER,
+    began INTEGER NOT NULL,
+    advanced INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    ended INTEGER,
+    summary BLOB
+);
+CREATE INDEX instance_key ON instance (key_index, process);
+CREATE INDEX instance_stands ON instance (process, status, phase);
+CREATE INDEX instance_due ON instance (due) WHERE phase <= 2 AND due IS NOT NULL;
+CREATE INDEX instance_owner ON instance (owner) WHERE phase <= 2 AND owner IS NOT NULL;
+CREATE INDEX instance_ended ON instance (ended) WHERE ended IS NOT NULL;
+CREATE TABLE instance_state (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+CREATE TABLE instance_gauge (
+    process INTEGER NOT NULL,
+    definition INTEGER NOT NULL,
+    phase INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (process, definition, phase, status)
+) WITHOUT ROWID;
+
+CREATE TABLE history (
+    instance INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    lines TEXT NOT NULL,
+    PRIMARY KEY (instance, revision)
+) WITHOUT ROWID;
+
+CREATE TABLE wait (
+    correlator INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    instance INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (correlator, key, instance, number)
+) WITHOUT ROWID;
+CREATE INDEX wait_instance ON wait (instance, number);
+
+CREATE TABLE timer (
+    due INTEGER NOT NULL,
+    instance INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (due, instance, number)
+) WITHOUT ROWID;
+CREATE INDEX timer_instance ON timer (instance, number);
+
+CREATE TABLE task (
+    id INTEGER PRIMARY KEY,
+    instance INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    process INTEGER NOT NULL,
+    key_index INTEGER NOT NULL,
+    key_text TEXT,
+    step INTEGER NOT NULL,
+    role INTEGER NOT NULL,
+    facility INTEGER,
+    claimed TEXT,
+    asked INTEGER NOT NULL,
+    due INTEGER,
+    ended INTEGER,
+    ended_by TEXT,
+    choice TEXT,
+    body BLOB NOT NULL
+);
+CREATE INDEX task_instance ON task (instance, number);
+CREATE INDEX task_role ON task (role) WHERE ended IS NULL;
+CREATE INDEX task_claimed ON task (claimed) WHERE ended IS NULL AND claimed IS NOT NULL;
+CREATE INDEX task_open ON task (id) WHERE ended IS NULL;
+
+CREATE TABLE mail (
+    id INTEGER PRIMARY KEY,
+    state INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    correlator INTEGER,
+    key INTEGER,
+    digest INTEGER,
+    instance INTEGER,
+    call INTEGER,
+    delivery INTEGER,
+    until INTEGER
+);
+CREATE INDEX mail_new ON mail (id) WHERE state = 0;
+CREATE INDEX mail_waits ON mail (correlator, key) WHERE state <= 1 AND correlator IS NOT NULL;
+CREATE INDEX mail_known ON mail (digest, correlator, key) WHERE correlator IS NOT NULL;
+CREATE INDEX mail_instance ON mail (instance) WHERE state <= 1 AND instance IS NOT NULL;
+CREATE INDEX mail_until ON mail (until) WHERE state >= 1 AND until IS NOT NULL;
+
+ALTER TABLE delivery ADD COLUMN instance INTEGER;
+ALTER TABLE delivery ADD COLUMN call INTEGER;
+CREATE INDEX delivery_call ON delivery (instance, call) WHERE instance IS NOT NULL;
 "];
 
 /// Refuses a library that can corrupt what it promises to keep.
@@ -242,7 +353,7 @@ pub(super) fn prepare_writer(
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 
@@ -257,7 +368,7 @@ pub(super) fn prepare_reader(conn: &Connection, cache_bytes: u64) -> rusqlite::R
     )?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

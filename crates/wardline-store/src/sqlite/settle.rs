@@ -1,12 +1,13 @@
 //! How an attempt ended: state, counts, the failed attempt, and what follows, together.
 
 use super::accept::note_text;
+use super::mail::Call;
 use super::tally::Place;
 use super::writer::Writer;
 use crate::change::{Note, Settlement, SettlementResult};
 use crate::query::CounterKind;
 use rusqlite::OptionalExtension;
-use wardline_core::{DeliveryId, DeliveryState, Lane, Sym, Timestamp};
+use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId, Sym, Timestamp};
 
 /// Failed attempts kept from the beginning of a delivery …
 const FIRST_ATTEMPTS: u32 = 8;
@@ -21,6 +22,8 @@ pub(super) struct Standing {
     pub(super) fingerprint: Option<i64>,
     pub(super) first_attempt: Option<i64>,
     pub(super) since: Option<i64>,
+    pub(super) message: MessageId,
+    pub(super) call: Option<Call>,
 }
 
 /// The columns that a failure or an operator's act sets.
@@ -52,6 +55,8 @@ impl Writer<'_> {
                     fingerprint: row.get(4)?,
                     first_attempt: row.get(5)?,
                     since: row.get(6)?,
+                    message: MessageId(Id::from_i64(row.get(7)?)),
+                    call: super::rows::call(row, 8)?,
                 })
             })
             .optional()
@@ -134,13 +139,20 @@ impl Writer<'_> {
                 self.keep_attempt(settlement, took_us, note)?;
             }
         }
+        let ended = matches!(
+            settlement.result,
+            SettlementResult::Delivered | SettlementResult::Dead(_)
+        );
+        if let Some(call) = standing.call.filter(|_| ended) {
+            self.post_end(call, id, standing.message)?;
+        }
         if let Some(response) = &settlement.response {
             self.sql
                 .response
                 .execute((id.0.as_i64(), &response.as_sealed_bytes()[..]))?;
         }
         if let Some(follow) = &settlement.follow {
-            self.accept(follow)?;
+            self.accept(follow, None)?;
         }
         Ok(true)
     }

@@ -19,6 +19,7 @@ pub(super) struct Tally {
     counts: AHashMap<(u8, u32, u32), u64>,
     gauges: AHashMap<(u32, u8, u8), i64>,
     failures: AHashMap<(u32, i64, u8), i64>,
+    instances: AHashMap<(u32, u32, u8, u32), i64>,
     /// Minutes before this are in `total`.
     folded: i64,
     /// As `folded`, once the transaction at hand is committed.
@@ -33,6 +34,7 @@ impl Tally {
             counts: AHashMap::new(),
             gauges: AHashMap::new(),
             failures: AHashMap::new(),
+            instances: AHashMap::new(),
             folded,
             folding: folded,
         })
@@ -59,6 +61,14 @@ impl Tally {
     /// A delivery left a state.
     pub(super) fn leave(&mut self, place: Place, state: DeliveryState, fingerprint: Option<i64>) {
         self.step(place, state, fingerprint, -1);
+    }
+
+    /// So many more instances (fewer where negative) stand somewhere.
+    pub(super) fn instances(&mut self, at: InstancePlace, by: i64) {
+        *self
+            .instances
+            .entry((at.process.0, at.definition.0, at.phase, at.status))
+            .or_default() += by;
     }
 
     fn step(&mut self, place: Place, state: DeliveryState, fingerprint: Option<i64>, by: i64) {
@@ -106,6 +116,9 @@ impl Tally {
                 upsert.execute((destination, lane, state, by))?;
             }
         }
+        if !self.instances.is_empty() {
+            self.flush_instances(conn)?;
+        }
         if !self.failures.is_empty() {
             let mut upsert = conn.prepare_cached(
                 "INSERT INTO failure (destination, fingerprint, state, n) VALUES (?1, ?2, ?3, ?4)
@@ -126,6 +139,27 @@ impl Tally {
         Ok(())
     }
 
+    fn flush_instances(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut upsert = conn.prepare_cached(
+            "INSERT INTO instance_gauge (process, definition, phase, status, n) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (process, definition, phase, status) DO UPDATE SET n = n + excluded.n",
+        )?;
+        // Definitions come and go: what nobody stands at any more is not kept.
+        let mut tidy = conn.prepare_cached(
+            "DELETE FROM instance_gauge
+             WHERE process = ?1 AND definition = ?2 AND phase = ?3 AND status = ?4 AND n = 0",
+        )?;
+        for ((process, definition, phase, status), by) in
+            self.instances.drain().filter(|(_, by)| *by != 0)
+        {
+            upsert.execute((process, definition, phase, status, by))?;
+            if by < 0 {
+                tidy.execute((process, definition, phase, status))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The transaction is durable.
     pub(super) fn committed(&mut self) {
         self.folded = self.folding;
@@ -136,6 +170,7 @@ impl Tally {
         self.counts.clear();
         self.gauges.clear();
         self.failures.clear();
+        self.instances.clear();
         self.folding = self.folded;
     }
 }
@@ -145,4 +180,14 @@ impl Tally {
 pub(super) struct Place {
     pub(super) destination: Sym,
     pub(super) lane: Lane,
+}
+
+/// Where an instance is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InstancePlace {
+    pub(super) process: Sym,
+    pub(super) definition: Sym,
+    pub(super) phase: u8,
+    /// 0 for none.
+    pub(super) status: u32,
 }

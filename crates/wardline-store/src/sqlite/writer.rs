@@ -10,6 +10,7 @@ use super::Shared;
 use super::ids::IdSource;
 use super::inbox::Inbox;
 use super::keyed::Keyed;
+use super::mail::Post;
 use super::prune::PruneCursor;
 use super::queue::{Answer, Request, Work};
 use super::runs::RunSource;
@@ -19,7 +20,6 @@ use super::tally::Tally;
 use super::terms::TermBucket;
 use super::trouble::{Fatal, Stage, Verdict, judge};
 use crate::CommitListener;
-use crate::change::{Change, Outcome};
 use crate::error::StoreError;
 use crate::query::Ready;
 use rusqlite::Connection;
@@ -51,6 +51,7 @@ pub(super) struct Start {
     pub(super) tally: Tally,
     pub(super) inbox: Inbox,
     pub(super) keyed: Keyed,
+    pub(super) post: Post,
     pub(super) runs: RunSource,
     pub(super) audit_next: u64,
 }
@@ -66,10 +67,13 @@ pub(super) struct Writer<'c> {
     pub(super) runs: RunSource,
     pub(super) inbox: Inbox,
     pub(super) keyed: Keyed,
+    pub(super) post: Post,
     pub(super) prune: PruneCursor,
     /// Deliveries that became owed in the transaction at hand.
     pub(super) ready: Vec<Ready>,
-    /// Whether anyone listens, so that `ready` is worth filling.
+    /// The earliest of the timers set in the transaction at hand.
+    pub(super) timed: Option<Timestamp>,
+    /// Whether anyone listens, so that `ready` and the like are worth filling.
     pub(super) heard: bool,
     /// The time that the transaction at hand is made at.
     pub(super) now: Timestamp,
@@ -122,8 +126,10 @@ impl<'c> Writer<'c> {
             runs: start.runs,
             inbox: start.inbox,
             keyed: start.keyed,
+            post: start.post,
             prune: PruneCursor::default(),
             ready: Vec::new(),
+            timed: None,
             heard: false,
             followed: Vec::new(),
             new_names: Vec::new(),
@@ -268,6 +274,7 @@ impl<'c> Writer<'c> {
                 self.runs.committed();
                 self.inbox.committed();
                 self.keyed.committed();
+                self.post.committed();
                 self.audit_next = self.audit_staged;
                 if !self.new_names.is_empty() {
                     let mut names = self.shared.names.write();
@@ -297,9 +304,11 @@ impl<'c> Writer<'c> {
         self.runs.rolled_back();
         self.inbox.rolled_back();
         self.keyed.rolled_back();
+        self.post.rolled_back();
         self.prune.rolled_back();
         self.new_names.clear();
         self.ready.clear();
+        self.timed = None;
         self.audit_staged = self.audit_next;
         // SQLite itself rolls back on the graver errors.
         if !self.conn.is_autocommit()
@@ -311,75 +320,29 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn apply(&mut self, work: &Work) -> Result<Answer, Halt> {
-        match work {
-            Work::Commit(changes) => self.apply_changes(changes).map(Answer::Outcomes),
-            Work::Intern(name) => self.intern(name).map(Answer::Sym),
-            Work::Prune(request) => Ok(Answer::Pruned(self.prune_step(request)?)),
-            Work::Close => Ok(Answer::Closed),
-        }
-    }
-
-    fn apply_changes(&mut self, changes: &[Change]) -> Result<Vec<Outcome>, Halt> {
-        let mut expected = self.audit_staged;
-        for change in changes {
-            match change {
-                Change::Accept(acceptance) => self.check_acceptance(acceptance)?,
-                Change::Settle(settlement) => {
-                    if let Some(follow) = &settlement.follow {
-                        self.check_acceptance(follow)?;
-                    }
-                }
-                Change::Audit(record) if record.sequence != expected => {
-                    let given = record.sequence;
-                    return Err(Halt::Refused(StoreError::AuditConflict { given, expected }));
-                }
-                Change::Audit(_) => expected += 1,
-                Change::Operate(_)
-                | Change::SetMeta { .. }
-                | Change::BeginKey(_)
-                | Change::EndKey(_) => {}
-            }
-        }
-        let mut outcomes = Vec::with_capacity(changes.len());
-        for change in changes {
-            outcomes.push(match change {
-                Change::Accept(acceptance) => Outcome::Accepted(self.accept(acceptance)?),
-                Change::Settle(settlement) => Outcome::Settled(self.settle(settlement)?),
-                Change::Operate(operation) => Outcome::Operated(self.operate(operation)?),
-                Change::Audit(record) => {
-                    self.append_audit(record)?;
-                    Outcome::Done
-                }
-                Change::SetMeta { name, value } => {
-                    self.set_meta(name, value)?;
-                    Outcome::Done
-                }
-                Change::BeginKey(begin) => {
-                    Outcome::Key(self.keyed.begin(self.conn, begin, self.now)?)
-                }
-                Change::EndKey(end) => {
-                    self.keyed.end(self.conn, end)?;
-                    Outcome::Done
-                }
-            });
-        }
-        Ok(outcomes)
-    }
-
-    /// Tells the listener what is owed now, in the order of ids.
+    /// Tells the listener what is owed now, what mail came, and when it must wake.
     fn announce(&mut self) {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && self.post.told().is_empty() && self.timed.is_none() {
             return;
         }
         let listener = self.shared.listener.read().clone();
         if let Some(listener) = listener {
-            self.ready.sort_by_key(|ready| ready.id);
-            listener.committed(&self.ready);
+            if !self.ready.is_empty() {
+                self.ready.sort_by_key(|ready| ready.id);
+                listener.committed(&self.ready);
+            }
+            if !self.post.told().is_empty() {
+                listener.mailed(self.post.told());
+            }
+            if let Some(earliest) = self.timed {
+                listener.timed(earliest);
+            }
             self.told = Some(listener);
         }
         self.ready.clear();
         self.ready.shrink_to(BATCH_CHANGES);
+        self.post.announced();
+        self.timed = None;
     }
 
     /// Lets whoever was told begin. Where there is little to do that is when the disk writes the

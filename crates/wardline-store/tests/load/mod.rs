@@ -292,6 +292,7 @@ fn acceptance(names: Names, sender: usize, place: usize) -> Change {
         size: 2,
         content_type: names.json,
         replay_of: None,
+        call: None,
     });
     Change::Accept(Box::new(Acceptance {
         dedup: Some(Dedup {
@@ -307,6 +308,7 @@ fn acceptance(names: Names, sender: usize, place: usize) -> Change {
             ordinal: 0,
             index: term(sender, place),
         }],
+        mail: Vec::new(),
     }))
 }
 

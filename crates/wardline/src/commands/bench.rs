@@ -13,6 +13,7 @@ pub(crate) fn run(args: Bench) -> anyhow::Result<ExitCode> {
         BenchName::Deliver => Name::Deliver,
         BenchName::InOut => Name::InOut,
         BenchName::Gateway => Name::Gateway,
+        BenchName::Process => Name::Process,
     };
     let options = Options {
         seconds: args.seconds,

@@ -56,6 +56,7 @@ impl Lasting {
             limiter: Arc::clone(&self.limiter),
             root: engine.secret_for("pseudonyms"),
             deferral: engine.deferral(),
+            processes: engine.process_door(),
             keys: engine.key_book(),
             recorder: Arc::clone(&self.recorder),
             inlets: ways.inlets,

@@ -96,6 +96,11 @@ fn list(args: &Where) -> anyhow::Result<ExitCode> {
     let kinds = [
         ("payloads", &list.payloads, list.payloads_destroyed_before),
         ("audit", &list.audit, list.audit_destroyed_before),
+        (
+            "variables",
+            &list.variables,
+            list.variables_destroyed_before,
+        ),
     ];
     let rows: Vec<Vec<String>> = kinds
         .iter()

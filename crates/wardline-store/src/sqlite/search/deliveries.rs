@@ -3,16 +3,11 @@
 use super::super::read;
 use super::super::rows::{self, DELIVERY_COLUMNS};
 use super::super::runs::Runs;
-use super::{MAX_SCANNED, Span, contains, rows_wanted};
+use super::walk::{Walk, meet};
+use super::{Span, contains, rows_wanted};
 use crate::query::{DeliveryFilter, DeliveryRow, Page};
-use rusqlite::{Connection, Statement};
+use rusqlite::Connection;
 use wardline_core::{DeliveryState, Id, Lane};
-
-/// One ordered walk over deliveries: an index, and what pins it.
-struct Walk<'a> {
-    from: &'a str,
-    pinned: Vec<i64>,
-}
 
 /// Deliveries that match, newest first.
 pub(in crate::sqlite) fn deliveries(
@@ -47,53 +42,25 @@ pub(in crate::sqlite) fn deliveries(
             })
     };
     let walks = walks(&tx, filter, mask)?;
-    let budget = MAX_SCANNED / walks.len().max(1) as u64;
-    let (mut found, mut scanned) = (Vec::new(), 0);
-    // Below this id at least one walk did not look.
-    let mut floor: Option<i64> = None;
-    for walk in &walks {
-        let mut statement = tx.prepare_cached(&format!(
-            "SELECT id, state, destination, flow, key_index, fingerprint, note_text
-             FROM delivery {} AND id < ? AND id >= ? ORDER BY id DESC",
-            walk.from
-        ))?;
-        let stopped = run(
-            &mut statement,
-            walk,
-            span,
-            (limit, budget),
-            &matches,
-            &mut found,
-            &mut scanned,
-        )?;
-        floor = floor.max(stopped);
-    }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    if let Some(floor) = floor {
-        found.retain(|id| *id >= floor);
-    }
-    let mut next = floor;
-    if found.len() > limit {
-        found.truncate(limit);
-        next = found.last().copied();
-    }
+    let select =
+        "SELECT id, state, destination, flow, key_index, fingerprint, note_text FROM delivery";
+    let met = meet(&tx, select, &walks, span, limit, &matches)?;
     let mut load = tx.prepare_cached(&format!(
         "SELECT {DELIVERY_COLUMNS} FROM delivery AS d WHERE d.id = ?1"
     ))?;
-    let rows = found.iter().map(|id| load.query_row([id], rows::delivery));
+    let rows = met
+        .ids
+        .iter()
+        .map(|id| load.query_row([id], rows::delivery));
     Ok(Page {
         rows: rows.collect::<rusqlite::Result<_>>()?,
-        scanned,
-        next: next.map(Id::from_i64),
+        scanned: met.scanned,
+        next: met.next.map(Id::from_i64),
     })
 }
 
 /// The cheapest walks that together meet every delivery the filter can match.
-fn walks(
-    conn: &Connection,
-    filter: &DeliveryFilter,
-    mask: u8,
-) -> rusqlite::Result<Vec<Walk<'static>>> {
+fn walks(conn: &Connection, filter: &DeliveryFilter, mask: u8) -> rusqlite::Result<Vec<Walk>> {
     let within = |states: &[DeliveryState]| {
         mask != 0
             && mask
@@ -110,43 +77,45 @@ fn walks(
         DeliveryState::Held,
     ];
     Ok(match (filter.destination, filter.fingerprint, filter.key) {
-        (Some(destination), Some(print), _) if within(&failed) => vec![Walk {
-            from: "INDEXED BY delivery_alike WHERE state IN (2, 4) AND destination = ? AND fingerprint = ?",
-            pinned: vec![i64::from(destination.0), print],
-        }],
+        (Some(destination), Some(print), _) if within(&failed) => vec![Walk::new(
+            "INDEXED BY delivery_alike WHERE state IN (2, 4) AND destination = ? AND fingerprint = ?",
+            vec![i64::from(destination.0), print],
+        )],
         _ if within(&failed) => failed
             .iter()
             .filter(|state| mask >> state.as_u8() & 1 == 1)
-            .map(|state| Walk {
-                from: "INDEXED BY delivery_failed WHERE state IN (2, 4) AND state = ?",
-                pinned: vec![i64::from(state.as_u8())],
+            .map(|state| {
+                Walk::new(
+                    "INDEXED BY delivery_failed WHERE state IN (2, 4) AND state = ?",
+                    vec![i64::from(state.as_u8())],
+                )
             })
             .collect(),
-        (Some(destination), ..) if within(&stopped) => vec![Walk {
-            from: "INDEXED BY delivery_stopped WHERE state IN (1, 2) AND destination = ?",
-            pinned: vec![i64::from(destination.0)],
-        }],
+        (Some(destination), ..) if within(&stopped) => vec![Walk::new(
+            "INDEXED BY delivery_stopped WHERE state IN (1, 2) AND destination = ?",
+            vec![i64::from(destination.0)],
+        )],
         (None, ..) if within(&stopped) => {
-            vec![Walk {
-                from: "INDEXED BY delivery_stopped WHERE state IN (1, 2)",
-                pinned: Vec::new(),
-            }]
+            vec![Walk::new(
+                "INDEXED BY delivery_stopped WHERE state IN (1, 2)",
+                Vec::new(),
+            )]
         }
         (Some(destination), _, Some(key)) if within(&open) => {
             let mut walks = Vec::new();
             for lane in Lane::ALL {
                 let mut runs = Runs::of(conn, destination, lane, Id::ZERO)?;
                 while let Some(run) = runs.next()? {
-                    walks.push(Walk {
-                        from: "INDEXED BY delivery_key WHERE state <= 2 AND lane = ? AND destination = ?
+                    walks.push(Walk::new(
+                        "INDEXED BY delivery_key WHERE state <= 2 AND lane = ? AND destination = ?
                                    AND run = ? AND key_index = ?",
-                        pinned: vec![
+                        vec![
                             i64::from(lane.as_u8()),
                             i64::from(destination.0),
                             run,
                             key.0,
                         ],
-                    });
+                    ));
                 }
             }
             walks
@@ -155,53 +124,16 @@ fn walks(
             "INDEXED BY delivery_open WHERE state <= 2 AND lane = ? AND destination = ?",
             &[i64::from(destination.0)],
         ),
-        _ => vec![Walk {
-            from: "WHERE true",
-            pinned: Vec::new(),
-        }],
+        _ => vec![Walk::new("WHERE true", Vec::new())],
     })
 }
 
 /// One walk a lane: the indexes of what is owed are ordered by id within a lane.
-fn lanes(from: &'static str, pinned: &[i64]) -> Vec<Walk<'static>> {
+fn lanes(from: &'static str, pinned: &[i64]) -> Vec<Walk> {
     let walk = |lane: Lane| {
         let mut all = vec![i64::from(lane.as_u8())];
         all.extend_from_slice(pinned);
-        Walk { from, pinned: all }
+        Walk::new(from, all)
     };
     Lane::ALL.into_iter().map(walk).collect()
-}
-
-/// Runs one walk; returns the last id it looked at when it stopped before its end.
-fn run(
-    statement: &mut Statement<'_>,
-    walk: &Walk<'_>,
-    span: Span,
-    (limit, budget): (usize, u64),
-    matches: &impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<bool>,
-    found: &mut Vec<i64>,
-    scanned: &mut u64,
-) -> rusqlite::Result<Option<i64>> {
-    for (at, value) in (1..).zip(walk.pinned.iter().chain([&span.high, &span.low])) {
-        statement.raw_bind_parameter(at, value)?;
-    }
-    let mut rows = statement.raw_query();
-    let (mut here, mut looked, mut last) = (0, 0, None);
-    loop {
-        if here >= limit || looked >= budget {
-            *scanned += looked;
-            return Ok(last);
-        }
-        let Some(row) = rows.next()? else {
-            *scanned += looked;
-            return Ok(None);
-        };
-        looked += 1;
-        let id = row.get(0)?;
-        last = Some(id);
-        if matches(row)? {
-            found.push(id);
-            here += 1;
-        }
-    }
 }

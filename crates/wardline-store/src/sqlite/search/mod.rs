@@ -1,4 +1,4 @@
-//! Searching messages and deliveries: newest first, a bounded number of rows a call.
+//! Searching messages, deliveries, instances and tasks: newest first, a bounded number of rows a call.
 //!
 //! Every search walks ids downwards and can go on from where it stopped, so a page costs the
 //! same at any depth. Where an index knows the answer (a term, a failure, what is owed) the
@@ -9,10 +9,15 @@
 
 mod deliveries;
 mod followed;
+mod instances;
 mod messages;
+mod tasks;
+mod walk;
 
 pub(super) use deliveries::deliveries;
+pub(super) use instances::instances;
 pub(super) use messages::messages;
+pub(super) use tasks::tasks;
 
 use crate::query::TimeRange;
 use wardline_core::Id;

@@ -1,0 +1,151 @@
+//! `processes/*.yaml`. What a step may say is in [`super::step`].
+
+use super::Need::{Default, Optional, Required};
+use super::Shape::{Bool, Defined, Integer, Map, Object as Obj, OneOrMany, Text};
+use super::estate::{EXHAUSTED, LANE, RETRY};
+use super::step::STEPS;
+use super::{Form, Object, field};
+
+pub(crate) static PROCESS: Object = Object {
+    name: "a process",
+    doc: "What has to happen, over hours or months, until one thing is done: events start it, steps follow, and what it waits for survives every restart. In expressions `.` is the object of its variables and `%key` its business key.",
+    fields: &[
+        field(
+            "process",
+            Text(Form::Name),
+            Required,
+            "The name of the process.",
+        ),
+        field("title", Text(Form::Prose), Optional, "What people call it."),
+        field(
+            "version",
+            Integer(1, 1_000_000),
+            Default("1"),
+            "Its version, for people. Instances that run finish with the steps they began with.",
+        ),
+        field(
+            "owner",
+            Text(Form::Prose),
+            Optional,
+            "The role that answers for it; a warning where absent.",
+        ),
+        field(
+            "entity",
+            Text(Form::Name),
+            Optional,
+            "The entity that the business key identifies.",
+        ),
+        field(
+            "on",
+            OneOrMany(&Text(Form::Event)),
+            Required,
+            "The types of the events that start an instance.",
+        ),
+        field(
+            "as",
+            Text(Form::Identifier),
+            Optional,
+            "The variable that the event's data becomes; the part of its type before the dot where absent, on which all types of `on` must then agree.",
+        ),
+        field(
+            "when",
+            Text(Form::Expression),
+            Optional,
+            "A predicate in VRL over the variables. No instance begins where it is false.",
+        ),
+        field(
+            "key",
+            Text(Form::Expression),
+            Required,
+            "The business key, an expression in VRL over the variables. At a time there is one instance of a key.",
+        ),
+        field(
+            "again",
+            Bool,
+            Default("false"),
+            "Whether a key may start again after its instance has ended.",
+        ),
+        field(
+            "keep_events",
+            Text(Form::Duration),
+            Default("7d"),
+            "How long an event is kept for an instance that does not wait for it yet, and is remembered so that its duplicate does nothing.",
+        ),
+        field(
+            "facility",
+            Text(Form::Expression),
+            Optional,
+            "The facility that an instance is about, an expression in VRL over the variables.",
+        ),
+        field(
+            "statuses",
+            OneOrMany(&Text(Form::Identifier)),
+            Optional,
+            "The statuses that steps may set: how the business calls how far it is.",
+        ),
+        field(
+            "show",
+            Map(Form::Identifier, &Text(Form::Expression)),
+            Optional,
+            "What the business sees of an instance, by name: expressions in VRL over the variables. `value` (an amount), `title` and `due` (a time) have a meaning of their own.",
+        ),
+        field(
+            "deadline",
+            Obj(&DEADLINE),
+            Optional,
+            "What happens when an instance is not done in time.",
+        ),
+        field("lane", LANE, Optional, "How urgent calls are."),
+        field(
+            "retry",
+            Obj(&RETRY),
+            Optional,
+            "How failed sends are tried again, for all calls of the process.",
+        ),
+        field(
+            "on_exhausted",
+            EXHAUSTED,
+            Optional,
+            "What becomes of a call that exhausted its retries, for all calls of the process.",
+        ),
+        field(
+            "runbook",
+            Text(Form::File),
+            Optional,
+            "What a person should do when a step fails for good.",
+        ),
+        field(
+            "steps",
+            Defined(&STEPS),
+            Required,
+            "What has to happen, in order: `- NAME: { … }`.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static DEADLINE: Object = Object {
+    name: "`deadline`",
+    doc: "What happens when an instance is not done in time. It goes on, unless `end` says otherwise.",
+    fields: &[
+        field(
+            "by",
+            Text(Form::Duration),
+            Required,
+            "So long after it began.",
+        ),
+        field(
+            "end",
+            Bool,
+            Default("false"),
+            "Whether the instance then ends, as failed, after these steps.",
+        ),
+        field(
+            "steps",
+            Defined(&STEPS),
+            Optional,
+            "Steps that run then, beside the others.",
+        ),
+    ],
+    exactly_one: &[],
+};
