@@ -52,7 +52,7 @@ pub use hospital::{FIRST_PORT, Hospital, Ports, SimConfig};
 pub use ledger::{Entry, Record, ServiceReport, Violation};
 pub use null::{MllpReceiver, NullHttp};
 pub use office::{Sent, SentReport, SentState};
-pub use rehearsal::{Begun, CaseReport, Ended, Group, Rehearsal, Rehearse, Scenario};
+pub use rehearsal::{Begun, CaseReport, Ended, Group, Rehearsal, Rehearse, Remote, Scenario};
 pub use report::{Difference, HospitalReport};
 pub use sequence::{Run, Sequence};
 pub use service::Service;

@@ -7,13 +7,16 @@
 mod case;
 mod catalogue;
 mod picks;
+mod remote;
 mod routes;
 mod run;
+mod scenarios;
 
 pub(crate) use case::{Case, Cases, Check};
 pub use case::{CaseReport, Ended};
 pub use catalogue::{Group, Scenario};
 pub(crate) use picks::{Pick, Picks};
+pub use remote::Remote;
 pub(crate) use routes::routes;
 pub(crate) use run::Rehearser;
 pub use run::{Begun, Rehearse};

@@ -220,33 +220,18 @@ pub(crate) fn begin_day(room: &mut Room<'_>, pick: Pick, number: u64, facility: 
         Duration::ZERO,
         body,
     );
-    let (code, most) = match day::code(pick.scenario.name) {
-        None => ("", 0),
-        Some(code) => (code, 1),
-    };
-    // Each difference becomes one fact; where all ties, there is none.
-    let mut fields = vec![("/scope", json!(about))];
-    if !code.is_empty() {
-        fields.push(("/code", json!(code)));
-    }
-    let facts = Check::Count {
+    // A difference becomes a fact when it is found, and one more when it is closed.
+    let facts = day::fact(&about, facility, &day, pick.scenario.name).map(|fact| Check::Count {
         system: "analytics",
         kind: "facts",
-        fields,
-        least: most,
-        most: most.max(2),
-    };
-    let none = Check::Count {
-        system: "analytics",
-        kind: "facts",
-        fields: vec![("/scope", json!(about))],
-        least: 0,
-        most: 0,
-    };
+        fields: vec![("/break_ref", json!(fact))],
+        least: 1,
+        most: 2,
+    });
     room.open(Case {
         scenario: pick.scenario,
         about: about.clone(),
-        checks: vec![if code.is_empty() { none } else { facts }],
+        checks: facts.into_iter().collect(),
     });
     about
 }

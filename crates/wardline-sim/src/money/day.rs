@@ -7,6 +7,7 @@ use crate::rehearsal::Scenario;
 use jiff::Span;
 use jiff::civil::Date;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// What is done and charged: code, department, price.
 const SERVICES: [(&str, &str, &str); 4] = [
@@ -17,7 +18,7 @@ const SERVICES: [(&str, &str, &str); 4] = [
 ];
 
 /// What the comparison calls the difference of a scenario; nothing where all ties.
-pub(super) fn code(scenario: &str) -> Option<&'static str> {
+fn code(scenario: &str) -> Option<&'static str> {
     Some(match scenario {
         "missing" => "MISSING",
         "not-posted" => "NOT_POSTED",
@@ -31,6 +32,30 @@ pub(super) fn code(scenario: &str) -> Option<&'static str> {
         "unexpected" => "UNEXPECTED",
         _ => return None,
     })
+}
+
+/// The namespace in which the example estate names breaks for analytics (`maps/break-to-fact.vrl`).
+const FACTS: Uuid = Uuid::from_u128(0x6d1b_6a0e_53c1_4c39_9a4f_6c0d_5a1f_7b52);
+
+/// What the difference of a scenario is called among the facts; nothing where all ties.
+pub(super) fn fact(scope: &str, facility: &str, day: &str, scenario: &str) -> Option<String> {
+    let code = code(scenario)?;
+    let name = name(facility, day);
+    let subject = match scenario {
+        "missing" => format!("EV-{name}-99"),
+        "orphan-reversal" => format!("P-{name}-92"),
+        "unexpected" => format!("P-{name}-93"),
+        // The second charge of the day.
+        _ => format!("C-{name}-2"),
+    };
+    let id = format!("{scope}:{code}:{subject}");
+    Some(Uuid::new_v5(&FACTS, id.as_bytes()).to_string())
+}
+
+/// Part of every number of the day.
+fn name(facility: &str, day: &str) -> String {
+    let place = if facility == "south" { "S" } else { "N" };
+    format!("{place}-{}", day.replace('-', ""))
 }
 
 fn later(day: &str, days: i64) -> String {
@@ -48,11 +73,7 @@ pub(super) fn write(
     mut dice: Dice,
 ) -> (Value, Value) {
     let count = 6 + dice.below(5) as usize;
-    let name = format!(
-        "{}-{}",
-        if facility == "south" { "S" } else { "N" },
-        day.replace('-', "")
-    );
+    let name = name(facility, day);
     let (mut events, mut charges, mut postings, mut accounts) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in 1..=count {
