@@ -166,6 +166,18 @@ pub struct Hospital {
 }
 
 impl Hospital {
+    /// Every system that is called by HTTP, and its port counted from the admin listener's.
+    pub fn places() -> impl Iterator<Item = (&'static str, u16)> {
+        let first = [
+            (PATIENT_ACCOUNTING.system, 1),
+            (BED_BOARD.system, 2),
+            (HOUSEKEEPING.system, 3),
+            (STAFFING.system, 4),
+        ];
+        let others = FURNISHED.iter().map(|office| (office.system, office.place));
+        first.into_iter().chain(others)
+    }
+
     /// Opens all ports and begins to serve.
     ///
     /// # Errors
