@@ -19,7 +19,7 @@ pub(super) struct Charge {
 impl Charge {
     /// Two charges, and a credit for the second.
     pub(super) fn of(visit: &Visit) -> Vec<Self> {
-        let id = |number: u32| format!("C-{}-{number}", visit.visit);
+        let id = |number: u32| format!("C-{}-{number}", visit.number);
         let charge = |number: u32, code: &'static str, name: &'static str, cents: i64| Self {
             id: id(number),
             code,
@@ -43,7 +43,7 @@ impl Charge {
     /// The same charge as charge capture lists it.
     pub(super) fn captured(&self, visit: &Visit, day: &str) -> Value {
         let mut line = json!({
-            "charge_id": self.id, "sender": "BRIGID-EHR", "visit": visit.visit, "account": visit.account, "type": self.kind(),
+            "charge_id": self.id, "sender": "BRIGID-EHR", "visit": visit.number, "account": visit.account, "type": self.kind(),
             "code": self.code, "service_date": day, "post_date": day, "department": "9R", "quantity": "1",
             "amount": self.amount.to_string(), "currency": "USD", "ack": "AA",
         });

@@ -48,7 +48,7 @@ impl fmt::Display for Stamp {
 /// One patient, one visit, one bed.
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
-    pub(super) visit: String,
+    pub(super) number: String,
     pub(super) account: String,
     pub(super) mrn: String,
     family: &'static str,
@@ -70,12 +70,12 @@ impl Visit {
             "NORTH"
         };
         // V-123456-7 lies in room 7 of the rehearsals' unit, under numbers of its own.
-        let number = about.trim_start_matches("V-").replace('-', "");
+        let digits = about.trim_start_matches("V-").replace('-', "");
         let room = about.rsplit('-').next().unwrap_or("1");
         Self {
-            visit: about.to_owned(),
-            account: format!("ACC-{number}"),
-            mrn: format!("7{number}"),
+            number: about.to_owned(),
+            account: format!("ACC-{digits}"),
+            mrn: format!("7{digits}"),
             family: "O'Brien",
             given: "Zoë",
             location: format!("{UNIT}^{room}^A^{facility}"),
@@ -93,7 +93,7 @@ impl Visit {
     /// Somebody else in the same bed.
     fn next_patient(&self, admitted: Timestamp) -> Self {
         Self {
-            visit: format!("{}B", self.visit),
+            number: format!("{}B", self.number),
             account: format!("{}B", self.account),
             mrn: format!("{}1", self.mrn),
             family: "Larsen",
@@ -218,7 +218,7 @@ pub(super) fn visit_line(write: &mut Segments<'_>, visit: &Visit, saying: &Sayin
     write.segment("PV1").at(1).raw("1").at(2).raw("I");
     write.at(3).raw(&visit.location);
     write.at(7).raw("1000417^Ashby^Miriam").at(10).raw("MED");
-    write.at(19).raw(&visit.visit).raw("^^^STB^VN");
+    write.at(19).raw(&visit.number).raw("^^^STB^VN");
     if !saying.disposition.is_empty() {
         write.at(36).raw(saying.disposition);
     }
@@ -261,7 +261,7 @@ pub(crate) fn tale(
         room.books
             .keep("ehr", "subjects", subject, json!({ "about": about }));
     }
-    let of_mrn = json!([{ "visit_number": visit.visit, "account_number": visit.account }]);
+    let of_mrn = json!([{ "visit_number": visit.number, "account_number": visit.account }]);
     room.books.keep("billing", "patients", &visit.mrn, of_mrn);
     let closed = account_is(&visit, "closed");
     let one_clean = || Check::Count {
@@ -320,7 +320,7 @@ pub(crate) fn tale(
                 kind: "beds",
                 id: visit.bed(),
                 field: "/visit",
-                value: json!(next.visit),
+                value: json!(next.number),
             });
         }
         "out-of-order" => {

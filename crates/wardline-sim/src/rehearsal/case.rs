@@ -202,6 +202,10 @@ pub struct CaseReport {
     pub why: Vec<String>,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
 fn as_text<S: Serializer>(scenario: &&'static Scenario, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(scenario)
 }

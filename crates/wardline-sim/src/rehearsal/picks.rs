@@ -67,7 +67,7 @@ impl Picks {
             Some(Default::Mixed) => {
                 let all: Vec<&'static Scenario> = Scenario::of(group).collect();
                 Pick {
-                    scenario: *dice.pick(&all),
+                    scenario: all[dice.below(all.len() as u64) as usize],
                     shuffled: false,
                 }
             }

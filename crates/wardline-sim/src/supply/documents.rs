@@ -21,7 +21,7 @@ pub(super) struct Order {
 /// One line of it.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    pub(super) line: String,
+    pub(super) number: String,
     pub(super) quantity: Amount,
     pub(super) unit: String,
     pub(super) price: Amount,
@@ -41,7 +41,7 @@ impl Order {
     pub(super) fn read(doc: &Value) -> Result<Self, &'static str> {
         let lines = doc.list("/PO1").iter().map(|line| {
             Some(Line {
-                line: line.text("/line").to_owned(),
+                number: line.text("/line").to_owned(),
                 quantity: line.amount("/quantity").filter(|it| *it > Amount::ZERO)?,
                 unit: line.text("/unit").to_owned(),
                 price: line.amount("/price")?,
@@ -116,7 +116,7 @@ impl Order {
         let lines: Vec<Value> = self
             .lines
             .iter()
-            .map(|line| json!({ "line": line.line, "ACK": answer(line) }))
+            .map(|line| json!({ "line": line.number, "ACK": answer(line) }))
             .collect();
         json!({
             "document": "855", "control": control, "SU": self.supplier, "ST": self.facility, "CUR": self.currency,
@@ -136,7 +136,7 @@ impl Order {
         let lines: Vec<Value> = parts
             .iter()
             .map(|part| {
-                json!({ "line": part.line.line, "quantity": part.quantity.plain(), "unit": part.line.unit,
+                json!({ "line": part.line.number, "quantity": part.quantity.plain(), "unit": part.line.unit,
                     "IN": part.line.item, "LT": lot(&self.number), "expires": dates::day(at, 700).to_string() })
             })
             .collect();
@@ -155,7 +155,7 @@ impl Order {
             let lines: Vec<Value> = parts
                 .iter()
                 .map(|part| {
-                    json!({ "line": part.line.line, "item_id": part.line.item, "quantity": quantity(part.quantity, &part.line.unit),
+                    json!({ "line": part.line.number, "item_id": part.line.item, "quantity": quantity(part.quantity, &part.line.unit),
                         "kind": "receipt", "condition": "good", "lot": lot(&self.number), "expires": expires })
                 })
                 .collect();
@@ -167,7 +167,7 @@ impl Order {
         let lines: Vec<Value> = parts
             .iter()
             .map(|part| {
-                json!({ "EBELP": part.line.line, "MATNR": part.line.item, "MENGE": part.quantity.plain(), "MEINS": part.line.unit,
+                json!({ "EBELP": part.line.number, "MATNR": part.line.item, "MENGE": part.quantity.plain(), "MEINS": part.line.unit,
                     "BWART": "101", "CHARG": lot(&self.number), "VFDAT": expires, "KZBEW": "G" })
             })
             .collect();
@@ -183,7 +183,7 @@ impl Order {
             .parts
             .iter()
             .map(|part| {
-                json!({ "line": part.line.line, "quantity": part.quantity.plain(), "unit": part.line.unit,
+                json!({ "line": part.line.number, "quantity": part.quantity.plain(), "unit": part.line.unit,
                     "price": part.line.price.to_string(), "VN": part.line.catalog, "IN": part.line.item })
             })
             .collect();

@@ -174,7 +174,8 @@ pub(super) fn play(
             let mut parts = whole;
             for part in &mut parts {
                 // The right figures, and a unit that is not meant.
-                part.line.unit = if part.line.unit == "EA" { "BX" } else { "EA" }.to_owned();
+                let other = if part.line.unit == "EA" { "BX" } else { "EA" };
+                part.line.unit = other.into();
             }
             Pay::AtMost(write.invoice(parts))
         }
@@ -247,7 +248,7 @@ fn backorder(write: &mut Writer<'_>) -> Pay {
     let first = order.share(60);
     let rest = order.rest(&first);
     write.acknowledge("AC", |line| {
-        let now = first.iter().find(|part| part.line.line == line.line);
+        let now = first.iter().find(|part| part.line.number == line.number);
         let now = now.map_or(Amount::ZERO, |part| part.quantity);
         let mut answers = vec![answer("IA", now, line, line.price, &soon)];
         if now < line.quantity {

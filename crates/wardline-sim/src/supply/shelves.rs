@@ -132,8 +132,8 @@ fn change(transaction: &Value) -> Option<Amount> {
         .and_then(|known| {
             let unit = transaction.text("/quantity/unit");
             let units = known.list("/units").iter();
-            let found = units.filter(|one| one.text("/unit") == unit);
-            found.filter_map(|one| one.amount("/factor")).next()
+            let mut found = units.filter(|one| one.text("/unit") == unit);
+            found.find_map(|one| one.amount("/factor"))
         })
         .unwrap_or(Amount::whole(1));
     let base = value.times(factor);
