@@ -142,4 +142,13 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn the_book_has_all_of_them() {
+        let book = include_str!("../../../../docs/how-to/rehearse.md");
+        for one in Scenario::ALL {
+            let line = format!("| `{}` | {} | {} |", one.name, one.does, one.ends);
+            assert!(book.contains(&line), "{line}");
+        }
+    }
 }
