@@ -138,7 +138,9 @@ impl fmt::Display for HospitalReport {
             "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",
             "system", "requests", "applied", "repeated", "failed", "refused", "keys", "wrong"
         )?;
-        for report in self.services.iter().chain(&self.erps) {
+        // Of the back office only those that somebody asked: there are many, and a ward needs few of them.
+        let asked = self.offices.iter().filter(|report| report.requests > 0);
+        for report in self.services.iter().chain(&self.erps).chain(asked) {
             writeln!(
                 f,
                 "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",

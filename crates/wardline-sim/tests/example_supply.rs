@@ -130,6 +130,14 @@ async fn what_is_asked_for_scanned_and_mended_is_what_the_entities_say() {
         assert!(!told.is_empty(), "{one}");
         told.iter().for_each(assert_told);
     }
+    let usage = stage.begin("usage");
+    let scan = stage.told(&usage).await.remove(0);
+    stage
+        .done("inventory", "POST /transactions", "a", &scan.body)
+        .await;
+    let levels = stage.told("north/ITM-100").await;
+    assert_eq!(levels.len(), 1);
+    levels.iter().for_each(assert_told);
     let about = stage.begin(&scenario("supply/accept").to_string());
     stage.told(&about).await.iter().for_each(assert_told);
 }

@@ -5,8 +5,12 @@ use crate::office::{Ask, Doc, Duty, Office, Reply, Room, Verb};
 use crate::rehearsal::Group;
 use axum::http::StatusCode;
 use serde_json::json;
+use std::time::Duration;
 
 const SYSTEM: &str = "payroll";
+
+/// From approval to money, at speed 1.
+const PAID: Duration = Duration::from_secs(3);
 
 /// Payroll.
 pub(crate) const PAYROLL: Office = Office {
@@ -137,6 +141,11 @@ fn set(room: &mut Room<'_>, ask: &Ask, status: &str) -> Reply {
     // A run that nobody looked at yet is there all the same.
     if let Some(sheet) = room.books.change(SYSTEM, "runs", run) {
         sheet["status"] = json!(status);
+        if status == "approved" {
+            let mut told = sheet::told(sheet, &crate::dates::instant(room.now));
+            told["status"] = json!("paid");
+            room.tell("/in/payroll/runs", format!("{run}-paid"), run, PAID, told);
+        }
     }
     Reply::Done(json!({ "run": run, "status": status }))
 }

@@ -6,6 +6,7 @@ use crate::office::{Ask, Books, Doc, Duty, Office, Reply, Room, Verb};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const SYSTEM: &str = "inventory";
 /// The lot that lies on the shelves from the beginning.
@@ -174,12 +175,27 @@ fn post(room: &mut Room<'_>, ask: &Ask) -> Reply {
             level.text("/unit").to_owned(),
         );
     }
+    if !known {
+        tell_level(room, id, &shelf);
+    }
     let body = json!({ "transaction_id": id, "status": "posted", "on_hand": { "value": left.0, "unit": left.1 } });
     if known {
         Reply::Read(body)
     } else {
         Reply::Done(body)
     }
+}
+
+/// What lies there now.
+fn tell_level(room: &mut Room<'_>, transaction: &str, shelf: &str) {
+    let Some(level) = room.find("stock", shelf) else {
+        return;
+    };
+    let mut level = level.clone();
+    level["as_of"] = json!(room.instant());
+    let key = format!("{transaction}-level");
+    let path = "/in/inventory/levels";
+    room.tell(path, key, shelf, Duration::ZERO, level);
 }
 
 fn change_lot(level: &mut Value, lot: &str, change: Amount) {

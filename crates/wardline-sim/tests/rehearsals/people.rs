@@ -237,6 +237,7 @@ async fn a_run_that_does_not_tie_is_not_approved() {
         )
         .await;
     assert_eq!(stage.ended(&run), Ended::AsSaid);
+    assert_eq!(stage.told(&run).await[1].body["status"], "paid");
     for name in ["hash-off", "terminated-paid", "ach-off", "journal-off"] {
         let run = stage.begin(&format!("payroll/{name}"));
         assert_eq!(stage.ended(&run), Ended::AsSaid);

@@ -458,6 +458,11 @@ async fn a_scan_is_booked_once_and_moves_the_shelf() {
     }
     let level = stage.done("inventory", stock, "", &Value::Null).await;
     assert_eq!(level["on_hand"], "397");
+    let levels = stage.told("north/ITM-100").await;
+    assert_eq!(
+        (levels.len(), &levels[0].body["on_hand"]),
+        (1, &json!("397"))
+    );
     assert_eq!(stage.ended(&about), Ended::AsSaid);
     let box_back = json!({ "transaction_id": "T-9", "facility": "north", "type": "receipt", "item_id": "ITM-100", "quantity": { "value": "2", "unit": "BX" } });
     let answer = stage
