@@ -12,6 +12,7 @@ mod outside;
 mod payable;
 mod script;
 mod shelves;
+mod ubl;
 mod wishes;
 
 pub(crate) use bench::CMMS;

@@ -28,7 +28,7 @@ fn read(path: &str) -> String {
 
 fn codes() -> Arc<CodeTables> {
     let mut tables = CodeTables::new();
-    for name in ["legal-entity", "zone", "account"] {
+    for name in ["legal-entity", "zone", "account", "unit-from-ubl"] {
         let table = CodeTable::from_csv(&read(&format!("codes/{name}.csv"))).unwrap();
         tables.insert(name, table.otherwise(Otherwise::Value("unknown".into())));
     }
@@ -117,6 +117,48 @@ async fn what_suppliers_tell_is_what_the_entities_say() {
             assert_eq!(told.is_empty(), one.name == "silence");
             told.iter().for_each(assert_told);
         }
+    }
+}
+
+/// One supplier sends X12, another UBL: the invoice is the same.
+#[tokio::test]
+async fn an_invoice_is_the_same_in_ubl() {
+    let stage = Stage::set(None).await;
+    for one in ["accept", "tax", "freight", "partial"] {
+        let mut made = Vec::new();
+        for (supplier, path, map) in [
+            ("SUP-1001", "/invoices", "network-to-invoice"),
+            ("SUP-1003", "/ubl-invoices", "ubl-to-invoice"),
+        ] {
+            let number = format!("{one}-{supplier}");
+            stage
+                .hospital
+                .pick(&number, scenario(&format!("supply/{one}")), false);
+            let mut canonical = order(&number, "north");
+            canonical["supplier_id"] = json!(supplier);
+            let published = mapped("order-to-network", &canonical);
+            stage
+                .done("supplier-network", "POST /orders", &number, &published)
+                .await;
+            let told = stage.told(&number).await;
+            let told = told
+                .iter()
+                .find(|heard| heard.path.ends_with(path))
+                .unwrap();
+            let mut invoice = mapped(map, &told.body);
+            assert_valid("supplier-invoice", &invoice);
+            // What names the order, the supplier and the document itself is each one's own.
+            for field in [
+                "invoice_number",
+                "supplier_id",
+                "purchase_order",
+                "document_hash",
+            ] {
+                invoice.as_object_mut().unwrap().remove(field).unwrap();
+            }
+            made.push(invoice);
+        }
+        assert_eq!(made[0], made[1], "{one}");
     }
 }
 

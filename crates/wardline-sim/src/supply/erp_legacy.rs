@@ -60,7 +60,16 @@ pub(crate) const ERP_LEGACY_OFFICE: Office = Office {
             path: "/purchase-orders/{number}/cancel",
             subject: "number",
             needs: &[],
-            run: cancel_order,
+            run: |room, ask| cancel(room, ask.param("number")),
+        },
+        // The same, asked for as newer releases of this ERP want it.
+        Duty {
+            name: "cancel-order",
+            verb: Verb::Post,
+            path: "/purchase-order-cancellations",
+            subject: "/EBELN",
+            needs: &["/EBELN"],
+            run: |room, ask| cancel(room, ask.text("/EBELN")),
         },
         Duty {
             name: "post-receipt",
@@ -140,8 +149,7 @@ fn change_order(room: &mut Room<'_>, ask: &Ask) -> Reply {
     }
 }
 
-fn cancel_order(room: &mut Room<'_>, ask: &Ask) -> Reply {
-    let number = ask.param("number");
+fn cancel(room: &mut Room<'_>, number: &str) -> Reply {
     let Some(order) = room.books.change(SYSTEM, "orders", number) else {
         return Reply::UNKNOWN;
     };

@@ -1,6 +1,7 @@
 //! What a supplier does with an order, by scenario: a list of documents in their order, and what may be paid in the end.
 
 use super::documents::{Bill, Order, Part, answer, total};
+use super::ubl;
 use crate::amount::Amount;
 use crate::dates;
 use crate::office::{Post, number_of};
@@ -16,6 +17,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const ACKNOWLEDGEMENTS: &str = "/in/supplier-network/acknowledgements";
 const SHIP_NOTICES: &str = "/in/supplier-network/ship-notices";
 const INVOICES: &str = "/in/supplier-network/invoices";
+const UBL_INVOICES: &str = "/in/supplier-network/ubl-invoices";
 
 /// What follows from an order.
 pub(super) struct Script {
@@ -88,8 +90,13 @@ impl Writer<'_> {
     fn bill(&mut self, bill: &Bill) -> Amount {
         self.invoiced += 1;
         let control = format!("{}-810-{}", self.order.number, self.invoiced);
-        let doc = self.order.invoice(self.now, &control, bill);
-        self.put("supplier-network", INVOICES, control, doc);
+        if self.order.supplier == ubl::SENDER && !bill.credit {
+            let doc = ubl::invoice(self.order, self.now, bill);
+            self.put("supplier-network", UBL_INVOICES, control, doc);
+        } else {
+            let doc = self.order.invoice(self.now, &control, bill);
+            self.put("supplier-network", INVOICES, control, doc);
+        }
         bill.total()
     }
 
