@@ -75,8 +75,8 @@ pub(crate) const ERP_LEGACY: Dialect = Dialect {
             { "VENDOR_NO": "V-200", "NAME1": "Borealis Surgical", "STATUS": "B", "ZTERM": "N45", "STCD1": "98-7654321",
               "BANKN": "DE00987654321122", "BANKL": "021000021", "LAND1": "CA" },
             { "VENDOR_NO": "V-300", "NAME1": "Cedar Linen", "STATUS": "X", "ZTERM": "N60", "LAND1": "US" },
-            { "VENDOR_NO": "SUP-1001", "NAME1": "Meridian Medical Supply", "STATUS": "A", "ZTERM": "N30", "STCD1": "36-1111111",
-              "BANKN": "000123456781", "BANKL": "021000021", "SMTP_ADDR": "orders@meridian.example", "TELF1": "555-0141", "LAND1": "US" },
+            { "VENDOR_NO": "SUP-1001", "NAME1": "Northwind Medical Supply", "STATUS": "A", "ZTERM": "N30", "STCD1": "36-1111111",
+              "BANKN": "000123456781", "BANKL": "021000021", "SMTP_ADDR": "orders@northwind.example", "TELF1": "555-0141", "LAND1": "US" },
             { "VENDOR_NO": "SUP-1002", "NAME1": "Harbor Textiles", "STATUS": "B", "ZTERM": "N30", "STCD1": "36-2222222", "LAND1": "US" },
             { "VENDOR_NO": "SUP-1003", "NAME1": "Lakeside Surgical", "STATUS": "A", "ZTERM": "N45", "STCD1": "36-3333333",
               "BANKN": "000123456783", "BANKL": "021000021", "LAND1": "US" }
@@ -134,9 +134,9 @@ pub(crate) const ERP_CLOUD: Dialect = Dialect {
             { "supplier_id": "V-200", "name": "Borealis Surgical", "status": "blocked", "payment_terms": "N45", "tax_id": "98-7654321",
               "bank": { "account_number": "DE00987654321122", "routing_number": "021000021" } },
             { "supplier_id": "V-300", "name": "Cedar Linen", "status": "inactive", "payment_terms": "N30" },
-            { "supplier_id": "SUP-1001", "name": "Meridian Medical Supply", "status": "active", "payment_terms": "N30", "tax_id": "36-1111111",
+            { "supplier_id": "SUP-1001", "name": "Northwind Medical Supply", "status": "active", "payment_terms": "N30", "tax_id": "36-1111111",
               "bank": { "account_number": "000123456781", "routing_number": "021000021" },
-              "contact": { "email": "orders@meridian.example", "phone": "555-0141" } },
+              "contact": { "email": "orders@northwind.example", "phone": "555-0141" } },
             { "supplier_id": "SUP-1002", "name": "Harbor Textiles", "status": "blocked", "payment_terms": "N30", "tax_id": "36-2222222" },
             { "supplier_id": "SUP-1003", "name": "Lakeside Surgical", "status": "active", "payment_terms": "N45", "tax_id": "36-3333333",
               "bank": { "account_number": "000123456783", "routing_number": "021000021" } }

@@ -425,7 +425,7 @@ async fn erps_know_orders_receipts_and_balanced_journals() {
             "erp-legacy",
             "POST /vendors/search",
             "",
-            &json!({ "NAME1": "MERIDIAN Inc" }),
+            &json!({ "NAME1": "NORTHWIND Inc" }),
         )
         .await;
     assert_eq!(found["VENDORS"][0]["VENDOR_NO"], "SUP-1001");
