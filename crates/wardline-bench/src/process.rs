@@ -86,7 +86,7 @@ impl Hand {
             match self.intake.accept(received).await {
                 Verdict::Accepted { .. } | Verdict::Duplicate { .. } => return Ok(()),
                 Verdict::Busy { .. } => tokio::time::sleep(Duration::from_millis(5)).await,
-                other => {
+                other @ Verdict::Refused { .. } => {
                     return Err(BenchError::Sums {
                         what: format!("an event was refused: {other:?}"),
                     });

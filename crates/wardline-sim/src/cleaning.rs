@@ -3,11 +3,8 @@
 //! This closes the loop of the example estate: a discharge asks for a clean, and the clean comes
 //! back as a JSON webhook that tells the bed board that the bed may be used again.
 
+use crate::post::{Answer, FIRST_PAUSE, LONGEST_PAUSE, Poster};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -17,14 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Cleans that may wait at a time; requests beyond are accepted but never reported clean, and counted.
 const WAITING: usize = 50_000;
-const CALL_TIME: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where housekeeping reports finished cleans, and how long a clean takes.
 #[derive(Debug, Clone)]
@@ -94,7 +88,7 @@ impl Cleaning {
             reports,
             open: cleaning.open.clone(),
             counts: cleaning.counts.clone(),
-            client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            poster: Poster::new(),
         };
         (cleaning, async move {
             shutdown.run_until_cancelled(crew.work(inbox)).await;
@@ -140,13 +134,7 @@ struct Crew {
     reports: CleanReports,
     open: Arc<Mutex<HashMap<String, u64>>>,
     counts: Arc<Counts>,
-    client: Client<HttpConnector, Full<Bytes>>,
-}
-
-enum Answer {
-    Accepted,
-    Refused,
-    NotNow,
+    poster: Poster,
 }
 
 impl Crew {
@@ -170,7 +158,8 @@ impl Crew {
         let body = Bytes::from(body.to_string());
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.call(&request, body.clone()).await {
+            let (url, token) = (&self.reports.url, self.reports.token.as_deref());
+            match self.poster.post(url, &request, token, body.clone()).await {
                 Answer::Accepted => {
                     self.counts.reported.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -186,31 +175,6 @@ impl Crew {
                 Answer::NotNow => sleep(pause).await,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    async fn call(&self, request: &str, body: Bytes) -> Answer {
-        let mut builder = http::Request::post(&self.reports.url)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .header("idempotency-key", request);
-        if let Some(token) = &self.reports.token {
-            builder = builder.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = match builder.body(Full::new(body)) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::error!(%error, "clean reports cannot be sent: check the URL and the token");
-                return Answer::Refused;
-            }
-        };
-        match timeout(CALL_TIME, self.client.request(request)).await {
-            Ok(Ok(response)) => match response.status().as_u16() {
-                200..=299 => Answer::Accepted,
-                408 | 425 | 429 => Answer::NotNow,
-                400..=499 => Answer::Refused,
-                _ => Answer::NotNow,
-            },
-            Ok(Err(_)) | Err(_) => Answer::NotNow,
         }
     }
 }

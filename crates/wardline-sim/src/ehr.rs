@@ -3,16 +3,21 @@
 //! The ledger is the sender's side of every proof: what was acknowledged must have its effects,
 //! once, in order (see [`EhrReport`] and [`HospitalReport`](crate::HospitalReport)).
 
+mod charge;
 mod message;
 mod people;
 mod plan;
 mod segments;
 mod session;
+mod tale;
+mod teller;
 mod ward;
 
 pub use message::{Bed, Event, Trigger};
 pub use people::Patient;
 pub use plan::{Acknowledged, EhrPlan, EhrReport, Latency};
+pub(crate) use tale::tale;
+pub(crate) use teller::Teller;
 pub use ward::Mix;
 
 use crate::{Dice, Record, Run, SimError};

@@ -42,6 +42,22 @@ pub enum SimError {
         /// Which rule it breaks.
         what: &'static str,
     },
+    /// A rehearsal that cannot be.
+    #[error("cannot rehearse: {what}")]
+    Rehearsal {
+        /// Which rule it breaks.
+        what: &'static str,
+    },
+    /// Simulators that run elsewhere did not answer, or said no.
+    #[error(
+        "cannot rehearse with the simulators at {url}: {said}; start them with `wardline-sim serve`, or name their admin listener"
+    )]
+    Remote {
+        /// Their admin listener.
+        url: String,
+        /// What was said, or why nothing was.
+        said: String,
+    },
     /// No key could be made for a client of the Apis.
     #[error("cannot make a key for a client of the Apis: the system gives no randomness")]
     Keys,

@@ -1,15 +1,26 @@
 //! All simulated systems together, on the ports that the example estate names.
 
 use crate::cleaning::Cleaning;
-use crate::ehr::{EhrPlan, EhrReport, run_ehr};
+use crate::ehr::{EhrPlan, EhrReport, Teller, run_ehr};
+use crate::money::{BILLING, CHARGE_CAPTURE, CLEARINGHOUSE, GENERAL_LEDGER};
+use crate::office::{BackOffice, Courier, Office};
+use crate::people::{BADGE, EHR_ACCOUNTS, HR, IDENTITY, PAYROLL, SCHEDULING};
+use crate::rehearsal::Rehearser;
 use crate::report::HospitalReport;
 use crate::service::Desk;
 use crate::service::{
-    BED_BOARD, Department, Door, ERP_CLOUD, ERP_LEGACY, HOUSEKEEPING, PATIENT_ACCOUNTING, STAFFING,
+    BED_BOARD, Door, ERP_CLOUD, ERP_LEGACY, HOUSEKEEPING, Opening, PATIENT_ACCOUNTING, STAFFING,
     fault_routes, serve_connections,
 };
-use crate::{CleanReports, Record, Service, SimError, receiver};
-use axum::Router;
+use crate::supply::{
+    ACCOUNTS_PAYABLE, ANALYTICS, BANK_VERIFICATION, CMMS, COMPLIANCE, CONTRACTS, ERP_CLOUD_OFFICE,
+    ERP_LEGACY_OFFICE, INVENTORY, SUPPLIER_NETWORK,
+};
+use crate::{
+    Begun, CleanReports, Group, Record, Rehearsal, Rehearse, Scenario, Sent, Service, SimError,
+    receiver, rehearsal,
+};
+use jiff::Timestamp;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +29,54 @@ use tokio_util::task::TaskTracker;
 /// The admin listener's port of the example estate; the systems follow it, one port each.
 pub const FIRST_PORT: u16 = 18080;
 
+/// Tags of rehearsals: six digits.
+const TAGS: u64 = 1_000_000;
+
+/// The back office, in the order of its ports.
+const OFFICES: [&Office; 18] = [
+    &SUPPLIER_NETWORK,
+    &INVENTORY,
+    &CMMS,
+    &ACCOUNTS_PAYABLE,
+    &CONTRACTS,
+    &COMPLIANCE,
+    &BANK_VERIFICATION,
+    &ANALYTICS,
+    &BILLING,
+    &HR,
+    &IDENTITY,
+    &BADGE,
+    &SCHEDULING,
+    &PAYROLL,
+    &CLEARINGHOUSE,
+    &EHR_ACCOUNTS,
+    &GENERAL_LEDGER,
+    &CHARGE_CAPTURE,
+];
+
+/// Every table that has something to begin with: the back office, and the ERPs' purchasing.
+const FURNISHED: [&Office; 20] = {
+    let mut all = [&ERP_LEGACY_OFFICE; 20];
+    all[1] = &ERP_CLOUD_OFFICE;
+    let mut place = 0;
+    while place < OFFICES.len() {
+        all[place + 2] = OFFICES[place];
+        place += 1;
+    }
+    all
+};
+
+/// A tag that comes back after eleven days.
+fn by_the_clock() -> u64 {
+    Timestamp::now().as_second().unsigned_abs()
+}
+
 /// Which ports the systems take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ports {
     /// Admin on this port, then patient accounting, bed board, housekeeping, staffing and the research feed on
-    /// the five that follow, and the two ERPs on the eleventh and twelfth.
+    /// the five that follow, the two ERPs on the eleventh and twelfth, and the back office from the twentieth to the
+    /// fifty-ninth.
     From(u16),
     /// Whichever are free.
     Free,
@@ -41,6 +95,15 @@ pub struct SimConfig {
     pub seed: u64,
     /// Where housekeeping reports finished cleans; `None` never reports.
     pub clean_reports: Option<CleanReports>,
+    /// Wardline's internal listener (`http://127.0.0.1:8421`), which the back office tells what happens; `None` tells nobody.
+    pub wardline: Option<String>,
+    /// Wardline's MLLP listener (`127.0.0.1:2575`), which hears of rehearsed stays; `None` tells nobody.
+    pub mllp: Option<String>,
+    /// How fast the back office acts: at 1.0 a supplier needs seconds for what takes days; 10.0 is ten times as fast.
+    pub speed: f64,
+    /// Part of every number that a rehearsal makes, below 1000000; by the clock where absent. Wardline remembers what it was
+    /// told for days, so that a second run under the same numbers would tell nothing new.
+    pub tag: Option<u64>,
 }
 
 impl Default for SimConfig {
@@ -51,6 +114,10 @@ impl Default for SimConfig {
             record: Record::Counts,
             seed: 1,
             clean_reports: None,
+            wardline: None,
+            mllp: None,
+            speed: 1.0,
+            tag: None,
         }
     }
 }
@@ -90,6 +157,8 @@ pub struct Hospital {
     research: Service,
     erp_legacy: Service,
     erp_cloud: Service,
+    offices: Vec<Service>,
+    rehearser: Arc<Rehearser>,
     cleaning: Option<Cleaning>,
     admin: SocketAddr,
     tasks: TaskTracker,
@@ -97,6 +166,18 @@ pub struct Hospital {
 }
 
 impl Hospital {
+    /// Every system that is called by HTTP, and its port counted from the admin listener's.
+    pub fn places() -> impl Iterator<Item = (&'static str, u16)> {
+        let first = [
+            (PATIENT_ACCOUNTING.system, 1),
+            (BED_BOARD.system, 2),
+            (HOUSEKEEPING.system, 3),
+            (STAFFING.system, 4),
+        ];
+        let others = FURNISHED.iter().map(|office| (office.system, office.place));
+        first.into_iter().chain(others)
+    }
+
     /// Opens all ports and begins to serve.
     ///
     /// # Errors
@@ -112,29 +193,32 @@ impl Hospital {
             };
             SocketAddr::new(config.host, port)
         };
-        let http =
-            async |department: &'static Department, place: u16, cleaning: Option<Cleaning>| {
-                let seed = config.seed.wrapping_add(u64::from(place));
-                Service::start(
-                    department,
-                    address(place),
-                    config.record,
-                    seed,
-                    cleaning,
-                    &tasks,
-                    &stop,
-                )
-                .await
-            };
+        let speed = config.speed;
+        if !(speed.is_finite() && speed > 0.0) {
+            return Err(SimError::Rehearsal {
+                what: "speed must be a number above 0",
+            });
+        }
+        let wardline = config.wardline.clone();
+        let courier = Courier::new(wardline, speed, tasks.clone(), stop.clone());
+        let back = Arc::new(BackOffice::new(&FURNISHED, courier.clone(), config.seed));
+        let opening = |place: u16| Opening {
+            address: address(place),
+            record: config.record,
+            seed: config.seed.wrapping_add(u64::from(place)),
+            back: &back,
+            tasks: &tasks,
+            shutdown: &stop,
+        };
         let cleaning = config.clean_reports.clone().map(|reports| {
             let (cleaning, crew) = Cleaning::begin(reports, stop.clone());
             tasks.spawn(crew);
             cleaning
         });
-        let patient_accounting = http(&PATIENT_ACCOUNTING, 1, None).await?;
-        let bed_board = http(&BED_BOARD, 2, None).await?;
-        let housekeeping = http(&HOUSEKEEPING, 3, cleaning.clone()).await?;
-        let staffing = http(&STAFFING, 4, None).await?;
+        let patient_accounting = Service::start(&PATIENT_ACCOUNTING, None, &opening(1)).await?;
+        let bed_board = Service::start(&BED_BOARD, None, &opening(2)).await?;
+        let housekeeping = Service::start(&HOUSEKEEPING, cleaning.clone(), &opening(3)).await?;
+        let staffing = Service::start(&STAFFING, None, &opening(4)).await?;
         let research = receiver::start(
             "research",
             address(5),
@@ -144,12 +228,23 @@ impl Hospital {
             &stop,
         )
         .await?;
-        let erp = async |dialect, place: u16| {
-            let seed = config.seed.wrapping_add(u64::from(place));
-            Service::start_erp(dialect, address(place), config.record, seed, &tasks, &stop).await
+        let erp_legacy = Service::start_erp(&ERP_LEGACY, &ERP_LEGACY_OFFICE, &opening(11)).await?;
+        let erp_cloud = Service::start_erp(&ERP_CLOUD, &ERP_CLOUD_OFFICE, &opening(12)).await?;
+        let mut offices = Vec::with_capacity(OFFICES.len());
+        for office in OFFICES {
+            offices.push(Service::start_office(office, &opening(office.place)).await?);
+        }
+        let teller = Teller {
+            target: config.mllp.clone(),
+            courier,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
         };
-        let erp_legacy = erp(&ERP_LEGACY, 11).await?;
-        let erp_cloud = erp(&ERP_CLOUD, 12).await?;
+        let rehearser = Arc::new(Rehearser {
+            back: Arc::clone(&back),
+            tag: config.tag.unwrap_or_else(by_the_clock) % TAGS,
+            teller,
+        });
         let services = [
             &patient_accounting,
             &bed_board,
@@ -159,7 +254,8 @@ impl Hospital {
             &erp_legacy,
             &erp_cloud,
         ];
-        let admin = start_admin(address(0), &services, &tasks, &stop).await?;
+        let all: Vec<&Service> = services.into_iter().chain(&offices).collect();
+        let admin = start_admin(address(0), &all, Arc::clone(&rehearser), &tasks, &stop).await?;
         let stop = guard.disarm();
         Ok(Self {
             patient_accounting,
@@ -169,6 +265,8 @@ impl Hospital {
             research,
             erp_legacy,
             erp_cloud,
+            offices,
+            rehearser,
             cleaning,
             admin,
             tasks,
@@ -216,6 +314,44 @@ impl Hospital {
         [&self.erp_legacy, &self.erp_cloud]
     }
 
+    /// The systems of the back office, in the order of their ports: purchasing, people and money.
+    pub fn offices(&self) -> &[Service] {
+        &self.offices
+    }
+
+    /// Begins a scenario: somebody is hired, something is ordered, a patient is discharged.
+    ///
+    /// # Errors
+    /// [`SimError::Rehearsal`] where the number or the facility makes no sense.
+    pub fn rehearse(&self, what: &Rehearse) -> Result<Begun, SimError> {
+        self.rehearser.begin(what)
+    }
+
+    /// Picks how somebody answers for one subject: an order or its requisition, a claim, a payroll run, a day's charges.
+    pub fn pick(&self, about: &str, scenario: &'static Scenario, shuffled: bool) {
+        self.rehearser.pick(about, scenario, shuffled);
+    }
+
+    /// Picks how everybody of the scenario's group answers for whom nothing else was picked.
+    pub fn pick_for_all(&self, scenario: &'static Scenario, shuffled: bool) {
+        self.rehearser.pick_for_all(scenario, shuffled);
+    }
+
+    /// Lets the seed draw a scenario for each subject of the group.
+    pub fn mix(&self, group: Group) {
+        self.rehearser.mix(group);
+    }
+
+    /// How everything that was rehearsed stands.
+    pub fn rehearsal(&self) -> Rehearsal {
+        self.rehearser.report()
+    }
+
+    /// What the systems told Wardline about a subject; about everything where `about` is empty.
+    pub fn sent(&self, about: &str) -> Vec<Sent> {
+        self.rehearser.sent(about)
+    }
+
     /// The systems that are sent messages, in the order of their ports.
     pub fn services(&self) -> [&Service; 5] {
         [
@@ -232,6 +368,7 @@ impl Hospital {
         self.services()
             .into_iter()
             .chain(self.erps())
+            .chain(&self.offices)
             .find(|service| service.name() == name)
     }
 
@@ -254,6 +391,7 @@ impl Hospital {
         HospitalReport {
             services: self.services().map(Service::report).into(),
             erps: self.erps().map(Service::report).into(),
+            offices: self.offices.iter().map(Service::report).collect(),
             cleaning: self.cleaning.as_ref().map(Cleaning::report),
         }
     }
@@ -276,17 +414,20 @@ impl Drop for Hospital {
 async fn start_admin(
     address: SocketAddr,
     services: &[&Service],
+    rehearser: Arc<Rehearser>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<SocketAddr, SimError> {
     let door = Door::open("admin listener", address).await?;
     let address = door.address();
-    let router = services.iter().fold(Router::new(), |router, service| {
-        router.merge(fault_routes(
-            &format!("/{}", service.name()),
-            service.desk.clone(),
-        ))
-    });
+    let router = services
+        .iter()
+        .fold(rehearsal::routes(rehearser), |router, service| {
+            router.merge(fault_routes(
+                &format!("/{}", service.name()),
+                service.desk.clone(),
+            ))
+        });
     let desk = Arc::new(Desk::new("admin", Record::Totals, 0));
     tasks.spawn(serve_connections(door, desk, router, stop.clone()));
     Ok(address)

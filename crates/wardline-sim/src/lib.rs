@@ -17,19 +17,27 @@
 //!
 //! Production code must not link this crate.
 
+mod amount;
 mod cleaning;
 mod client;
+mod dates;
 mod dice;
 mod ehr;
 mod error;
 mod fault;
 mod hospital;
 mod ledger;
+mod money;
 mod null;
+mod office;
+mod people;
+mod post;
 mod receiver;
+mod rehearsal;
 mod report;
 mod sequence;
 mod service;
+mod supply;
 
 pub use cleaning::{CleanReports, CleaningReport};
 pub use client::{ApiAsk, ApiClient, ApiPlan, ApiReport, ClientKeys};
@@ -43,6 +51,8 @@ pub use fault::{Down, Fault};
 pub use hospital::{FIRST_PORT, Hospital, Ports, SimConfig};
 pub use ledger::{Entry, Record, ServiceReport, Violation};
 pub use null::{MllpReceiver, NullHttp};
+pub use office::{Sent, SentReport, SentState};
+pub use rehearsal::{Begun, CaseReport, Ended, Group, Rehearsal, Rehearse, Remote, Scenario};
 pub use report::{Difference, HospitalReport};
 pub use sequence::{Run, Sequence};
 pub use service::Service;

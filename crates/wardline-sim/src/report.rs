@@ -13,6 +13,8 @@ pub struct HospitalReport {
     pub services: Vec<ServiceReport>,
     /// One report of each ERP, which only Apis ask: what they are asked is no effect of a message.
     pub erps: Vec<ServiceReport>,
+    /// One report of each system of the back office. What they should have got is the [rehearsal](crate::Rehearsal)'s question.
+    pub offices: Vec<ServiceReport>,
     /// What housekeeping's crew did, where it reports cleans.
     pub cleaning: Option<CleaningReport>,
 }
@@ -70,7 +72,7 @@ const EFFECTS: &[(Trigger, &str, &[&str])] = &[
 impl HospitalReport {
     /// The report of one system.
     pub fn service(&self, system: &str) -> Option<&ServiceReport> {
-        let mut all = self.services.iter().chain(&self.erps);
+        let mut all = self.services.iter().chain(&self.erps).chain(&self.offices);
         all.find(|report| report.system == system)
     }
 
@@ -136,7 +138,9 @@ impl fmt::Display for HospitalReport {
             "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",
             "system", "requests", "applied", "repeated", "failed", "refused", "keys", "wrong"
         )?;
-        for report in self.services.iter().chain(&self.erps) {
+        // Of the back office only those that somebody asked: there are many, and a ward needs few of them.
+        let asked = self.offices.iter().filter(|report| report.requests > 0);
+        for report in self.services.iter().chain(&self.erps).chain(asked) {
             writeln!(
                 f,
                 "{:<20}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}{:>8}",

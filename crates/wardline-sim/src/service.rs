@@ -3,18 +3,22 @@
 mod departments;
 mod door;
 mod erp;
+mod hears;
 mod http;
 mod operation;
 
 pub(crate) use departments::{BED_BOARD, HOUSEKEEPING, PATIENT_ACCOUNTING, STAFFING};
-pub(crate) use door::{Door, serve_connections};
-pub(crate) use erp::{ERP_CLOUD, ERP_LEGACY};
-pub(crate) use http::{fault_routes, routes};
+pub(crate) use door::{Connection, Door, serve_connections};
+pub(crate) use erp::{Dialect, ERP_CLOUD, ERP_LEGACY, legacy_refusal};
+pub(crate) use hears::BED_BOARD_OFFICE;
+pub(crate) use http::{fault_routes, problem, routes, suffer};
 pub(crate) use operation::{Department, Operation};
 
 use crate::fault::FaultSwitch;
 use crate::ledger::{Entry, Ledger};
+use crate::office::{self, BackOffice, Office};
 use crate::{Fault, Record, ServiceReport, SimError};
+use axum::Router;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +49,36 @@ impl Desk {
     }
 }
 
+/// Where and how a system opens its door.
+pub(crate) struct Opening<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) record: Record,
+    pub(crate) seed: u64,
+    pub(crate) back: &'a Arc<BackOffice>,
+    pub(crate) tasks: &'a TaskTracker,
+    pub(crate) shutdown: &'a CancellationToken,
+}
+
+impl Opening<'_> {
+    async fn open(
+        &self,
+        system: &'static str,
+        router: impl FnOnce(&Arc<Desk>) -> Router,
+    ) -> Result<Service, SimError> {
+        let desk = Arc::new(Desk::new(system, self.record, self.seed));
+        let door = Door::open(system, self.address).await?;
+        let address = door.address();
+        let serving = serve_connections(
+            door,
+            Arc::clone(&desk),
+            router(&desk),
+            self.shutdown.clone(),
+        );
+        self.tasks.spawn(serving);
+        Ok(Service { address, desk })
+    }
+}
+
 impl Service {
     pub(crate) fn at(address: SocketAddr, desk: Arc<Desk>) -> Self {
         Self { address, desk }
@@ -53,24 +87,49 @@ impl Service {
     /// Starts an HTTP system.
     pub(crate) async fn start(
         department: &'static Department,
-        address: SocketAddr,
-        record: Record,
-        seed: u64,
         cleaning: Option<crate::cleaning::Cleaning>,
-        tasks: &TaskTracker,
-        shutdown: &CancellationToken,
+        opening: &Opening<'_>,
     ) -> Result<Self, SimError> {
-        let desk = Arc::new(Desk::new(department.system, record, seed));
-        let door = Door::open(department.system, address).await?;
-        let address = door.address();
-        let router = routes(department, desk.clone(), cleaning);
-        tasks.spawn(serve_connections(
-            door,
-            desk.clone(),
-            router,
-            shutdown.clone(),
-        ));
-        Ok(Self { address, desk })
+        opening
+            .open(department.system, |desk| {
+                let router = routes(department, Arc::clone(desk), cleaning, opening.back);
+                if department.system == BED_BOARD_OFFICE.system {
+                    router.merge(office::routes(&BED_BOARD_OFFICE, desk, opening.back, false))
+                } else {
+                    router
+                }
+            })
+            .await
+    }
+
+    /// Starts an ERP: its suppliers, and beside them what `office` does.
+    pub(crate) async fn start_erp(
+        dialect: &'static Dialect,
+        office: &'static Office,
+        opening: &Opening<'_>,
+    ) -> Result<Self, SimError> {
+        opening
+            .open(dialect.system, |desk| {
+                erp::routes(dialect, Arc::clone(desk)).merge(office::routes(
+                    office,
+                    desk,
+                    opening.back,
+                    false,
+                ))
+            })
+            .await
+    }
+
+    /// Starts a system of the back office.
+    pub(crate) async fn start_office(
+        office: &'static Office,
+        opening: &Opening<'_>,
+    ) -> Result<Self, SimError> {
+        opening
+            .open(office.system, |desk| {
+                office::routes(office, desk, opening.back, true)
+            })
+            .await
     }
 
     /// The system's name in the example estate (`patient-accounting`).

@@ -137,7 +137,7 @@ impl Desk {
                             .as_ref()
                             .map(|note| format!("{destination}: {}: {}", note.code, note.text));
                         if call.state == DeliveryState::Held {
-                            owner = owner.or_else(|| Some(destination));
+                            owner = owner.or(Some(destination));
                         }
                         "retrying"
                     }

@@ -122,16 +122,15 @@ impl Plan {
             let (plan, found) = compile_definition(&definition, &environment, &|event| {
                 event_plan(&self.estate, event)
             });
-            match plan {
-                Some(plan) => past.push(Arc::new(plan)),
-                None => {
-                    let why = found.first().map(Found::text).unwrap_or_default();
-                    tracing::error!(
-                        definition = name,
-                        why,
-                        "instances that run by this definition cannot go on: it no longer compiles"
-                    );
-                }
+            if let Some(plan) = plan {
+                past.push(Arc::new(plan))
+            } else {
+                let why = found.first().map(Found::text).unwrap_or_default();
+                tracing::error!(
+                    definition = name,
+                    why,
+                    "instances that run by this definition cannot go on: it no longer compiles"
+                );
             }
         }
         self.processes.remember(past);

@@ -41,6 +41,10 @@ impl Ready {
 
 impl Acceptor {
     /// Makes one change of what a machine decided.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the change is made of"
+    )]
     pub(super) async fn advance(
         &self,
         plan: &Plan,

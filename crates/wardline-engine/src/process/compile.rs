@@ -199,11 +199,15 @@ impl Compiler<'_> {
                     branches,
                     otherwise,
                 } => {
-                    branches.iter().for_each(|(_, steps)| self.saved(steps));
+                    for (_, steps) in branches {
+                        self.saved(steps);
+                    }
                     self.saved(otherwise.as_deref().unwrap_or_default());
                 }
                 StepKind::Parallel(branches) => {
-                    branches.iter().for_each(|(_, steps)| self.saved(steps));
+                    for (_, steps) in branches {
+                        self.saved(steps);
+                    }
                 }
                 StepKind::Each { steps, as_name, .. } => {
                     self.variable(as_name, None);
@@ -482,9 +486,10 @@ impl Compiler<'_> {
                 "{}/{}/{expression}",
                 self.definition.process.name, event.value
             );
-            let correlator = match self.correlators.iter().find(|known| *known.name == *name) {
-                Some(known) => Arc::clone(known),
-                None => {
+            let correlator =
+                if let Some(known) = self.correlators.iter().find(|known| *known.name == *name) {
+                    Arc::clone(known)
+                } else {
                     let correlator = Arc::new(Correlator {
                         name: name.into(),
                         event: event.value.as_str().into(),
@@ -493,8 +498,7 @@ impl Compiler<'_> {
                     });
                     self.correlators.push(Arc::clone(&correlator));
                     correlator
-                }
-            };
+                };
             let (side, put) = correlate::rewritten(&text.value[instance_side.clone()]);
             let value =
                 match KeyExpression::compile(&side, &environment_of_instance(&self.environment)) {
@@ -534,7 +538,7 @@ impl Compiler<'_> {
     fn until(&mut self, until: &Until) -> Option<UntilPlan> {
         Some(match until {
             Until::For(duration) => UntilPlan::For(*duration),
-            Until::At(text) => UntilPlan::At(self.expression(text)?),
+            Until::At(text) => UntilPlan::At(Box::new(self.expression(text)?)),
         })
     }
 
@@ -587,7 +591,7 @@ impl Compiler<'_> {
 
     fn data(&mut self, data: &Data) -> Option<DataPlan> {
         Some(match data {
-            Data::Expression(text) => DataPlan::Expression(self.expression(text)?),
+            Data::Expression(text) => DataPlan::Expression(Box::new(self.expression(text)?)),
             Data::Constant(value) => DataPlan::Constant(Value::from(value.clone())),
             Data::Object(members) => {
                 let compiled: Vec<_> = members
@@ -615,28 +619,27 @@ impl Compiler<'_> {
 
     fn map(&mut self, map: &MapRef) -> Option<MapPlan> {
         let name = map.path.display().to_string();
-        let known = match self.maps.get(&name) {
-            Some(known) => known.clone(),
-            None => {
-                let environment = Environment {
-                    data: None,
-                    ..self.environment.clone()
-                };
-                let text = self.definition.maps.get(&name).map_or("", String::as_str);
-                let compiled = match Program::compile(text, &environment) {
-                    Ok(program) => {
-                        let warnings = program.warnings().to_vec();
-                        self.found.push(Found::InMap(map.clone(), warnings));
-                        Some(Arc::new(program))
-                    }
-                    Err(problems) => {
-                        self.found.push(Found::InMap(map.clone(), problems));
-                        None
-                    }
-                };
-                self.maps.insert(name.clone(), compiled.clone());
-                compiled
-            }
+        let known = if let Some(known) = self.maps.get(&name) {
+            known.clone()
+        } else {
+            let environment = Environment {
+                data: None,
+                ..self.environment.clone()
+            };
+            let text = self.definition.maps.get(&name).map_or("", String::as_str);
+            let compiled = match Program::compile(text, &environment) {
+                Ok(program) => {
+                    let warnings = program.warnings().to_vec();
+                    self.found.push(Found::InMap(map.clone(), warnings));
+                    Some(Arc::new(program))
+                }
+                Err(problems) => {
+                    self.found.push(Found::InMap(map.clone(), problems));
+                    None
+                }
+            };
+            self.maps.insert(name.clone(), compiled.clone());
+            compiled
         };
         Some(MapPlan {
             name: name.into(),

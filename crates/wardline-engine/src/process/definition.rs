@@ -155,11 +155,15 @@ impl Gathered<'_> {
                     branches,
                     otherwise,
                 } => {
-                    branches.iter().for_each(|(_, steps)| self.steps(steps));
+                    for (_, steps) in branches {
+                        self.steps(steps);
+                    }
                     self.steps(otherwise.as_deref().unwrap_or_default());
                 }
                 StepKind::Parallel(branches) => {
-                    branches.iter().for_each(|(_, steps)| self.steps(steps));
+                    for (_, steps) in branches {
+                        self.steps(steps);
+                    }
                 }
                 StepKind::Each { steps, .. }
                 | StepKind::Repeat { steps, .. }

@@ -74,9 +74,8 @@ impl ProcessDoor {
             .current
             .get(process)
             .ok_or_else(|| NotTaken::Unknown(process.to_owned()))?;
-        let data = match route::read(route::JSON, &call.body) {
-            Ok(Content::Json(data)) => data,
-            _ => return Err(Refused::Unfit("the body is not JSON".to_owned())),
+        let Ok(Content::Json(data)) = route::read(route::JSON, &call.body) else {
+            return Err(Refused::Unfit("the body is not JSON".to_owned()));
         };
         let vars: ObjectMap = [(KeyString::from(&*known.start_as), data)]
             .into_iter()
@@ -161,9 +160,8 @@ impl ProcessDoor {
         let Some((id, Some(row))) = self.own(process, call.client, id).await? else {
             return Ok(None);
         };
-        let data = match route::read(route::JSON, &call.body) {
-            Ok(Content::Json(data)) => data,
-            _ => return Err(Refused::Unfit("the body is not JSON".to_owned())),
+        let Ok(Content::Json(data)) = route::read(route::JSON, &call.body) else {
+            return Err(Refused::Unfit("the body is not JSON".to_owned()));
         };
         if !self.is_about(&row, call.operation, &data).await? {
             return Err(Refused::Another);

@@ -259,7 +259,7 @@ impl<'p> Machine<'p> {
         let mut beside = self.state.beside.take();
         let effects = &mut self.effects;
         walk(&plan.steps, &mut main, &mut |_, here| {
-            withdraw(effects, here)
+            withdraw(effects, here);
         });
         if let (Some(run), Some(deadline)) = (&mut beside, &plan.deadline) {
             walk(&deadline.steps, run, &mut |_, here| withdraw(effects, here));
@@ -275,20 +275,19 @@ impl<'p> Machine<'p> {
             if *run.name != *step.name {
                 run.name = step.name.to_string();
             }
-            match self.left.checked_sub(1) {
-                Some(left) => self.left = left,
-                None => {
-                    self.stick(
-                        step,
-                        &mut run.here,
-                        None,
-                        Trouble {
-                            code: codes::TOO_DEEP,
-                            text: format!("more than {STEPS} steps without waiting for anything"),
-                        },
-                    );
-                    return Move::Waiting;
-                }
+            if let Some(left) = self.left.checked_sub(1) {
+                self.left = left
+            } else {
+                self.stick(
+                    step,
+                    &mut run.here,
+                    None,
+                    Trouble {
+                        code: codes::TOO_DEEP,
+                        text: format!("more than {STEPS} steps without waiting for anything"),
+                    },
+                );
+                return Move::Waiting;
             }
             match self.step(step, &mut run.here, runtime) {
                 Move::Done => {
@@ -313,17 +312,17 @@ impl<'p> Machine<'p> {
                 _ => return Move::Waiting,
             }
         }
-        if matches!(here, Here::Fresh) {
-            if let Some(when) = &step.when {
-                match when.test(&self.subject, runtime) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.effects.tell(&step.path, "skipped", "");
-                        return Move::Done;
-                    }
-                    Err(error) => {
-                        return self.stick(step, here, None, run_trouble("when", &error));
-                    }
+        if matches!(here, Here::Fresh)
+            && let Some(when) = &step.when
+        {
+            match when.test(&self.subject, runtime) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.effects.tell(&step.path, "skipped", "");
+                    return Move::Done;
+                }
+                Err(error) => {
+                    return self.stick(step, here, None, run_trouble("when", &error));
                 }
             }
         }
@@ -415,16 +414,15 @@ impl<'p> Machine<'p> {
                 Ok((Move::Done, Some(body)))
             }
             KindPlan::Wait(wait) => self.wait(step, wait, here, runtime).map_err(plain),
-            KindPlan::Sleep(until) => match here {
-                Here::Sleep { timer } => {
+            KindPlan::Sleep(until) => {
+                if let Here::Sleep { timer } = here {
                     let n = *timer;
                     if self.inputs.remove(&n).is_none() {
                         return Ok((Move::Waiting, None));
                     }
                     self.effects.fired.push(n);
                     Ok((Move::Done, None))
-                }
-                _ => {
+                } else {
                     let due = self.until(until, runtime).map_err(plain)?;
                     if due <= self.context.now {
                         return Ok((Move::Done, None));
@@ -436,7 +434,7 @@ impl<'p> Machine<'p> {
                     *here = Here::Sleep { timer };
                     Ok((Move::Waiting, None))
                 }
-            },
+            }
             KindPlan::Task(task) => self.task(step, task, here, runtime).map_err(plain),
             KindPlan::Choose {
                 branches,
@@ -520,8 +518,7 @@ impl<'p> Machine<'p> {
                     };
                 }
                 let keeps = step.save.is_some();
-                self.each(as_name, *at_once, steps, keeps, here, runtime)
-                    .map_err(plain)
+                Ok(self.each(as_name, *at_once, steps, keeps, here, runtime))
             }
             KindPlan::Repeat { until, most, steps } => {
                 if !matches!(here, Here::Repeat { .. }) {
@@ -949,7 +946,7 @@ impl<'p> Machine<'p> {
         keeps: bool,
         here: &mut Here,
         runtime: &mut Runtime,
-    ) -> Result<(Move, Option<Value>), Trouble> {
+    ) -> (Move, Option<Value>) {
         let Here::Each {
             items,
             next,
@@ -957,7 +954,7 @@ impl<'p> Machine<'p> {
             done,
         } = here
         else {
-            return Ok((Move::Waiting, None));
+            return (Move::Waiting, None);
         };
         let mut index = 0;
         loop {
@@ -985,15 +982,15 @@ impl<'p> Machine<'p> {
                         done.push((round.item, round.vars));
                     }
                 }
-                end @ Move::End(_) => return Ok((end, None)),
+                end @ Move::End(_) => return (end, None),
             }
         }
         if running.is_empty() && *next >= items.len() {
             done.sort_by_key(|(item, _)| *item);
             let all = done.drain(..).map(|(_, vars)| vars).collect();
-            return Ok((Move::Done, Some(Value::Array(all))));
+            return (Move::Done, Some(Value::Array(all)));
         }
-        Ok((Move::Waiting, None))
+        (Move::Waiting, None)
     }
 
     /// Calls what was registered, the last first.

@@ -161,7 +161,7 @@ pub(crate) struct WaitEvent {
 /// A time.
 pub(crate) enum UntilPlan {
     For(Duration),
-    At(Expression),
+    At(Box<Expression>),
 }
 
 /// A question.
@@ -179,7 +179,7 @@ pub(crate) struct TaskPlan {
 
 /// A value that is made when it is needed.
 pub(crate) enum DataPlan {
-    Expression(Expression),
+    Expression(Box<Expression>),
     Constant(Value),
     Object(Vec<(Arc<str>, DataPlan)>),
     Array(Vec<DataPlan>),
@@ -285,7 +285,7 @@ impl Processes {
             names.push(plan.name.to_string());
             names.push(plan.definition_name.to_string());
             names.push(ProcessPlan::start_name(&plan.name));
-            names.extend(plan.owner.iter().map(|owner| owner.to_string()));
+            names.extend(plan.owner.iter().map(std::string::ToString::to_string));
             names.extend(plan.correlators.iter().map(|one| one.name.to_string()));
             names.extend(plan.calls.iter().map(|call| call.flow.to_string()));
             let emits = plan.definition.process.emits().into_iter();

@@ -304,11 +304,11 @@ impl Book {
             return self.discard(mail.id).await;
         };
         let facility = None;
-        let correlation = self.correlation(mail.message).await?;
         for _ in 0..TRIES {
             let context = self.context(&process, &data, facility.clone());
             let mut machine = Machine::begin(&process, data.clone(), mail.message.0, context);
-            machine.state.correlation.clone_from(&correlation);
+            // By it everything that follows is found again.
+            machine.state.correlation = Some(mail.message.to_string());
             let ordering = acceptor.ordering_key(&route::PlainKey::Value(
                 machine.state.key.as_str().into(),
                 process.key_class,
@@ -504,11 +504,6 @@ impl Book {
             Ok(Content::Json(value)) => Some(value),
             _ => None,
         })
-    }
-
-    /// The correlation id of whatever a message came from.
-    async fn correlation(&self, message: MessageId) -> Result<Option<String>, AcceptError> {
-        Ok(Some(message.to_string()))
     }
 
     async fn discard(&self, mail: MailId) -> Result<(), AcceptError> {

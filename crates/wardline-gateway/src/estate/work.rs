@@ -53,13 +53,16 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
 
 fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
     match &operation.work {
-        Work::Start { .. } | Work::Signal { .. } | Work::Status { .. } => None,
         Work::Gather { .. } if operation.asynchronous => {
             Some("answers that are gathered cannot be given later")
         }
         Work::Tell { .. } | Work::Bound if is_later(operation) => (!operation.query.is_empty())
             .then_some("what is sent later has no query: put its parameters into the body"),
-        Work::Tell { .. } | Work::Gather { .. } => None,
+        Work::Tell { .. }
+        | Work::Gather { .. }
+        | Work::Start { .. }
+        | Work::Signal { .. }
+        | Work::Status { .. } => None,
         Work::Bound => {
             let all_http = api.bindings.iter().all(|binding| {
                 matches!(

@@ -59,7 +59,7 @@ pub(crate) const PATIENT_ACCOUNTING: Department = Department {
     ],
 };
 
-/// Shows who lies where. Key: the bed.
+/// Shows who lies where. Key: the bed. What a process asks for follows from no one message and names none.
 pub(crate) const BED_BOARD: Department = Department {
     system: "bed-board",
     reference: "BB",
@@ -72,7 +72,7 @@ pub(crate) const BED_BOARD: Department = Department {
                 required("bed", Shape::Text),
                 required("visit", Shape::Text),
                 required("at", Shape::Instant),
-                required("message_id", Shape::Text),
+                optional("message_id", Shape::Text),
             ],
         },
         Operation {
@@ -83,7 +83,7 @@ pub(crate) const BED_BOARD: Department = Department {
                 required("bed", Shape::Text),
                 required("visit", Shape::Text),
                 required("at", Shape::Instant),
-                required("message_id", Shape::Text),
+                optional("message_id", Shape::Text),
             ],
         },
         Operation {
@@ -113,7 +113,7 @@ pub(crate) const HOUSEKEEPING: Department = Department {
                 required("reason", Shape::Word(REASONS)),
                 required("kind", Shape::Word(KINDS)),
                 required("requested_at", Shape::Instant),
-                required("message_id", Shape::Text),
+                optional("message_id", Shape::Text),
             ],
         },
         Operation {
@@ -122,7 +122,7 @@ pub(crate) const HOUSEKEEPING: Department = Department {
             key: "bed",
             fields: &[
                 required("bed", Shape::Text),
-                required("message_id", Shape::Text),
+                optional("message_id", Shape::Text),
                 optional("cancelled_at", Shape::Instant),
             ],
         },

@@ -1,11 +1,13 @@
 //! What an HTTP system answers: faults first, then the check of the body, then the effect.
 
 use super::door::Connection;
+use super::hears::heard;
 use super::{Department, Desk, Operation};
 use crate::Fault;
 use crate::cleaning::Cleaning;
 use crate::fault::Fate;
 use crate::ledger::{Effect, Outcome};
+use crate::office::BackOffice;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Json, RawPathParams, State};
@@ -25,6 +27,7 @@ struct Counter {
     operation: &'static Operation,
     desk: Arc<Desk>,
     cleaning: Option<Cleaning>,
+    back: Arc<BackOffice>,
 }
 
 /// All routes of one system, `/_fault`, `/_report` and `/_health` included.
@@ -32,6 +35,7 @@ pub(crate) fn routes(
     department: &'static Department,
     desk: Arc<Desk>,
     cleaning: Option<Cleaning>,
+    back: &Arc<BackOffice>,
 ) -> Router {
     let mut router = Router::new();
     for operation in department.operations {
@@ -40,6 +44,7 @@ pub(crate) fn routes(
             operation,
             desk: desk.clone(),
             cleaning: cleaning.clone(),
+            back: Arc::clone(back),
         };
         router = router.route(operation.path, post(serve).with_state(counter));
     }
@@ -119,7 +124,14 @@ async fn serve(
     });
     let number = match outcome {
         Outcome::Applied(number) => {
-            if let Some(cleaning) = &counter.cleaning {
+            let news = heard(
+                &counter.back,
+                desk.system,
+                counter.operation.name,
+                key,
+                &body,
+            );
+            if let Some(cleaning) = counter.cleaning.as_ref().filter(|_| news) {
                 cleaning.heard(counter.operation.name, key, number);
             }
             number
@@ -142,7 +154,7 @@ async fn serve(
 }
 
 /// The answer of a system that is not well.
-pub(super) fn suffer(desk: &Desk, fate: Fate) -> Response {
+pub(crate) fn suffer(desk: &Desk, fate: Fate) -> Response {
     let (status, text, retry_after_s) = match fate {
         Fate::RefuseKey => {
             desk.ledger.count(|report| &mut report.refused);
@@ -177,7 +189,7 @@ pub(super) fn suffer(desk: &Desk, fate: Fate) -> Response {
 }
 
 /// A problem document (RFC 9457).
-pub(super) fn problem(status: StatusCode, title: &str, details: &[String]) -> Response {
+pub(crate) fn problem(status: StatusCode, title: &str, details: &[String]) -> Response {
     let mut body = json!({ "type": "about:blank", "status": status.as_u16(), "title": title });
     if !details.is_empty() {
         body["errors"] = json!(details);

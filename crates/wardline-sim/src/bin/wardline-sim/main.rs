@@ -1,10 +1,13 @@
-//! The simulators as a program of their own: the systems of `examples/st-brigid`, its EHR, or sample messages.
+//! The simulators as a program of their own: the systems of `examples/st-brigid`, its EHR, rehearsals, or sample messages.
 #![allow(clippy::print_stdout)]
+
+mod rehearse;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wardline_sim::{
@@ -22,12 +25,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run patient accounting, bed board, housekeeping, staffing, the research feed and two ERPs until Ctrl-C
+    /// Run the hospital's systems until Ctrl-C: clinical operations, two ERPs, and the back office
     Serve(Serve),
     /// Send ADT messages over MLLP and report what was acknowledged
     Ehr(SendAdt),
     /// Write sample messages, one file each
     Messages(Messages),
+    #[command(flatten)]
+    Rehearse(rehearse::Rehearsing),
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +40,8 @@ struct Serve {
     /// Address to listen on; nothing here asks who is calling
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// Admin listener; the systems take the five ports that follow, the ERPs the eleventh and twelfth
+    /// Admin listener; the systems take the five ports that follow, the ERPs the eleventh and twelfth, the back office the
+    /// twentieth to the fifty-ninth
     #[arg(long, default_value_t = FIRST_PORT)]
     first_port: u16,
     /// Where housekeeping reports finished cleans; `none` never reports
@@ -47,6 +53,18 @@ struct Serve {
     /// Seconds from a clean request to a clean bed
     #[arg(long, default_value_t = 5.0)]
     clean_after: f64,
+    /// Wardline's internal listener, which the back office tells what happens; `none` tells nobody
+    #[arg(long, default_value = "http://127.0.0.1:8421")]
+    wardline: String,
+    /// Wardline's MLLP listener, which hears of rehearsed stays
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2575")]
+    mllp: String,
+    /// How fast suppliers, HR and payers act: 10 is ten times as fast
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Seed of everything left to chance
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Run an EHR too, sending to this MLLP listener
     #[arg(long, value_name = "HOST:PORT")]
     ehr: Option<String>,
@@ -102,16 +120,18 @@ struct Messages {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .init();
     match Cli::parse().command {
-        Command::Serve(serve) => run_systems(serve).await,
-        Command::Ehr(send) => send_adt(send).await,
-        Command::Messages(messages) => write_messages(&messages),
+        Command::Serve(serve) => run_systems(serve).await?,
+        Command::Ehr(send) => send_adt(send).await?,
+        Command::Messages(messages) => write_messages(&messages)?,
+        Command::Rehearse(rehearse) => return rehearse.run().await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A token that Ctrl-C cancels.
@@ -139,14 +159,19 @@ async fn run_systems(serve: Serve) -> anyhow::Result<()> {
         host: serve.host,
         ports: Ports::From(serve.first_port),
         clean_reports,
+        wardline: (serve.wardline != "none").then_some(serve.wardline),
+        mllp: (serve.mllp != "none").then_some(serve.mllp),
+        speed: serve.speed,
+        seed: serve.seed,
         ..SimConfig::default()
     };
     let hospital = Hospital::start(config).await?;
-    for service in hospital.services().into_iter().chain(hospital.erps()) {
+    let first = hospital.services().into_iter().chain(hospital.erps());
+    for service in first.chain(hospital.offices()) {
         println!("{:<20}{}", service.name(), service.address());
     }
     println!(
-        "{:<20}http://{}  (POST /SYSTEM/_fault, GET /SYSTEM/_report)",
+        "{:<20}http://{}  (POST /SYSTEM/_fault, GET /SYSTEM/_report, GET /_rehearsal)",
         "admin",
         hospital.admin()
     );
@@ -160,7 +185,11 @@ async fn run_systems(serve: Serve) -> anyhow::Result<()> {
         }
         None => stop.cancelled().await,
     }
+    let rehearsal = hospital.rehearsal();
     print!("{}", hospital.stop().await);
+    if !rehearsal.cases.is_empty() {
+        print!("{rehearsal}");
+    }
     Ok(())
 }
 

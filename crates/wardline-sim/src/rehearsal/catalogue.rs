@@ -1,0 +1,154 @@
+//! What a scenario is, and how it is found by name.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// What a scenario is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// How a supplier answers an order.
+    Supply,
+    /// What somebody asks for.
+    Requisition,
+    /// Shelves, devices, prices.
+    Stock,
+    /// What HR does with a worker.
+    People,
+    /// How a payroll run adds up.
+    Payroll,
+    /// How a payer and a bank answer a claim.
+    Claims,
+    /// What billing made of a day's charges.
+    Charges,
+    /// What happens to a patient.
+    Stay,
+}
+
+impl Group {
+    /// Every group, in the order of the list.
+    pub const ALL: [Self; 8] = [
+        Self::Supply,
+        Self::Requisition,
+        Self::Stock,
+        Self::People,
+        Self::Payroll,
+        Self::Claims,
+        Self::Charges,
+        Self::Stay,
+    ];
+
+    /// Its name, as in `supply/backorder`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Supply => "supply",
+            Self::Requisition => "requisition",
+            Self::Stock => "stock",
+            Self::People => "people",
+            Self::Payroll => "payroll",
+            Self::Claims => "claims",
+            Self::Charges => "charges",
+            Self::Stay => "stay",
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Scenario {
+    /// What it is about.
+    pub group: Group,
+    /// Its name within the group.
+    pub name: &'static str,
+    /// What the systems do.
+    pub does: &'static str,
+    /// How it should end.
+    pub ends: &'static str,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.group, self.name))
+    }
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: &'static [Self] = super::scenarios::ALL;
+
+    /// By `group/name`, or by `name` where only one group has it.
+    pub fn named(text: &str) -> Option<&'static Self> {
+        if let Some((group, name)) = text.split_once('/') {
+            let mut all = Self::ALL.iter();
+            return all.find(|one| one.group.as_str() == group && one.name == name);
+        }
+        let mut found = Self::ALL.iter().filter(|one| one.name == text);
+        match (found.next(), found.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Those of one group.
+    pub fn of(group: Group) -> impl Iterator<Item = &'static Self> {
+        Self::ALL.iter().filter(move |one| one.group == group)
+    }
+
+    /// The scenario of a group where nobody picked one.
+    pub(crate) fn usual(group: Group) -> &'static Self {
+        // Each group begins with the one where all goes well.
+        let mut all = Self::of(group);
+        all.next().unwrap_or(&Self::ALL[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, Scenario};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_is_given_once_and_found() {
+        let mut names = BTreeSet::new();
+        for one in Scenario::ALL {
+            assert!(names.insert(one.to_string()), "{one} twice");
+            assert_eq!(Scenario::named(&one.to_string()), Some(one));
+            assert!(!one.does.is_empty() && !one.ends.is_empty());
+        }
+        assert_eq!(Scenario::named("backorder").unwrap().group, Group::Supply);
+        // Two groups have a silence.
+        assert_eq!(Scenario::named("silence"), None);
+        assert_eq!(Scenario::named("supply/nonsense"), None);
+    }
+
+    #[test]
+    fn every_group_has_one_where_all_goes_well() {
+        let usual = Group::ALL.map(|group| Scenario::usual(group).name);
+        assert_eq!(
+            usual,
+            [
+                "accept", "sound", "usage", "hire", "ties", "pays", "ties", "plain"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_book_has_all_of_them() {
+        let book = include_str!("../../../../docs/how-to/rehearse.md");
+        for one in Scenario::ALL {
+            let line = format!("| `{}` | {} | {} |", one.name, one.does, one.ends);
+            assert!(book.contains(&line), "{line}");
+        }
+    }
+}

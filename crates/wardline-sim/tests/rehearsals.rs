@@ -1,0 +1,14 @@
+//! Rehearsals without Wardline: a listener that takes what the systems tell, and plain requests in place of processes.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "rehearsals/claims.rs"]
+mod claims;
+#[path = "rehearsals/listener.rs"]
+mod listener;
+#[path = "rehearsals/people.rs"]
+mod people;
+#[path = "rehearsals/stays.rs"]
+mod stays;
+#[path = "rehearsals/supply.rs"]
+mod supply;
