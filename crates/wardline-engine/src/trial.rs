@@ -75,6 +75,7 @@ impl NoSuchTest {
 
 /// Runs every test whose name contains `filter`; all where there is none.
 pub fn run(plan: &Plan, filter: Option<&str>) -> Result<Vec<Trial>, NoSuchTest> {
+    let mut compiled = mapped::Compiled::default();
     let trials: Vec<Trial> = plan
         .estate
         .tests
@@ -83,7 +84,7 @@ pub fn run(plan: &Plan, filter: Option<&str>) -> Result<Vec<Trial>, NoSuchTest> 
         .map(|test| Trial {
             name: test.name.clone(),
             at: test.at,
-            failures: run_one(plan, test),
+            failures: run_one(plan, test, &mut compiled),
         })
         .collect();
     match filter {
@@ -104,7 +105,7 @@ pub fn run(plan: &Plan, filter: Option<&str>) -> Result<Vec<Trial>, NoSuchTest> 
     }
 }
 
-fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
+fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec<Failure> {
     let mut runtime = Runtime::default();
     let now = test
         .now
@@ -121,7 +122,7 @@ fn run_one(plan: &Plan, test: &TestCase) -> Vec<Failure> {
     }
     let (given, expect) = match &test.kind {
         TestKind::Arrival { given, expect } => (given, expect),
-        TestKind::Map(map) => return mapped::run(plan, map, now, &mut runtime),
+        TestKind::Map(map) => return mapped::run(plan, map, now, &mut runtime, compiled),
         TestKind::Process(process) => {
             // That it is a time was seen when the clock was stopped.
             let now = Timestamp::try_from(now.to_owned()).unwrap_or_default();

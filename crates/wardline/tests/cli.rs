@@ -404,7 +404,7 @@ fn what_the_product_says_about_itself() {
     run(&["schema", "--out", text(&out)])
         .ends(0)
         .says(&["flow.json"]);
-    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 9);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 10);
 
     run(&["explain", "W1203"])
         .ends(0)

@@ -294,7 +294,7 @@ struct Place {
 
 impl Place {
     fn make(folder: &Path, hospital: &Hospital) -> Self {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/st-brigid");
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estates/ward");
         let mllp = free_address();
         let mut addresses = vec![
             ("127.0.0.1:8420".to_owned(), free_address()),

@@ -583,7 +583,7 @@ async fn over_tls_people_come_in_and_the_command_line_too() {
 
 #[test]
 fn policy_explains_what_a_role_may() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/st-brigid");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estates/ward");
     let estate = example.to_str().unwrap();
     let explain = |role: &str, action: &str| {
         house::run(&["policy", "explain", role, action, "--estate", estate])

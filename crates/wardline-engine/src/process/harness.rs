@@ -11,11 +11,12 @@ use crate::plan::Plan;
 use crate::route::{self, Arrival, Start};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::{BlindIndex, Id, Lane, Timestamp};
-use wardline_mapping::{Metadata, Runtime, Subject, Value, from_json_bytes};
+use wardline_mapping::{Metadata, Runtime, Schema, Subject, Value, from_json_bytes};
 
 /// Rounds of answers that one happening may lead to.
 const ROUNDS: usize = 10_000;
@@ -117,6 +118,7 @@ pub(crate) struct Rehearsal<'p> {
     settling: bool,
     /// Counts what happens.
     happened: i64,
+    schemas: HashMap<String, Schema>,
 }
 
 impl<'p> Rehearsal<'p> {
@@ -141,6 +143,7 @@ impl<'p> Rehearsal<'p> {
             told: VecDeque::new(),
             settling: false,
             happened: 0,
+            schemas: HashMap::new(),
         };
         rehearsal.set_clock();
         Some(rehearsal)
@@ -222,18 +225,22 @@ impl<'p> Rehearsal<'p> {
         Ok(())
     }
 
-    fn valid(&self, event: &str, value: &Value) -> Result<(), String> {
+    fn valid(&mut self, event: &str, value: &Value) -> Result<(), String> {
         let entity = super::definition::entity_of(event);
-        let Some(entity) = self.plan.estate.entities.get(&entity) else {
+        let Some(declared) = self.plan.estate.entities.get(&entity) else {
             return Ok(());
         };
-        let schema =
-            wardline_mapping::Schema::compile(&entity.schema).map_err(|error| error.to_string())?;
+        let schema = match self.schemas.entry(entity) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(Schema::compile(&declared.schema).map_err(|error| error.to_string())?)
+            }
+        };
         match schema.validate(value).first() {
             None => Ok(()),
             Some(violation) => Err(format!(
                 "the data of `{event}` is no valid {}: {violation}",
-                entity.name
+                declared.name
             )),
         }
     }

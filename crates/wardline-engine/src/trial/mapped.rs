@@ -6,12 +6,24 @@ use crate::plan::environment;
 use crate::route;
 use bytes::Bytes;
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use wardline_estate::FileId;
 use wardline_estate::model::{MapInput, MapTest};
 use wardline_mapping::{
     Content, Environment, Input, Metadata, Output, Program, Runtime, Subject, from_json_bytes,
 };
 
-pub(super) fn run(plan: &Plan, test: &MapTest, now: &str, runtime: &mut Runtime) -> Vec<Failure> {
+/// Programs that were compiled for a test before, by their text's place and what they read.
+pub(super) type Compiled = HashMap<(FileId, u8), Result<Arc<Program>, String>>;
+
+pub(super) fn run(
+    plan: &Plan,
+    test: &MapTest,
+    now: &str,
+    runtime: &mut Runtime,
+    compiled: &mut Compiled,
+) -> Vec<Failure> {
     let expect = &test.expect;
     let failure = |message: String| Failure {
         at: expect.at,
@@ -42,19 +54,27 @@ pub(super) fn run(plan: &Plan, test: &MapTest, now: &str, runtime: &mut Runtime)
         Content::Json(_) => Input::Json,
         Content::Text(_) => Input::Text,
     };
-    let environment = Environment {
-        input,
-        ..environment(&plan.estate)
-    };
-    let source = plan.estate.sources.text(test.map.file);
-    let program = match Program::compile(source, &environment) {
-        Ok(program) => program,
-        Err(problems) => {
-            let first = problems.first().map(|problem| problem.message.clone());
+    let program = compiled
+        .entry((test.map.file, input as u8))
+        .or_insert_with(|| {
+            let environment = Environment {
+                input,
+                ..environment(&plan.estate)
+            };
+            let source = plan.estate.sources.text(test.map.file);
+            Program::compile(source, &environment)
+                .map(Arc::new)
+                .map_err(|problems| {
+                    let first = problems.into_iter().next();
+                    first.map(|problem| problem.message).unwrap_or_default()
+                })
+        });
+    let program = match program {
+        Ok(program) => Arc::clone(program),
+        Err(first) => {
             return vec![failure(format!(
-                "{} does not compile for this input: {}",
+                "{} does not compile for this input: {first}",
                 test.map.path.display(),
-                first.unwrap_or_default()
             ))];
         }
     };

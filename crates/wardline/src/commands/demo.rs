@@ -2,6 +2,7 @@
 //! and an outage in the middle, so that its promises can be watched being kept.
 
 use super::demo_callers::Callers;
+use super::demo_cases;
 use super::reload::Asks;
 use super::serve::{Running, wait_for_stop};
 use crate::cli::Demo;
@@ -61,6 +62,8 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     });
     let hospital = Hospital::start(SimConfig {
         clean_reports,
+        wardline: internal(&plan).map(|listener| format!("http://{}", listener.bind.value)),
+        mllp: Some(mllp.clone()),
         ..SimConfig::default()
     })
     .await
@@ -113,6 +116,10 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     })
     .await?;
     let callers = callers.map(|callers| callers.begin(&plan)).transpose()?;
+    let rehearses = args.estate.is_none();
+    if rehearses {
+        demo_cases::begin(&hospital)?;
+    }
     let began = Instant::now();
     let outcome = watch(&args, &hospital, &mut running, &mut asks, began).await;
     let sent = ehr.stop().await?;
@@ -123,6 +130,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     clear_line();
     outcome?;
     hospital.patient_accounting().heal();
+    let as_said = !rehearses || demo_cases::end(&hospital, &desk).await?;
     let settled = settle(&desk).await?;
     clear_line();
     let balance = desk.balance().await?;
@@ -132,7 +140,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     let differences = report.differences(&sent);
 
     print_table(&balance, calls, began.elapsed());
-    let mut well = settled && balance.holds() && balance.dead == 0;
+    let mut well = settled && as_said && balance.holds() && balance.dead == 0;
     if let Some(calls) = calls.filter(|calls| calls.refused + calls.failed > 0) {
         well = false;
         anstream::println!(

@@ -10,6 +10,7 @@ mod clients;
 mod compare;
 mod demo;
 mod demo_callers;
+mod demo_cases;
 mod doors;
 mod doors_again;
 mod entrance;

@@ -117,7 +117,7 @@ impl House {
         let house = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/st-brigid");
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estates/ward");
         let mut seen = vec![false; addresses.len()];
         copy(&example, &house.estate(), addresses, &mut seen);
         for ((address, _), seen) in addresses.iter().zip(seen) {

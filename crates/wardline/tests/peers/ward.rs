@@ -19,7 +19,7 @@ pub(crate) const ACCOUNT: &str = "ACCZQX88";
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../examples/st-brigid/tests/fixtures")
+        .join("tests/estates/ward/tests/fixtures")
         .join(name)
 }
 
