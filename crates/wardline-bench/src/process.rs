@@ -6,7 +6,7 @@
 //! its end.
 
 use crate::report::Row;
-use crate::site::{File, Running, Site};
+use crate::site::{File, Running, SINKS, Site};
 use crate::{BenchError, Options, bare, machine};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// The estate.
-pub(crate) const ORDERS: [File; 6] = files![
+const ORDERS: [File; 6] = files![
     "wardline.yaml",
     "systems/orders.yaml",
     "flows/orders.yaml",
@@ -31,6 +31,11 @@ pub(crate) const ORDERS: [File; 6] = files![
     "entities/order.schema.json",
     "processes/orders.yaml",
 ];
+
+/// Beside what every bench has: somebody must hear of discharges.
+fn files() -> Vec<File> {
+    ORDERS.into_iter().chain(SINKS).collect()
+}
 
 /// Instances under way at a time.
 const CONCURRENT: [usize; 3] = [1, 100, 10_000];
@@ -118,7 +123,7 @@ async fn completed(running: &Running) -> Result<u64, BenchError> {
 async fn steps(options: &Options, count: usize, time: Duration) -> Result<Vec<Row>, BenchError> {
     let directory = options.directory.as_deref();
     options.say(&format!("process: {count} instances under way"));
-    let site = Site::build(directory, &ORDERS, &[])?;
+    let site = Site::build(directory, &files(), &[])?;
     let running = site.start(site.store()?).await?;
     let hand = Hand {
         intake: running.engine.intake(),
@@ -227,7 +232,7 @@ async fn median_step(running: &Running) -> Result<f64, BenchError> {
 async fn wait(options: &Options, waiting: u64) -> Result<Vec<Row>, BenchError> {
     let directory = options.directory.as_deref();
     options.say(&format!("process: {waiting} instances that wait"));
-    let site = Site::build(directory, &ORDERS, &[])?;
+    let site = Site::build(directory, &files(), &[])?;
     let running = site.start(site.store()?).await?;
     let hand = Hand {
         intake: running.engine.intake(),
@@ -333,11 +338,11 @@ async fn wait(options: &Options, waiting: u64) -> Result<Vec<Row>, BenchError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ORDERS, Site};
+    use super::{Site, files};
 
     #[test]
     fn the_estate_is_well() {
-        if let Err(error) = Site::build(None, &ORDERS, &[]) {
+        if let Err(error) = Site::build(None, &files(), &[]) {
             panic!("{error}");
         }
     }
