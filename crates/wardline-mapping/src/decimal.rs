@@ -86,7 +86,12 @@ pub(crate) fn read(value: &Value) -> Result<Decimal, Trouble> {
             if whole.is_empty() && !digits.starts_with('.') {
                 return Err(Trouble::NotDecimal);
             }
-            if whole.trim_start_matches('0').len() + places.len() > 29 {
+            let after = if digits.contains('.') {
+                places.len()
+            } else {
+                0
+            };
+            if whole.trim_start_matches('0').len() + after > 29 {
                 return Err(Trouble::TooLong);
             }
             let number = if whole.is_empty() {

@@ -34,7 +34,12 @@ fn codes() -> Arc<CodeTables> {
         "people-rules",
     ] {
         let table = CodeTable::from_csv(&read(&format!("codes/{name}.csv"))).unwrap();
-        tables.insert(name, table.otherwise(Otherwise::Value("unknown".into())));
+        // As their files say: a rule that is missing is no rule.
+        let otherwise = match name {
+            "people-rules" => Otherwise::Error,
+            _ => Otherwise::Value("unknown".into()),
+        };
+        tables.insert(name, table.otherwise(otherwise));
     }
     Arc::new(tables)
 }
