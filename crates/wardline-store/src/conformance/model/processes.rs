@@ -303,7 +303,13 @@ impl Run {
         {
             letter.looked = Looked::Kept;
         }
-        let outcomes = self.world.commit(vec![Change::Keep(MailId(mail))]).await;
+        let outcomes = self
+            .world
+            .commit(vec![Change::Keep {
+                mail: MailId(mail),
+                unwilling: Vec::new(),
+            }])
+            .await;
         let [Outcome::Kept(told)] = outcomes[..] else {
             panic!("{outcomes:?}")
         };
