@@ -290,6 +290,8 @@ impl Processes {
             names.extend(plan.calls.iter().map(|call| call.flow.to_string()));
             let statuses = &plan.definition.process.statuses;
             names.extend(statuses.iter().map(|status| status.value.clone()));
+            let emits = plan.definition.process.emits();
+            names.extend(emits.into_iter().map(|event| event.value.clone()));
         }
         names
     }

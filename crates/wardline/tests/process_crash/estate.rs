@@ -155,7 +155,7 @@ pub(crate) fn write(systems: &str, api: &str, dock: &str) -> House {
         );
         for operation in *operations {
             text.push_str(&format!(
-                "  {operation}: {{ http: {{ connection: api, post: \"/{operation}\" }} }}\n"
+                "  {operation}: {{ http: {{ connection: api, post: \"/{operation}\" }}, accepts: placement }}\n"
             ));
         }
         house.write(&format!("systems/{system}.yaml"), text.as_bytes());
@@ -175,15 +175,15 @@ pub(crate) fn write(systems: &str, api: &str, dock: &str) -> House {
             r#"{ "type": "object", "required": ["order", "promised"] }"#,
         ),
         ("receipt", r#"{ "type": "object", "required": ["order"] }"#),
-        ("placement", r#"{ "type": "object", "required": ["order"] }"#),
+        (
+            "placement",
+            r#"{ "type": "object", "required": ["order"] }"#,
+        ),
     ] {
         entities.push(format!(
             "entity: {entity}\nversion: 1.0.0\nowner: it\nschema: {entity}.schema.json\n"
         ));
-        house.write(
-            &format!("entities/{entity}.schema.json"),
-            schema.as_bytes(),
-        );
+        house.write(&format!("entities/{entity}.schema.json"), schema.as_bytes());
     }
     house.write("entities/all.yaml", entities.join("---\n").as_bytes());
     let hash = digest::digest(&digest::SHA256, API_KEY.as_bytes());

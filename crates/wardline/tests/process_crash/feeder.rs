@@ -194,7 +194,8 @@ impl Feeder {
         let name = order.number();
         let text = format!(
             "\u{b}MSH|^~\\&|DOCK|N|W|N|20261127120000||ADT^A01^ADT_A01|{name}-{again}|P|2.5.1\r\
-             EVN||20261127120000\rPID|1||1^^^N^MR||A^B\rPV1|1|I|D1|||||||||||||||||{name}\r\u{1c}\r"
+             EVN||20261127120000\rPID|1||1^^^N^MR||A^B\rPV1|1|I|D1{}{name}\r\u{1c}\r",
+            "|".repeat(16)
         );
         loop {
             let room = self.room.acquire().await.unwrap();

@@ -193,9 +193,8 @@ mod tests {
 
     #[test]
     fn what_came_in_the_wrong_order_is_noticed() {
-        let (orders, mut ledger, ended) = world(|order, effect| {
-            usize::from(order != Order(9) || effect != "stock/unpick/L0")
-        });
+        let (orders, mut ledger, ended) =
+            world(|order, effect| usize::from(order != Order(9) || effect != "stock/unpick/L0"));
         ledger.note(Order(9), "stock/unpick/L0", "late", true);
         let said = problems(&orders, &ledger, &ended);
         assert_eq!(
