@@ -232,6 +232,8 @@ pub struct ProcessCall<'a> {
     pub params: Params<'a>,
     /// Its body, unpacked and held against the contract.
     pub body: Bytes,
+    /// Its idempotency key, where it has one and the operation takes it.
+    pub once: Option<Once<'a>>,
 }
 
 /// One run of a process, as callers see it.
@@ -247,12 +249,15 @@ pub struct Instance {
     pub result: Option<Value>,
     /// When to ask again.
     pub again: Option<Duration>,
+    /// Whether the call's idempotency key was known: nothing was done this time.
+    pub known: bool,
 }
 
 /// Runs processes: long work that survives restarts. The engine of processes implements it.
 #[async_trait]
 pub trait Processes: Send + Sync {
-    /// Starts an instance; returns once that is durable.
+    /// Starts an instance; returns once that is durable. A key that came with another request is
+    /// [`Kind::KeyReused`](crate::Kind::KeyReused).
     async fn start(&self, call: ProcessCall<'_>) -> Result<Instance, Problem>;
 
     /// Tells an instance something; returns once that is durable. `None` where there is no such

@@ -314,13 +314,19 @@ impl Orders {
             "{what} {} {} {id} {caller} {body}",
             call.process, call.operation
         );
-        self.0.lock().push(line.trim().to_owned());
+        let line = line.trim().to_owned();
+        // As the journal does: what comes again under a key is known.
+        let known = call.once.is_some() && self.0.lock().contains(&line);
+        if !known {
+            self.0.lock().push(line.clone());
+        }
         (id == "o-1" && caller == "portal").then(|| Instance {
             id: id.into(),
             state: "published".into(),
             done: what == "status",
             result: (what == "status").then(|| json!({ "number": 7 })),
             again: Some(Duration::from_secs(5)),
+            known,
         })
     }
 }
@@ -372,13 +378,14 @@ async fn a_process_is_started_told_and_asked() {
     );
     let site = Site::start(plan(vec![orders], Vec::new())).await;
     let key = [("idempotency-key", "k1")];
-    for _ in 0..2 {
+    for replayed in ["", "true"] {
         let started = site
             .send("POST", "/orders/v1/orders", &key, r#"{"a":1}"#)
             .await;
         assert_eq!(started.status, 202, "{started:?}");
         assert_eq!(started.header("location"), "/orders/v1/orders/o-1");
         assert_eq!(started.header("retry-after"), "5");
+        assert_eq!(started.header("idempotency-replayed"), replayed);
         let wanted = json!({ "id": "o-1", "state": "published", "done": false, "status_url": "/orders/v1/orders/o-1" });
         assert_eq!(started.json(), wanted);
     }

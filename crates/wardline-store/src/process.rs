@@ -233,6 +233,10 @@ pub struct NewWait {
     pub correlator: Sym,
     /// See [`NewMail::key`].
     pub key: BlindIndex,
+    /// The last mail that it was offered before it began, and did not want. Later mail that is
+    /// there is mail that nobody has looked at again, even where somebody did and found nobody
+    /// waiting.
+    pub seen: MailId,
 }
 
 /// A timer that is set.
@@ -314,7 +318,8 @@ pub enum Advanced {
         revision: u64,
         /// The first id of the acceptance, where there was one.
         first: Option<Id>,
-        /// Mail is there for a wait that began and was not taken: the instance should look again.
+        /// Mail is there for a wait that began, later than what it had seen: the instance should
+        /// look again. Where it cannot any more, whoever reads unread mail finds it.
         mail: bool,
     },
     /// Something of it no longer held; nothing was done.

@@ -13,10 +13,13 @@ use crate::dispatch::Dispatcher;
 use crate::plan::Plan;
 use ahash::AHashMap;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use wardline_core::{InstanceId, OrderingKey, Timestamp};
-use wardline_store::{Advance, Advanced, Change, InstanceRow, MailId, Outcome, StoreError, Which};
+use wardline_store::{
+    Advance, Advanced, Change, InstanceRow, MailId, Outcome, StoreError, WaitRow, Which,
+};
 use wardline_vault::Kind;
 
 /// Instances that are remembered as they were last committed.
@@ -206,10 +209,21 @@ impl Book {
     ) -> Result<Ready, AcceptError> {
         let mut standing = with_runtime(|runtime| machine.drive(runtime));
         for _ in 0..ROUNDS {
-            if !standing.phase.is_open() || !self.fill(&mut machine, &mut take).await? {
+            if !standing.phase.is_open() {
+                break;
+            }
+            let given = self.fill(&mut machine, &take).await?;
+            if given.is_empty() {
                 break;
             }
             standing = with_runtime(|runtime| machine.drive(runtime));
+            // Where one event was enough the others are still there for whoever waits next.
+            take.extend(
+                given
+                    .into_iter()
+                    .filter(|(n, _)| !machine.unused(*n))
+                    .map(|(_, mail)| mail),
+            );
         }
         self.acceptor
             .advance(plan, process, which, key, machine, standing, take)
@@ -294,65 +308,118 @@ impl Book {
         );
     }
 
-    /// Gives waits that begin the mail that came before them; true where one took some.
+    /// Gives waits that begin the mail that came before them; says which wait what.
     async fn fill(
         &self,
         machine: &mut Machine<'_>,
-        take: &mut Vec<MailId>,
-    ) -> Result<bool, AcceptError> {
+        taken: &[MailId],
+    ) -> Result<Vec<(u32, MailId)>, AcceptError> {
         let begun: Vec<(u32, Arc<str>, String)> = machine
             .effects
             .waits
             .iter()
             .map(|wait| (wait.n, Arc::clone(&wait.correlator.name), wait.key.clone()))
             .collect();
-        self.offer(machine, begun, take).await
+        let offered = self.offer(machine, begun, taken, usize::MAX).await?;
+        for (n, mail) in offered.unwanted {
+            let begun = &mut machine.effects.waits;
+            if let Some(wait) = begun.iter_mut().find(|wait| wait.n == n) {
+                wait.seen = wait.seen.max(mail);
+            }
+        }
+        Ok(offered.given)
     }
 
+    /// Offers waits the mail that is there, until so many have got some.
     async fn offer(
         &self,
         machine: &mut Machine<'_>,
         waits: Vec<(u32, Arc<str>, String)>,
-        take: &mut Vec<MailId>,
-    ) -> Result<bool, AcceptError> {
+        taken: &[MailId],
+        most: usize,
+    ) -> Result<Offered, AcceptError> {
         let store = &self.acceptor.store;
-        let mut given = false;
+        let mut offered = Offered::default();
         for (n, correlator, key) in waits {
+            if offered.given.len() >= most {
+                break;
+            }
             let correlator = self.acceptor.sym(&correlator).await?;
             let key = self.acceptor.business_key(&key);
             for mail in store.mail_for(correlator, key, LOOK_BACK).await? {
-                if take.contains(&mail.id) || mail.message.0 == machine.state.root {
+                let gone = offered.given.iter().any(|(_, given)| *given == mail.id);
+                // What an instance began with is not what it waits for.
+                let own = mail.message.0 == machine.state.root;
+                if gone || own || taken.contains(&mail.id) {
                     continue;
                 }
-                let Some(data) = self.event(mail.message).await? else {
+                let wanted = self
+                    .event(mail.message)
+                    .await?
+                    .filter(|data| with_runtime(|runtime| machine.wants(n, data, runtime)));
+                let Some(data) = wanted else {
+                    offered.unwanted.push((n, mail.id));
                     continue;
                 };
-                if with_runtime(|runtime| machine.wants(n, &data, runtime)) {
-                    machine.give(n, Input::Event(data));
-                    machine.state.cause = mail.message.0;
-                    take.push(mail.id);
-                    given = true;
-                    break;
-                }
+                machine.give(n, Input::Event(data));
+                machine.state.cause = mail.message.0;
+                offered.given.push((n, mail.id));
+                break;
             }
         }
-        Ok(given)
+        Ok(offered)
     }
 
     /// Mail came while a wait was being written down.
     pub(super) async fn look_again(&self, plan: &Plan, id: InstanceId) -> Result<(), AcceptError> {
-        // Whoever calls holds the instance, or has just made it.
-        let Some(loaded) = self.load(plan, id).await? else {
-            return Ok(());
-        };
-        let mut machine = loaded.machine(self.acceptor.clock.now());
-        let waits = with_runtime(|runtime| machine.open_waits(runtime));
-        let mut take = Vec::new();
-        if self.offer(&mut machine, waits, &mut take).await? {
+        for _ in 0..ROUNDS {
+            let Some(loaded) = self.load(plan, id).await? else {
+                return Ok(());
+            };
+            let mut machine = loaded.machine(self.acceptor.clock.now());
+            let waits = with_runtime(|runtime| machine.open_waits(runtime));
+            let offered = self.offer(&mut machine, waits, &[], 1).await?;
+            if offered.given.is_empty() {
+                return self.put_aside(id, &offered.unwanted).await;
+            }
+            let take = offered.given.into_iter().map(|(_, mail)| mail).collect();
+            // Where an instance has just begun somebody else may have been first; then it is as
+            // it was, and its mail too.
             Box::pin(self.go_on(plan, &loaded, machine, take)).await?;
         }
         Ok(())
     }
+
+    /// Keeps mail that an instance looked at and did not want for others.
+    async fn put_aside(
+        &self,
+        id: InstanceId,
+        unwanted: &[(u32, MailId)],
+    ) -> Result<(), AcceptError> {
+        let mut waits: BTreeMap<MailId, Vec<WaitRow>> = BTreeMap::new();
+        for (number, mail) in unwanted {
+            waits.entry(*mail).or_default().push(WaitRow {
+                instance: id,
+                number: *number,
+            });
+        }
+        if waits.is_empty() {
+            return Ok(());
+        }
+        let keep = waits
+            .into_iter()
+            .map(|(mail, unwilling)| Change::Keep { mail, unwilling })
+            .collect();
+        self.acceptor.store.commit(keep).await?;
+        Ok(())
+    }
+}
+
+/// What waits were offered: the wait's number, and the mail.
+#[derive(Default)]
+struct Offered {
+    given: Vec<(u32, MailId)>,
+    unwanted: Vec<(u32, MailId)>,
 }
 
 fn definition(plan: &Plan, name: &str) -> Result<Arc<ProcessPlan>, AcceptError> {

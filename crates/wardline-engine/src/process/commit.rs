@@ -114,6 +114,7 @@ impl Acceptor {
                 number: one.n,
                 correlator: self.sym(&one.correlator.name).await?,
                 key: self.business_key(&one.key),
+                seen: one.seen,
             });
         }
         let mut ask = Vec::with_capacity(tasks.len());

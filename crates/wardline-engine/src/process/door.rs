@@ -32,6 +32,8 @@ pub struct Begun {
     pub done: bool,
     /// What the process shows of it, by name, where everybody may see it.
     pub show: serde_json::Map<String, serde_json::Value>,
+    /// Whether the call's idempotency key was known: nothing was done this time.
+    pub known: bool,
 }
 
 /// Why a call was not taken.
@@ -43,6 +45,9 @@ pub enum Refused {
     /// Its body names no key, or is not what the process begins with.
     #[error("{0}")]
     Unfit(String),
+    /// Its idempotency key came with another body before.
+    #[error("the idempotency key came with another body before")]
+    Reused,
     /// It is about another instance than its address.
     #[error("the body is about another instance than the address")]
     Another,
@@ -69,7 +74,7 @@ impl ProcessDoor {
     /// [`Refused`]; nothing was recorded then.
     pub async fn start(&self, process: &str, call: LaterCall<'_>) -> Result<Begun, Refused> {
         let plan = self.acceptor.plan();
-        let known = plan
+        let declared = plan
             .processes
             .current
             .get(process)
@@ -77,28 +82,28 @@ impl ProcessDoor {
         let Ok(Content::Json(data)) = route::read(route::JSON, &call.body) else {
             return Err(Refused::Unfit("the body is not JSON".to_owned()));
         };
-        let vars: ObjectMap = [(KeyString::from(&*known.start_as), data)]
+        let vars: ObjectMap = [(KeyString::from(&*declared.start_as), data)]
             .into_iter()
             .collect();
         let subject = Subject::json(Value::Object(vars));
-        let key = with_runtime(|runtime| known.key.key(&subject, runtime))
+        let key = with_runtime(|runtime| declared.key.key(&subject, runtime))
             .ok()
             .flatten()
             .ok_or_else(|| Refused::Unfit(format!("the body has no key of process {process}")))?;
-        let plain = PlainKey::Value(key.as_str().into(), known.key_class);
+        let plain = PlainKey::Value(key.as_str().into(), declared.key_class);
         let deferral = Deferral::new(Arc::clone(&self.acceptor));
-        let id = match deferral.accept_under(call, Some(plain)).await? {
-            Taken::Accepted(id) | Taken::Again(id) => id,
-            Taken::Different => {
-                return Err(Refused::Unfit(
-                    "the idempotency key came with another body before".to_owned(),
-                ));
-            }
+        let (id, known) = match deferral.accept_under(call, Some(plain)).await? {
+            Taken::Accepted(id) => (id, false),
+            Taken::Again(id) => (id, true),
+            Taken::Different => return Err(Refused::Reused),
         };
         let begun = tokio::time::Instant::now();
         loop {
             if let Some(row) = self.newest(process, &key).await? {
-                return Ok(self.begun(id, &row));
+                return Ok(Begun {
+                    known,
+                    ..self.begun(id, &row)
+                });
             }
             if begun.elapsed() >= FIRST_STEPS {
                 return Ok(Begun {
@@ -106,6 +111,7 @@ impl ProcessDoor {
                     state: "accepted".to_owned(),
                     done: false,
                     show: serde_json::Map::new(),
+                    known,
                 });
             }
             tokio::time::sleep(LOOK).await;
@@ -142,6 +148,7 @@ impl ProcessDoor {
                 state: "accepted".to_owned(),
                 done: false,
                 show: serde_json::Map::new(),
+                known: false,
             },
         }))
     }
@@ -168,15 +175,15 @@ impl ProcessDoor {
         }
         let key = PlainKey::Recorded(row.key.clone());
         let deferral = Deferral::new(Arc::clone(&self.acceptor));
-        if matches!(
-            deferral.accept_under(call, Some(key)).await?,
-            Taken::Different
-        ) {
-            return Err(Refused::Unfit(
-                "the idempotency key came with another body before".to_owned(),
-            ));
-        }
-        Ok(Some(self.begun(id, &row)))
+        let known = match deferral.accept_under(call, Some(key)).await? {
+            Taken::Accepted(_) => false,
+            Taken::Again(_) => true,
+            Taken::Different => return Err(Refused::Reused),
+        };
+        Ok(Some(Begun {
+            known,
+            ..self.begun(id, &row)
+        }))
     }
 
     /// Whether an event would find this very instance: by its key, or by what it waits for.
@@ -270,6 +277,7 @@ impl ProcessDoor {
             state: row.status.map_or_else(|| word.to_owned(), name),
             done: !row.phase.is_open(),
             show: self.book.shown(row),
+            known: false,
         }
     }
 }

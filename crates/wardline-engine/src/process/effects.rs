@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 use wardline_core::{Lane, Timestamp};
 use wardline_mapping::Value;
-use wardline_store::{History, TaskEnd};
+use wardline_store::{History, MailId, TaskEnd};
 
 /// Everything that an advance asks for.
 #[derive(Default)]
@@ -81,6 +81,8 @@ pub(crate) struct OutWait {
     pub(crate) n: u32,
     pub(crate) correlator: Arc<Correlator>,
     pub(crate) key: String,
+    /// The last mail that it was offered and did not want.
+    pub(crate) seen: MailId,
 }
 
 /// A question.

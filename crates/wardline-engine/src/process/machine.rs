@@ -16,7 +16,7 @@ use serde_json::json;
 use std::sync::Arc;
 use wardline_core::{Code, Id, Timestamp};
 use wardline_mapping::{Content, KeyString, Metadata, ObjectMap, Output, Runtime, Subject, Value};
-use wardline_store::{Phase, TaskEnd};
+use wardline_store::{MailId, Phase, TaskEnd};
 
 /// Steps that one advance may take: a loop that waits for nothing must end.
 const STEPS: u32 = 20_000;
@@ -134,6 +134,11 @@ impl<'p> Machine<'p> {
     /// What came for one of its numbers.
     pub(crate) fn give(&mut self, n: u32, input: Input) {
         self.inputs.insert(n, input);
+    }
+
+    /// Takes back what was given and not used.
+    pub(crate) fn unused(&mut self, n: u32) -> bool {
+        self.inputs.remove(&n).is_some()
     }
 
     /// Goes on as far as it can.
@@ -726,6 +731,7 @@ impl<'p> Machine<'p> {
                     n,
                     correlator: Arc::clone(&event.correlator),
                     key,
+                    seen: MailId(0),
                 });
                 open.push((place, n));
             }
@@ -752,10 +758,13 @@ impl<'p> Machine<'p> {
         };
         let mut still = Vec::new();
         for (place, n) in open.drain(..) {
-            // One of any is enough: what came besides is not taken here.
-            let enough = !wait.all && !got.is_empty();
+            // One of any is enough: what came besides is left for another.
+            if !wait.all && !got.is_empty() {
+                still.push((place, n));
+                continue;
+            }
             match self.inputs.remove(&n) {
-                Some(Input::Event(data)) if !enough => {
+                Some(Input::Event(data)) => {
                     self.effects.end_wait(n);
                     got.push((place, data));
                 }

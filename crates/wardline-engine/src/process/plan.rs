@@ -292,6 +292,8 @@ impl Processes {
             names.extend(emits.map(|event| event.value.clone()));
             let statuses = &plan.definition.process.statuses;
             names.extend(statuses.iter().map(|status| status.value.clone()));
+            let emits = plan.definition.process.emits();
+            names.extend(emits.into_iter().map(|event| event.value.clone()));
         }
         names
     }

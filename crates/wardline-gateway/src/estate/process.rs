@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
-use wardline_engine::{Begun, LaterCall, NotTaken, ProcessDoor, Refused};
+use wardline_engine::{Begun, LaterCall, NotTaken, Once, ProcessDoor, Refused};
 use wardline_estate::model::{Api, ApiOperation, Work};
 
 /// When to ask again.
@@ -95,7 +95,11 @@ fn later<'a>(call: &'a ProcessCall<'_>, operation: &'a str, body: Bytes) -> Late
         correlation: call.correlation,
         facility: call.facility,
         body,
-        once: None,
+        once: call.once.map(|once| Once {
+            key: once.key,
+            digest: once.digest,
+            keep: once.keep,
+        }),
     }
 }
 
@@ -106,6 +110,7 @@ fn instance(begun: Begun) -> Instance {
         done: begun.done,
         result: (!begun.show.is_empty()).then(|| Value::Object(begun.show)),
         again: (!begun.done).then_some(AGAIN),
+        known: begun.known,
     }
 }
 
@@ -150,6 +155,7 @@ fn refused(refused: Refused) -> Problem {
         }
         Refused::NotTaken(error) => not_durable(&error),
         Refused::Store(error) => not_durable(&error),
+        Refused::Reused => Kind::KeyReused.into(),
         Refused::Unfit(detail) => unfit(&detail),
         Refused::Another => unfit("a body about the instance that the address names"),
     }

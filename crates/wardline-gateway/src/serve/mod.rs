@@ -276,6 +276,9 @@ impl Visit {
             Some((key, keep)) if matches!(operation.serve, Serve::Accept(_)) => {
                 Box::pin(self.accept(endpoint, found, &mut inbound, Some((&key, keep)))).await
             }
+            Some((key, keep)) if matches!(operation.serve, Serve::Process(_)) => {
+                Box::pin(self.process(endpoint, found, &mut inbound, Some((&key, keep)))).await
+            }
             None => {
                 self.target(endpoint, found, &mut inbound, pass.mask, false)
                     .await
@@ -425,7 +428,7 @@ impl Visit {
     }
 
     /// What makes two requests with a key the same.
-    fn digest(&self, body: &[u8]) -> [u8; 32] {
+    pub(super) fn digest(&self, body: &[u8]) -> [u8; 32] {
         idempotency::digest(
             self.method.as_str(),
             self.uri.path(),
@@ -460,7 +463,7 @@ impl Visit {
             }
             (Target::Status, Serve::Accept(_)) => Box::pin(self.status(endpoint, found)).await,
             (_, Serve::Accept(_)) => Box::pin(self.accept(endpoint, found, inbound, None)).await,
-            (_, Serve::Process(_)) => Box::pin(self.process(endpoint, found, inbound)).await,
+            (_, Serve::Process(_)) => Box::pin(self.process(endpoint, found, inbound, None)).await,
             (_, Serve::Document { content_type, body }) => {
                 let mut response = Response::new(Body::full(body.clone()));
                 response

@@ -4,14 +4,16 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde_json::json;
+use std::time::Duration;
 
 use super::inbound::Inbound;
 use super::{Visit, json_response};
 use crate::body::Body;
+use crate::idempotency::REPLAYED;
 use crate::plan::{Process, ProcessAct, Serve};
 use crate::problem::{Kind, Problem};
 use crate::route::{Found, Params, encoded};
-use crate::seam::{Instance, ProcessCall};
+use crate::seam::{Instance, Once, ProcessCall};
 use crate::snapshot::{Endpoint, joined};
 
 /// The parameter of a path that names an instance.
@@ -23,12 +25,19 @@ impl Visit {
         endpoint: &Endpoint,
         found: &Found,
         inbound: &mut Inbound,
+        key: Option<(&str, Duration)>,
     ) -> Result<Response<Body>, Problem> {
         let operation = endpoint.operation();
         let Serve::Process(process) = &operation.serve else {
             return Err(Kind::Internal.into());
         };
         inbound.read(&endpoint.api, operation).await?;
+        let body = inbound.bytes();
+        let once = key.map(|(key, keep)| Once {
+            key,
+            digest: self.digest(&body),
+            keep,
+        });
         let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
         let call = ProcessCall {
             process: &process.name,
@@ -38,7 +47,8 @@ impl Visit {
             correlation: self.correlation.as_str(),
             facility: self.trail.facility.as_deref(),
             params,
-            body: inbound.bytes(),
+            body,
+            once,
         };
         let instance = params.get(INSTANCE);
         let instance = || instance.as_deref().ok_or(Kind::BadPath);
@@ -94,6 +104,9 @@ fn answered(
     }
     if let Some(again) = instance.again.filter(|_| !instance.done) {
         headers.insert(RETRY_AFTER, HeaderValue::from(again.as_secs().max(1)));
+    }
+    if instance.known {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }

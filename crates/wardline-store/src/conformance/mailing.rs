@@ -6,7 +6,7 @@ use super::{Home, list};
 use crate::change::{
     Acceptance, Change, MessageRef, NewDelivery, Operation, Outcome, SettlementResult,
 };
-use crate::process::{Advanced, MailTo, Phase, WITHDRAWN};
+use crate::process::{Advanced, MailTo, NewWait, Phase, WITHDRAWN};
 use crate::query::{CounterKind, PruneRequest};
 use DeliveryState::{Cancelled, Pending};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use wardline_core::{BlindIndex, DeliveryId, DeliveryState, MessageId};
 list![
     an_event_is_mail_until_it_is_taken,
     whoever_looks_and_whoever_waits_never_miss_each_other,
+    mail_that_was_kept_too_early_is_looked_at_again_after_a_crash,
     equal_mail_is_one_for_its_time,
     mail_that_nobody_looked_at_does_not_expire,
     mail_that_is_refused_never_was,
@@ -132,6 +133,53 @@ async fn whoever_looks_and_whoever_waits_never_miss_each_other(home: Box<dyn Hom
     // Mail that is gone is nobody's.
     world.commit(vec![Change::Discard(mail)]).await;
     assert_eq!(keep(&world, mail).await, None);
+}
+
+async fn mail_that_was_kept_too_early_is_looked_at_again_after_a_crash(home: Box<dyn Home>) {
+    let mut world = World::open(home).await;
+    world.accept(world.event_for(7, 1)).await;
+    let early = world.unread().await[0].id;
+    assert_eq!(keep(&world, early).await, None);
+    world.accept(world.event_for(7, 2)).await;
+    let late = world.unread().await[0].id;
+    assert_eq!(keep(&world, late).await, None);
+    // The wait saw the first, and does not want it; the second came while it was written down.
+    let mut begin = world.begin(1);
+    begin.wait = vec![NewWait {
+        seen: early,
+        ..world.wait_for(1, 7)
+    }];
+    let (id, told) = world.advanced(begin).await;
+    assert!(told);
+    for _ in 0..2 {
+        let unread = world.unread().await;
+        assert_eq!(
+            unread.iter().map(|mail| mail.id).collect::<Vec<_>>(),
+            [late]
+        );
+        world.reopen();
+    }
+    // It does not want that either; nobody is told of it any more.
+    let unwilling = vec![crate::WaitRow {
+        instance: id,
+        number: 1,
+    }];
+    let keep = Change::Keep {
+        mail: late,
+        unwilling,
+    };
+    assert!(matches!(
+        world.commit(vec![keep]).await[..],
+        [Outcome::Kept(None)]
+    ));
+    let mut on = world.on(id).await;
+    on.wait = vec![NewWait {
+        seen: late,
+        ..world.wait_for(2, 7)
+    }];
+    assert!(!world.advanced(on).await.1);
+    assert_eq!(world.unread().await, []);
+    assert_eq!(world.mail_of(7).await, [early, late]);
 }
 
 async fn equal_mail_is_one_for_its_time(home: Box<dyn Home>) {

@@ -147,6 +147,7 @@ impl World {
             number,
             correlator: self.kind,
             key: BlindIndex(value),
+            seen: MailId(0),
         }
     }
 

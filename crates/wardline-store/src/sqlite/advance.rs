@@ -367,18 +367,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Begins what the instance waits for; true where mail for some of it is there already.
+    /// Begins what the instance waits for; true where mail for some of it is there that it has not
+    /// seen.
     fn open_parts(&mut self, advance: &Advance, id: InstanceId) -> rusqlite::Result<bool> {
         let own = id.0.as_i64();
         let mut mail = false;
         for wait in &advance.wait {
             let (correlator, key) = (wait.correlator.0, wait.key.0);
             self.sql.wait.execute((correlator, key, own, wait.number))?;
-            if !mail {
-                mail = self
-                    .sql
-                    .mail_waits
-                    .query_row((correlator, key, self.now.0), |row| row.get(0))?;
+            let there: bool = self
+                .sql
+                .mail_waits
+                .query_row((correlator, key, self.now.0, wait.seen.0), |row| row.get(0))?;
+            if there {
+                self.renew_mail(wait)?;
+                mail = true;
             }
         }
         for timer in &advance.set {

@@ -10,7 +10,7 @@
 use super::rows;
 use super::schema::internal;
 use super::writer::Writer;
-use crate::process::{Mail, MailId, MailTo, NewMail, WaitRow};
+use crate::process::{Mail, MailId, MailTo, NewMail, NewWait, WaitRow};
 use crate::query::CounterKind;
 use rusqlite::{Connection, OptionalExtension};
 use wardline_core::{BlindIndex, DeliveryId, Id, InstanceId, MessageId, Sym, Timestamp};
@@ -208,6 +208,19 @@ impl Writer<'_> {
                 .execute([id])?;
         }
         Ok(waits)
+    }
+
+    /// Mail that was kept because nobody waited, while this wait was on its way here: it must be
+    /// looked at again, also where nobody lives to do it at once.
+    pub(super) fn renew_mail(&mut self, wait: &NewWait) -> rusqlite::Result<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE mail SET state = 0
+                 WHERE correlator IS NOT NULL AND state = 1 AND correlator = ?1 AND key = ?2
+                     AND until > ?3 AND id > ?4",
+            )?
+            .execute((wait.correlator.0, wait.key.0, self.now.0, wait.seen.0))?;
+        Ok(())
     }
 
     /// Puts mail aside for good.

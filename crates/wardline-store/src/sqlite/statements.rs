@@ -103,7 +103,7 @@ impl<'c> Statements<'c> {
             mail_waits: conn.prepare(
                 "SELECT EXISTS (SELECT 1 FROM mail INDEXED BY mail_waits
                  WHERE correlator IS NOT NULL AND state <= 1 AND correlator = ?1 AND key = ?2
-                     AND (state = 0 OR until > ?3))",
+                     AND (state = 0 OR until > ?3) AND id > ?4)",
             )?,
         })
     }

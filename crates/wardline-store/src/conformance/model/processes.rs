@@ -4,8 +4,8 @@ use super::{Act, Run};
 use crate::change::{Change, Outcome};
 use crate::conformance::build::key;
 use crate::process::{
-    Advance, Advanced, InstanceFilter, MailId, MailTo, NewMail, Phase, TaskEnd, TaskFilter,
-    WITHDRAWN, Which,
+    Advance, Advanced, InstanceFilter, MailId, MailTo, NewMail, NewWait, Phase, TaskEnd,
+    TaskFilter, WITHDRAWN, Which,
 };
 use crate::query::CounterKind;
 use proptest::prelude::*;
@@ -36,6 +36,8 @@ pub struct Step {
     fire: Option<u8>,
     /// A wait that ends, and one that begins.
     waits: (Option<u8>, Option<(u8, u8)>),
+    /// Whether the wait has seen all mail that there is.
+    seen: bool,
     /// A timer that is no longer needed, and one that is set.
     timers: (Option<u8>, Option<(u8, u8)>),
     /// A task that ends, and one that begins.
@@ -59,13 +61,17 @@ pub(super) fn acts() -> impl Strategy<Value = Act> {
         ),
         (
             (number(), prop::option::weighted(0.6, (0..2u8, 0..VALUES))),
+            any::<bool>(),
             (number(), prop::option::weighted(0.5, (0..2u8, 0..4u8))),
             (number(), number()),
             (number(), number()),
         ),
     )
         .prop_map(
-            |((pick, key, right, again, phase, take, fire), (waits, timers, tasks, calls))| Step {
+            |(
+                (pick, key, right, again, phase, take, fire),
+                (waits, seen, timers, tasks, calls),
+            )| Step {
                 pick,
                 key,
                 right,
@@ -74,6 +80,7 @@ pub(super) fn acts() -> impl Strategy<Value = Act> {
                 take,
                 fire,
                 waits,
+                seen,
                 timers,
                 tasks,
                 calls,
@@ -233,12 +240,19 @@ impl Processes {
             .extend(advance.set.iter().map(|timer| (timer.number, timer.due)));
         own.tasks
             .extend(advance.ask.iter().map(|task| (task.number, true)));
-        advance.wait.iter().any(|wait| {
-            self.letters.values().any(|letter| {
-                letter.looked != Looked::Taken
+        let mut there = false;
+        for wait in &advance.wait {
+            for (id, letter) in &mut self.letters {
+                if *id > wait.seen.0
+                    && letter.looked != Looked::Taken
                     && matches!(letter.to, MailTo::Waiting { key, .. } if key == wait.key)
-            })
-        })
+                {
+                    letter.looked = Looked::New;
+                    there = true;
+                }
+            }
+        }
+        there
     }
 
     /// Who waits for a value, oldest first.
@@ -411,7 +425,10 @@ impl Run {
         if advance.phase.is_open() {
             let wait = step.waits.1;
             advance.wait = wait
-                .map(|(number, value)| world.wait_for(number.into(), value.into()))
+                .map(|(number, value)| NewWait {
+                    seen: MailId(if step.seen { i64::MAX } else { 0 }),
+                    ..world.wait_for(number.into(), value.into())
+                })
                 .into_iter()
                 .collect();
             let timer = step.timers.1;
