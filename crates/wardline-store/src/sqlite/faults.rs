@@ -276,6 +276,7 @@ fn begin(lease: Lease, key: i64) -> Vec<Change> {
             number: 1,
             correlator: Sym(7),
             key: BlindIndex(key),
+            seen: crate::MailId(0),
         }],
         unset: Vec::new(),
         set: vec![NewTimer {
