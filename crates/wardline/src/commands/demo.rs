@@ -117,9 +117,9 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     .await?;
     let callers = callers.map(|callers| callers.begin(&plan)).transpose()?;
     let rehearses = args.estate.is_none();
-    if rehearses {
-        demo_cases::begin(&hospital)?;
-    }
+    let approving = rehearses
+        .then(|| demo_cases::begin(&hospital, Arc::clone(&desk)))
+        .transpose()?;
     let began = Instant::now();
     let outcome = watch(&args, &hospital, &mut running, &mut asks, began).await;
     let sent = ehr.stop().await?;
@@ -131,6 +131,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
     outcome?;
     hospital.patient_accounting().heal();
     let as_said = !rehearses || demo_cases::end(&hospital, &desk).await?;
+    drop(approving);
     let settled = settle(&desk).await?;
     clear_line();
     let balance = desk.balance().await?;

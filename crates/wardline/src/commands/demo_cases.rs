@@ -4,9 +4,11 @@
 
 use crate::{paint, table};
 use anyhow::Context as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::task::AbortOnDropHandle;
 use wardline_engine::Desk;
-use wardline_engine::view::TransactionQuery;
+use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
 use wardline_sim::{Ended, Hospital, Rehearse, Scenario};
 
 /// One of each group of owners: supply chain and workforce.
@@ -18,14 +20,49 @@ const SCENARIOS: [&str; 4] = [
 ];
 /// How long to wait at the end until each has ended as it must.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Who approves, and how often they look.
+const APPROVER: &str = "user:demo-director";
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Begins them.
-pub(super) fn begin(hospital: &Hospital) -> anyhow::Result<()> {
+/// Begins them. Whoever must approve does, until what is returned is dropped: somebody has to, and
+/// who watches a demo should not.
+pub(super) fn begin(hospital: &Hospital, desk: Arc<Desk>) -> anyhow::Result<AbortOnDropHandle<()>> {
     for name in SCENARIOS {
         let scenario = Scenario::named(name).with_context(|| format!("no scenario {name}"))?;
         hospital.rehearse(&Rehearse::one(scenario))?;
     }
-    Ok(())
+    Ok(AbortOnDropHandle::new(tokio::spawn(approve(desk))))
+}
+
+/// Approves requisitions as they come.
+async fn approve(desk: Arc<Desk>) {
+    let query = TaskQuery {
+        process: Some("requisition".to_owned()),
+        open: Some(true),
+        limit: 50,
+        ..TaskQuery::default()
+    };
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Ok(asked) = desk.tasks(&query).await else {
+            continue;
+        };
+        for task in asked.rows {
+            let yes = task
+                .choices
+                .iter()
+                .find(|choice| choice.starts_with("approve"));
+            let Some(choice) = yes.cloned() else { continue };
+            let decision = Decision {
+                choice,
+                note: "approved in the demo".to_owned(),
+                ..Decision::default()
+            };
+            if let Err(error) = desk.answer_task(task.id, &decision, APPROVER).await {
+                tracing::info!(%error, task = %task.id, "a requisition was not approved");
+            }
+        }
+    }
 }
 
 /// Waits until each has ended, says what became of it, and whether all is as it must be.
