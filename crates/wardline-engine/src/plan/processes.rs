@@ -123,7 +123,7 @@ impl Plan {
                 event_plan(&self.estate, event)
             });
             if let Some(plan) = plan {
-                past.push(Arc::new(plan))
+                past.push(Arc::new(plan));
             } else {
                 let why = found.first().map(Found::text).unwrap_or_default();
                 tracing::error!(

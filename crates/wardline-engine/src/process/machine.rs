@@ -281,7 +281,7 @@ impl<'p> Machine<'p> {
                 run.name = step.name.to_string();
             }
             if let Some(left) = self.left.checked_sub(1) {
-                self.left = left
+                self.left = left;
             } else {
                 self.stick(
                     step,
