@@ -19,8 +19,10 @@ Commands:
                         with FILTERs only tests whose names contain one of them
   ci                    format, lints, licences where cargo-deny is installed, all tests, and
                         `wardline check` and `wardline test` of every example
-  crash [--minutes N]   kill the process at random under load for N minutes (default 10) and
-                        prove that nothing acknowledged is lost or out of order
+  crash [messages|processes] [--minutes N]
+                        kill the process at random under load for N minutes (default 10) and
+                        prove that nothing acknowledged is lost or out of order, then the same
+                        with instances of a process: each does everything once
   peers                 only install what the tests need
 ";
 
@@ -29,9 +31,28 @@ Commands:
 enum Chore {
     Test { filters: Vec<String> },
     Ci,
-    Crash { minutes: u32 },
+    Crash { of: Option<Crashed>, minutes: u32 },
     Peers,
     Help,
+}
+
+/// What is under way when it crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crashed {
+    Messages,
+    Processes,
+}
+
+impl Crashed {
+    const ALL: [Self; 2] = [Self::Messages, Self::Processes];
+
+    /// The test program.
+    const fn target(self) -> &'static str {
+        match self {
+            Self::Messages => "crash",
+            Self::Processes => "process_crash",
+        }
+    }
 }
 
 fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Chore> {
@@ -45,12 +66,20 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Chore> {
             Ok(Chore::Test { filters: rest })
         }
         ("ci", []) => Ok(Chore::Ci),
-        ("crash", []) => Ok(Chore::Crash { minutes: 10 }),
-        ("crash", [flag, minutes]) if flag == "--minutes" => {
-            let minutes = minutes
-                .parse()
-                .with_context(|| format!("--minutes takes a whole number, not `{minutes}`"))?;
-            Ok(Chore::Crash { minutes })
+        ("crash", rest) => {
+            let (of, rest) = match rest.first().map(String::as_str) {
+                Some("messages") => (Some(Crashed::Messages), &rest[1..]),
+                Some("processes") => (Some(Crashed::Processes), &rest[1..]),
+                _ => (None, rest),
+            };
+            let minutes = match rest {
+                [] => 10,
+                [flag, minutes] if flag == "--minutes" => minutes
+                    .parse()
+                    .with_context(|| format!("--minutes takes a whole number, not `{minutes}`"))?,
+                _ => bail!("unknown: `crash {}`\n\n{USAGE}", rest.join(" ")),
+            };
+            Ok(Chore::Crash { of, minutes })
         }
         ("peers", []) => Ok(Chore::Peers),
         ("help" | "-h" | "--help", _) => Ok(Chore::Help),
@@ -65,7 +94,13 @@ fn perform(chore: &Chore) -> Result<()> {
         Chore::Peers => peers::install(&workspace)?,
         Chore::Test { filters } => suite::test(&workspace, filters)?,
         Chore::Ci => suite::ci(&workspace)?,
-        Chore::Crash { minutes } => suite::crash(&workspace, *minutes)?,
+        Chore::Crash { of, minutes } => {
+            for crashed in Crashed::ALL {
+                if of.is_none_or(|of| of == crashed) {
+                    suite::crash(&workspace, crashed.target(), *minutes)?;
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -105,11 +140,14 @@ mod tests {
                 filters: vec!["mllp".into(), "vault".into()]
             }
         );
-        assert_eq!(parsed("crash").unwrap(), Chore::Crash { minutes: 10 });
-        assert_eq!(
-            parsed("crash --minutes 90").unwrap(),
-            Chore::Crash { minutes: 90 }
-        );
+        for (words, of, minutes) in [
+            ("crash", None, 10),
+            ("crash --minutes 90", None, 90),
+            ("crash messages", Some(Crashed::Messages), 10),
+            ("crash processes --minutes 3", Some(Crashed::Processes), 3),
+        ] {
+            assert_eq!(parsed(words).unwrap(), Chore::Crash { of, minutes });
+        }
     }
 
     #[test]
@@ -119,6 +157,7 @@ mod tests {
             ("test --all", "`test --all`"),
             ("ci now", "`ci now`"),
             ("crash --minutes", "`crash --minutes`"),
+            ("crash flows", "`crash flows`"),
             ("crash --minutes soon", "not `soon`"),
         ] {
             let error = format!("{:#}", parsed(words).unwrap_err());

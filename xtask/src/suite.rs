@@ -173,25 +173,25 @@ fn examples(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Runs the long crash test: the ignored test `long` of the target `crash`.
-pub(crate) fn crash(workspace: &Workspace, minutes: u32) -> Result<()> {
+/// Runs a long crash test: the ignored test `long` of a target.
+pub(crate) fn crash(workspace: &Workspace, target: &str, minutes: u32) -> Result<()> {
     let mut command = workspace.cargo(&[
         "test",
         "--release",
         "--package",
         "wardline",
         "--test",
-        "crash",
+        target,
     ]);
     command.args(["--", "--ignored", "--exact", "long", "--nocapture"]);
     command.env("WARDLINE_CRASH_MINUTES", minutes.to_string());
     let mut counts = Counts::default();
     let fine = run_reading(&mut command, false, |line| counts.read_cargo(line))?;
     if !fine || counts.failed > 0 {
-        bail!("the crash test failed: see above");
+        bail!("the crash test `{target}` failed: see above");
     }
     if counts.passed == 0 {
-        bail!("the crash test did not run: `long` is missing from the target `crash`");
+        bail!("the crash test did not run: `long` is missing from the target `{target}`");
     }
     Ok(())
 }

@@ -182,6 +182,7 @@ async fn settle(
 struct Sum {
     cuts: u64,
     accepted: usize,
+    advanced: u64,
     kept: usize,
     torn: usize,
     dropped: usize,
@@ -220,16 +221,18 @@ async fn live_through(durability: Durability, lies: bool, seeds: std::ops::Range
             }
         }
         sum.accepted += place.ledger.lock().acceptances();
+        sum.advanced += place.ledger.lock().advances();
         let findings = place.end().await;
         note(seed * 1_000 + CUTS, findings, &mut sum);
         sum.lost += lost;
         sum.places_that_lost += usize::from(lost > 0);
     }
     println!(
-        "{durability:?}{}: {} cuts, {} acceptances acknowledged, {} lost in {} places; unsynced writes: {} kept, {} torn, {} dropped",
+        "{durability:?}{}: {} cuts, {} acceptances and {} advances acknowledged, {} lost in {} places; unsynced writes: {} kept, {} torn, {} dropped",
         if lies { " on a disk that lies" } else { "" },
         sum.cuts,
         sum.accepted,
+        sum.advanced,
         sum.lost,
         sum.places_that_lost,
         sum.kept,
@@ -254,9 +257,10 @@ async fn nothing_acknowledged_is_lost() {
     assert_eq!(sum.faults, Vec::<String>::new());
     assert_eq!(sum.lost, 0);
     assert!(
-        sum.accepted > 1_000,
-        "only {} acceptances: the cuts come too early to prove anything",
-        sum.accepted
+        sum.accepted > 1_000 && sum.advanced > 1_000,
+        "only {} acceptances and {} advances: the cuts come too early to prove anything",
+        sum.accepted,
+        sum.advanced
     );
     assert!(
         sum.torn > 0 && sum.dropped > 0,

@@ -185,7 +185,8 @@ fn report(
     let (mut ready, mut at_work): (Vec<_>, Vec<_>) = recovered.into_iter().unzip();
     for (what, times) in [("ready", &mut ready), ("at work", &mut at_work)] {
         times.sort_unstable();
-        let at = |share: usize| times[(times.len() - 1) * share / 100];
+        // The nearest rank.
+        let at = |share: usize| times[(times.len() * share).div_ceil(100) - 1];
         println!(
             "{what} again: p50 {:.2?}, p99 {:.2?}, most {:.2?}",
             at(50),

@@ -16,4 +16,5 @@ mod people;
 mod processes;
 mod sender;
 mod stage;
+mod told;
 mod trouble;

@@ -30,7 +30,7 @@ const STAY: &str = "  - open: { call: billing.open, with: { visit: .visit.visit,
                     - leave: { wait: { event: visit.closed, where: .visit == instance.key }, save: left, status: closed }\n  \
                     - close: { call: billing.close, with: { visit: .visit.visit, id: .left.id }, status: billed }\n";
 
-async fn stage(billing: &Receiver, steps: &str) -> Stage {
+pub(crate) async fn stage(billing: &Receiver, steps: &str) -> Stage {
     stage_at(billing, steps, Arc::new(wardline_core::RealClock)).await
 }
 
@@ -49,7 +49,7 @@ async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn wardline_core:
     Stage::start_at(&files, clock).await
 }
 
-async fn all(stage: &Stage) -> Vec<InstanceView> {
+pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {
     let query = InstanceQuery {
         limit: 1_000,
         ..InstanceQuery::default()
@@ -66,7 +66,7 @@ async fn tasks(stage: &Stage) -> Vec<TaskView> {
     stage.desk().tasks(&query).await.unwrap().rows
 }
 
-async fn until_phase(stage: &Stage, phase: &str) -> InstanceView {
+pub(crate) async fn until_phase(stage: &Stage, phase: &str) -> InstanceView {
     until(phase, async || {
         all(stage)
             .await

@@ -2,8 +2,9 @@
 //!
 //! Every sender makes acceptances with its own key, one after the other, whose content
 //! follows from the sender's number and their place; so what the journal holds can be checked
-//! row by row without the journal's help. [`proof`] does that.
+//! row by row without the journal's help. [`proof`] does that. Beside them [`instances`] advance.
 
+mod instances;
 mod proof;
 
 pub(crate) use proof::{Findings, prove};
@@ -33,6 +34,7 @@ pub(crate) struct Ledger {
     pub(crate) accepted: [Vec<Id>; SENDERS],
     settled: HashMap<Id, DeliveryState>,
     audited: u64,
+    advanced: [instances::Known; instances::INSTANCES],
     /// Answers that contradict what the journal said before.
     contradictions: Vec<String>,
 }
@@ -42,6 +44,12 @@ impl Ledger {
     pub(crate) fn acceptances(&self) -> usize {
         self.accepted.iter().map(Vec::len).sum()
     }
+
+    /// Advances of instances in it.
+    pub(crate) fn advances(&self) -> u64 {
+        let known = self.advanced.iter().flatten();
+        known.map(|(_, revision)| revision).sum()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,16 +58,18 @@ struct Names {
     kind: Sym,
     json: Sym,
     flow: Sym,
+    correlator: Sym,
     destinations: [Sym; 3],
 }
 
 async fn names(store: &SqliteStore) -> Result<Names, StoreError> {
-    let mut syms = [Sym(0); 7];
+    let mut syms = [Sym(0); 8];
     let words = [
         "ehr.adt",
         "ADT^A03",
         "application/json",
         "discharge",
+        "stay/encounter.left/.visit",
         "billing",
         "beds",
         "staff",
@@ -67,12 +77,13 @@ async fn names(store: &SqliteStore) -> Result<Names, StoreError> {
     for (sym, word) in syms.iter_mut().zip(words) {
         *sym = store.intern(word).await?;
     }
-    let [source, kind, json, flow, billing, beds, staff] = syms;
+    let [source, kind, json, flow, correlator, billing, beds, staff] = syms;
     Ok(Names {
         source,
         kind,
         json,
         flow,
+        correlator,
         destinations: [billing, beds, staff],
     })
 }
@@ -94,6 +105,18 @@ pub(crate) async fn run(
         tasks.spawn(async move {
             while go_on() {
                 match send(&*store, names, &ledger, sender).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_transient() => tokio::task::yield_now().await,
+                    Err(_) => return,
+                }
+            }
+        });
+    }
+    for instance in 0..instances::INSTANCES {
+        let (store, ledger, go_on) = (Arc::clone(store), Arc::clone(ledger), Arc::clone(&go_on));
+        tasks.spawn(async move {
+            while go_on() {
+                match instances::advance(&*store, names, &ledger, instance).await {
                     Ok(()) => {}
                     Err(error) if error.is_transient() => tokio::task::yield_now().await,
                     Err(_) => return,
