@@ -128,7 +128,7 @@ impl Order {
     }
 
     /// What happens beside its steps: flows that hear what it tells.
-    pub(crate) fn beside(self) -> [&'static str; 1] {
+    pub(crate) const fn beside() -> [&'static str; 1] {
         ["books/note"]
     }
 

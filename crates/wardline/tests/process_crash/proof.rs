@@ -80,7 +80,7 @@ fn effects(order: Order, mut happened: BTreeMap<&str, &Seen>, found: &mut Vec<St
         }
         before = latest;
     }
-    for effect in order.beside() {
+    for effect in Order::beside() {
         once(effect, found);
     }
     for effect in happened.keys() {
@@ -107,7 +107,7 @@ mod tests {
         let orders: BTreeSet<Order> = SOME.map(Order).collect();
         let mut ledger = Ledger::default();
         for order in &orders {
-            let beside = order.beside().map(str::to_owned);
+            let beside = Order::beside().map(str::to_owned);
             for effect in order.effects().into_iter().flatten().chain(beside) {
                 for again in 0..but(*order, &effect) {
                     let key = format!("{}-{again}", keyed(*order, &effect));
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn every_effect_that_is_missing_or_doubled_is_noticed() {
         for order in SOME.map(Order) {
-            let beside = order.beside().map(str::to_owned);
+            let beside = Order::beside().map(str::to_owned);
             for effect in order.effects().into_iter().flatten().chain(beside) {
                 for (times, word) in [(0, "is missing"), (2, "happened 2 times")] {
                     let but = |of: Order, one: &str| {
