@@ -332,23 +332,29 @@ impl Site {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if !headers.iter().any(|(name, _)| *name == "x-caller") {
-            request = request.header("x-caller", "portal");
-        }
-        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
-            request = request.header("content-type", "application/json");
-        }
-        let response = self
-            .client
-            .request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap();
+        let mut tries = 0;
+        let response = loop {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(format!("http://{}{path}", self.address));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if !headers.iter().any(|(name, _)| *name == "x-caller") {
+                request = request.header("x-caller", "portal");
+            }
+            if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
+                request = request.header("content-type", "application/json");
+            }
+            let request = request.body(Full::new(body.clone())).unwrap();
+            match self.client.request(request).await {
+                Ok(response) => break response,
+                // This client gives up when its body is cut short, without a look at the answer
+                // that says why (RFC 9112, 9.6).
+                Err(error) if tries < 3 && is_cut_short(&error) => tries += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        };
         let (parts, body) = response.into_parts();
         Reply {
             status: parts.status.as_u16(),
@@ -369,4 +375,10 @@ impl Site {
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// Whether the other side stopped reading a body.
+fn is_cut_short(error: &hyper_util::client::legacy::Error) -> bool {
+    // hyper has no question of its own for this kind.
+    format!("{error:?}").contains("BodyWrite")
 }
