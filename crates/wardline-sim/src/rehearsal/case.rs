@@ -160,7 +160,7 @@ impl Check {
                 most,
             } => {
                 let orders = books.all(ORDERS.0, ORDERS.1);
-                let of = |order: &str| super::picks::requisition(order) == Some(requisition);
+                let of = |order: &str| super::picks::is_of(order, requisition);
                 let got = orders.filter(|(order, _)| of(order)).count();
                 between("orders", got, least, most)
             }

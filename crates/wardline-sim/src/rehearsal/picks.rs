@@ -54,7 +54,10 @@ impl Picks {
     /// What was picked for this subject.
     pub(crate) fn of(&self, group: Group, about: &str, mut dice: Dice) -> Pick {
         let found = |about: &str| self.by_subject.get(&(group, about.to_owned())).copied();
-        if let Some(pick) = found(about).or_else(|| found(requisition(about)?)) {
+        if let Some(pick) = found(about).or_else(|| {
+            let named = requisition(about)?;
+            found(named).or_else(|| found(&format!("REQ-{named}")))
+        }) {
             return pick;
         }
         let usual = Pick {
@@ -82,10 +85,16 @@ impl Picks {
     }
 }
 
-/// The requisition of an order whose number Wardline made: `PO-<requisition>-<n>`.
-pub(crate) fn requisition(order: &str) -> Option<&str> {
+/// The requisition of an order whose number Wardline made: `PO-<requisition>-<n>`, where the
+/// requisition's own `REQ-` may be left out.
+fn requisition(order: &str) -> Option<&str> {
     let (requisition, _) = order.strip_prefix("PO-")?.rsplit_once('-')?;
     Some(requisition)
+}
+
+/// Whether an order was made of a requisition.
+pub(crate) fn is_of(order: &str, of: &str) -> bool {
+    requisition(order).is_some_and(|named| named == of || of.strip_prefix("REQ-") == Some(named))
 }
 
 #[cfg(test)]
@@ -106,6 +115,8 @@ mod tests {
         let name =
             |picks: &Picks, about: &str| picks.of(Group::Supply, about, Dice::new(1)).scenario.name;
         assert_eq!(name(&picks, "PO-REQ-7-1"), "accept");
+        assert!(super::is_of("PO-7-1", "REQ-7") && super::is_of("PO-REQ-7-1", "REQ-7"));
+        assert!(!super::is_of("PO-77-1", "REQ-7"));
         picks.default_to(Group::Supply, Default::One(pick("reject")));
         assert_eq!(name(&picks, "PO-REQ-7-1"), "reject");
         picks.pick("REQ-7", pick("tax"));
