@@ -12,12 +12,7 @@ use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
 use wardline_sim::{Ended, Hospital, Rehearse, Scenario};
 
 /// One of each group of owners: supply chain and workforce.
-const SCENARIOS: [&str; 4] = [
-    "supply/accept",
-    "supply/partial",
-    "people/hire",
-    "people/terminate",
-];
+const SCENARIOS: [&str; 3] = ["supply/accept", "people/hire", "people/terminate"];
 /// How long to wait at the end until each has ended as it must.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Who approves, and how often they look.
