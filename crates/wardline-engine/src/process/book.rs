@@ -480,11 +480,12 @@ impl Book {
         plan: &Plan,
         loaded: &Loaded,
         act: Option<&InstanceAct>,
+        by: &str,
         reason: &str,
     ) -> Result<Result<Ready, String>, AcceptError> {
         let mut machine = loaded.machine(self.acceptor.clock.now());
         if let Some(act) = act {
-            if let Err(why) = machine.act(act, reason) {
+            if let Err(why) = machine.act(act, &act.because(by, reason)) {
                 return Ok(Err(why));
             }
         } else {

@@ -98,7 +98,10 @@ impl Acceptor {
         let mut acceptance = if told.is_empty() {
             Acceptance::default()
         } else {
-            let flow = plan.flow_of_process(&process.name).unwrap_or_default();
+            // Told in no other name than its own process's.
+            let flow = plan
+                .flow_of_process(&process.name)
+                .ok_or_else(|| nameless(&process.name))?;
             let derived = with_runtime(|runtime| route::tell(plan, flow, told, runtime));
             self.seal(plan, derived, None, Some(Cause::Existing(cause)))?
         };
@@ -257,6 +260,13 @@ fn to_bytes(state: &super::state::State) -> Result<Vec<u8>, AcceptError> {
         return Err(too_large());
     }
     Ok(bytes)
+}
+
+fn nameless(process: &str) -> AcceptError {
+    AcceptError::Vault(
+        format!("process {process} is known neither to the estate nor to the journal: its event is not told"),
+        crate::codes::NO_DEFINITION,
+    )
 }
 
 fn too_large() -> AcceptError {
