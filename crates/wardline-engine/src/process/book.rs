@@ -4,6 +4,7 @@
 use super::act::{self, InstanceAct};
 use super::commit::Ready;
 use super::effects::Input;
+use super::halt;
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::state::State;
@@ -166,10 +167,23 @@ impl Book {
         let ready = self
             .prepare(plan, process, which, key, machine, take)
             .await?;
+        self.put(plan, process, key, ready, Vec::new()).await
+    }
+
+    /// Commits what was made ready, and what belongs to it; false where somebody else was first.
+    pub(super) async fn put(
+        &self,
+        plan: &Plan,
+        process: &ProcessPlan,
+        key: &OrderingKey,
+        ready: Ready,
+        more: Vec<Change>,
+    ) -> Result<bool, AcceptError> {
         let (before, state, open) = (ready.before(), ready.state, ready.standing.phase.is_open());
         let withdrawn = ready.advance.withdraw.clone();
-        let change = Change::Advance(Box::new(ready.advance));
-        let outcomes = self.acceptor.store.commit(vec![change]).await?;
+        let mut changes = vec![Change::Advance(Box::new(ready.advance))];
+        changes.extend(more);
+        let outcomes = self.acceptor.store.commit(changes).await?;
         let outcome = outcomes.into_iter().next();
         match self.learn(before, process, key, state, open, outcome)? {
             None => Ok(false),
@@ -273,8 +287,14 @@ impl Book {
             revision: loaded.revision,
             reopen: loaded.reopen,
         };
-        self.drive(plan, &loaded.process, which, &loaded.key, machine, take)
-            .await
+        let (given, mail) = (machine.given(), take.clone());
+        let driven = self.drive(plan, &loaded.process, which, &loaded.key, machine, take);
+        match driven.await {
+            Err(why) if halt::is_refused(&why) => {
+                Box::pin(self.halt(plan, loaded, &given, mail, &why)).await
+            }
+            other => other,
+        }
     }
 
     fn remember(

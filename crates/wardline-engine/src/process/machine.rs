@@ -136,6 +136,11 @@ impl<'p> Machine<'p> {
         self.inputs.insert(n, input);
     }
 
+    /// For which of its numbers something came.
+    pub(crate) fn given(&self) -> Vec<u32> {
+        self.inputs.keys().copied().collect()
+    }
+
     /// Takes back what was given and not used.
     pub(crate) fn unused(&mut self, n: u32) -> bool {
         self.inputs.remove(&n).is_some()

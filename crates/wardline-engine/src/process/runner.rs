@@ -7,6 +7,7 @@
 use super::book::Book;
 use super::definition::{Definition, META};
 use super::effects::Input;
+use super::halt;
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::ways;
@@ -376,10 +377,28 @@ impl Book {
                 key: ordering.clone(),
                 again: process.again,
             };
-            if self
-                .drive(&plan, &process, which, &ordering, machine, vec![mail.id])
-                .await?
-            {
+            let driven = self
+                .drive(
+                    &plan,
+                    &process,
+                    which.clone(),
+                    &ordering,
+                    machine,
+                    vec![mail.id],
+                )
+                .await;
+            let done = match driven {
+                Err(why) if halt::is_refused(&why) => {
+                    let context = self.context(&process, &data, facility.clone());
+                    let mut machine =
+                        Machine::begin(&process, data.clone(), mail.message.0, context);
+                    machine.state.correlation = Some(mail.message.to_string());
+                    self.begin_halted(&plan, &process, which, &ordering, machine, mail.id, &why)
+                        .await?
+                }
+                other => other?,
+            };
+            if done {
                 return Ok(Brought::Done);
             }
             // Somebody else began it, or took this very mail.

@@ -34,7 +34,7 @@ pub(crate) async fn stage(billing: &Receiver, steps: &str) -> Stage {
     stage_at(billing, steps, Arc::new(wardline_core::RealClock)).await
 }
 
-async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn wardline_core::Clock>) -> Stage {
+pub(crate) async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn wardline_core::Clock>) -> Stage {
     let (path, text) = system(
         "billing",
         &billing.url(),
@@ -57,7 +57,7 @@ pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {
     stage.desk().instances(&query).await.unwrap().rows
 }
 
-async fn tasks(stage: &Stage) -> Vec<TaskView> {
+pub(crate) async fn tasks(stage: &Stage) -> Vec<TaskView> {
     let query = TaskQuery {
         open: Some(true),
         limit: 100,
@@ -87,11 +87,11 @@ async fn until_status(stage: &Stage, status: &str) {
     .await;
 }
 
-fn paths(billing: &Receiver) -> Vec<String> {
+pub(crate) fn paths(billing: &Receiver) -> Vec<String> {
     billing.calls().into_iter().map(|call| call.path).collect()
 }
 
-async fn act(stage: &Stage, id: InstanceId, act: ProcessAct) -> InstanceView {
+pub(crate) async fn act(stage: &Stage, id: InstanceId, act: ProcessAct) -> InstanceView {
     stage
         .desk()
         .act_on(id, &act, "a test", "user:pat")

@@ -187,6 +187,10 @@ impl Hand {
             let answer = self.client.request(request).await.ok()?;
             let status = answer.status().as_u16();
             let bytes = answer.into_body().collect().await.ok()?.to_bytes();
+            // A token of a server that is gone, or too much at once.
+            if matches!(status, 401 | 429) {
+                return None;
+            }
             Some((status, serde_json::from_slice(&bytes).unwrap_or_default()))
         });
         answer.await.ok()?
