@@ -324,7 +324,10 @@ impl Building<'_> {
 pub(crate) const LACKING: &str = "it uses a parameter that the Api's path lacks";
 
 /// Cuts the path of a system that an Api leads to; `has` says what the Api's path fills.
-pub(crate) fn onward(path: &str, has: impl Fn(&str) -> bool) -> Result<Vec<Piece<'_>>, &'static str> {
+pub(crate) fn onward(
+    path: &str,
+    has: impl Fn(&str) -> bool,
+) -> Result<Vec<Piece<'_>>, &'static str> {
     let pieces = template(path)?;
     for piece in &pieces {
         match piece {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use wardline_core::{DeliveryState, Id, InstanceId, Lane, MessageId, OrderingKey};
 use wardline_mapping::{Content, Metadata, Value, to_json_bytes};
 use wardline_store::{
-    Acceptance, Advance, CallRef, Cause, History, MailId, MessageRef, NewDelivery, NewTask, NewTimer,
-    NewWait, Note, Phase, Which,
+    Acceptance, Advance, CallRef, Cause, History, MailId, MessageRef, NewDelivery, NewTask,
+    NewTimer, NewWait, Note, Phase, Which,
 };
 use wardline_vault::Kind;
 
@@ -280,7 +280,9 @@ fn to_bytes(state: &super::state::State) -> Result<Vec<u8>, AcceptError> {
 
 fn nameless(process: &str) -> AcceptError {
     AcceptError::Vault(
-        format!("process {process} is known neither to the estate nor to the journal: its event is not told"),
+        format!(
+            "process {process} is known neither to the estate nor to the journal: its event is not told"
+        ),
         crate::codes::NO_DEFINITION,
     )
 }

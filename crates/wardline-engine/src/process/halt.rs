@@ -110,6 +110,10 @@ impl Book {
     }
 
     /// Begins an instance that cannot do its first steps: stuck at the first of them.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the change is made of"
+    )]
     pub(super) async fn begin_halted(
         &self,
         plan: &Plan,

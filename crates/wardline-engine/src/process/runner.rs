@@ -571,11 +571,7 @@ impl Book {
             number: row.number.saturating_sub(1),
             ..*row
         };
-        let next = self
-            .acceptor
-            .store
-            .timers(row.due, Some(before), 1)
-            .await?;
+        let next = self.acceptor.store.timers(row.due, Some(before), 1).await?;
         Ok(next.first() == Some(row))
     }
 

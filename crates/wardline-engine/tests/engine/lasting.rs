@@ -2,7 +2,7 @@
 //! change them all the time, they want more than can be recorded, a person tries again.
 
 use crate::http_receiver::Receiver;
-use crate::processes::{act, all, paths, stage, stage_at, tasks, until_phase};
+use crate::processes::{act, all, paths, stage, stage_at, stage_on, tasks, until_phase};
 use crate::sender::adt;
 use crate::stage::{Stage, until};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use wardline_core::{SimulatedClock, Timestamp};
 use wardline_engine::view::{Decision, MessageQuery, ProcessAct};
 use wardline_engine::{LaterCall, Refused};
+use wardline_faults::{Failure, FaultVfs, Operation, Part, Rule};
 
 fn set(vars: serde_json::Value) -> ProcessAct {
     ProcessAct::Set {
@@ -66,7 +67,10 @@ async fn an_instance_finishes_though_the_last_process_left_the_estate() {
         sender.tell(&adt("A01", "M3", "V2")).await;
         let begun = std::time::Instant::now();
         until_phase(&stage, "completed").await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "not its own retries");
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "not its own retries"
+        );
         assert_eq!(paths(&billing), ["/open", "/close", "/close"]);
         assert_eq!(all(&stage).await.len(), 1);
         // In its own name, not in that of the first flow.
@@ -80,6 +84,53 @@ async fn an_instance_finishes_though_the_last_process_left_the_estate() {
         assert_eq!(told[0].source, "process/stay");
         stage.stop(Duration::from_secs(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_instances_and_they_go_on_when_there_is_room() {
+    const MANY: usize = 20;
+    let disk = FaultVfs::register("instances", 1).unwrap();
+    let billing = Receiver::start().await;
+    let steps =
+        "  - rest: { sleep: 3s }\n  - close: { call: billing.close, with: { id: .visit.id } }\n";
+    let clock = Arc::new(wardline_core::RealClock);
+    let mut stage = stage_on(&billing, steps, clock, Some(disk.name().to_owned())).await;
+    let mut sender = stage.sender().await;
+    for n in 0..MANY {
+        sender
+            .tell(&adt("A01", &format!("M{n}"), &format!("V{n}")))
+            .await;
+    }
+    until("all sleep", async || {
+        let all = all(&stage).await;
+        all.len() == MANY && all.iter().all(|one| one.at == ["rest"])
+    })
+    .await;
+    disk.inject(Rule::new(Operation::Write, Failure::Full).on(Part::Log));
+    // Their time comes, and nothing can be written down of it: so nothing is done.
+    until("the status says why", async || {
+        let overview = stage.desk().overview().await.unwrap();
+        !overview.well && overview.headline.contains("full")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(all(&stage).await.iter().all(|one| one.at == ["rest"]));
+    assert!(billing.calls().is_empty());
+    disk.heal();
+    until("all are done", async || {
+        all(&stage).await.iter().all(|one| one.phase == "completed")
+    })
+    .await;
+    assert!(stage.desk().overview().await.unwrap().well);
+    let mut ids: Vec<_> = billing
+        .calls()
+        .iter()
+        .map(|call| call.id().to_owned())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), billing.calls().len()), (MANY, MANY));
+    stage.stop(Duration::from_secs(10)).await;
 }
 
 const APIS: &str = "api: stays\nowner: patient-access\nlayer: process\nversion: 1.0.0\nstate: published\noperations:\n  \
@@ -109,14 +160,23 @@ async fn a_signal_that_comes_again_is_answered_as_the_first_time() {
     stage.change().await;
     let door = stage.door();
     let begun = door
-        .start("stay", call("stays/v1.start", r#"{ "id": "1", "visit": "V1", "ward": "4W" }"#))
+        .start(
+            "stay",
+            call(
+                "stays/v1.start",
+                r#"{ "id": "1", "visit": "V1", "ward": "4W" }"#,
+            ),
+        )
         .await
         .unwrap();
     until_at(&stage, "moved").await;
     let id = begun.id.to_string();
     // Found by its ward, not by its key.
     let body = r#"{ "id": "2", "visit": "unknown", "ward": "4W" }"#;
-    let signal = async |body: &str| door.signal("stay", &id, call("stays/v1.move-visit", body)).await;
+    let signal = async |body: &str| {
+        door.signal("stay", &id, call("stays/v1.move-visit", body))
+            .await
+    };
     assert!(!signal(body).await.unwrap().unwrap().known);
     until_at(&stage, "never").await;
     let again = signal(body).await.unwrap().unwrap();
@@ -293,7 +353,11 @@ async fn variables_that_grow_too_large_make_an_instance_stuck_and_nobody_else() 
         phases == ["completed", "stuck"]
     })
     .await;
-    let stuck = all(&stage).await.into_iter().find(|one| one.phase == "stuck").unwrap();
+    let stuck = all(&stage)
+        .await
+        .into_iter()
+        .find(|one| one.phase == "stuck")
+        .unwrap();
     assert_eq!(stuck.at, ["leave"]);
     let reason = stuck.reason.clone().unwrap();
     assert!(
@@ -307,7 +371,11 @@ async fn variables_that_grow_too_large_make_an_instance_stuck_and_nobody_else() 
         all(&stage).await.iter().all(|one| one.phase == "completed")
     })
     .await;
-    let mut ids: Vec<_> = billing.calls().iter().map(|call| call.id().to_owned()).collect();
+    let mut ids: Vec<_> = billing
+        .calls()
+        .iter()
+        .map(|call| call.id().to_owned())
+        .collect();
     ids.sort();
     assert_eq!(ids, ["B-V1", "B-V2"]);
     stage.stop(Duration::from_secs(10)).await;
@@ -379,7 +447,9 @@ async fn a_question_that_was_answered_is_not_answered_again() {
         form: std::collections::BTreeMap::new(),
     };
     let desk = stage.desk();
-    desk.answer_task(task.id, &say("send"), "user:pat").await.unwrap();
+    desk.answer_task(task.id, &say("send"), "user:pat")
+        .await
+        .unwrap();
     until_phase(&stage, "completed").await;
     let twice = desk
         .answer_task(task.id, &say("drop"), "user:pat")

@@ -34,7 +34,20 @@ pub(crate) async fn stage(billing: &Receiver, steps: &str) -> Stage {
     stage_at(billing, steps, Arc::new(wardline_core::RealClock)).await
 }
 
-pub(crate) async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn wardline_core::Clock>) -> Stage {
+pub(crate) async fn stage_at(
+    billing: &Receiver,
+    steps: &str,
+    clock: Arc<dyn wardline_core::Clock>,
+) -> Stage {
+    stage_on(billing, steps, clock, None).await
+}
+
+pub(crate) async fn stage_on(
+    billing: &Receiver,
+    steps: &str,
+    clock: Arc<dyn wardline_core::Clock>,
+    vfs: Option<String>,
+) -> Stage {
     let (path, text) = system(
         "billing",
         &billing.url(),
@@ -46,7 +59,7 @@ pub(crate) async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn war
         ("flows/1.yaml", FLOWS.to_owned()),
         ("processes/1.yaml", process(steps)),
     ];
-    Stage::start_at(&files, clock).await
+    Stage::start_on(&files, clock, vfs).await
 }
 
 pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {

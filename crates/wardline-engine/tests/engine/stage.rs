@@ -51,6 +51,8 @@ pub(crate) struct Stage {
     clock: Arc<dyn Clock>,
     engine: Option<Engine>,
     store: Option<Arc<dyn Store>>,
+    /// The file layer that the journal is on, where it is not the system's.
+    vfs: Option<String>,
 }
 
 impl Stage {
@@ -60,6 +62,15 @@ impl Stage {
     }
 
     pub(crate) async fn start_at(files: &[(&str, String)], clock: Arc<dyn Clock>) -> Self {
+        Self::start_on(files, clock, None).await
+    }
+
+    /// With its journal on a file layer of that name.
+    pub(crate) async fn start_on(
+        files: &[(&str, String)],
+        clock: Arc<dyn Clock>,
+        vfs: Option<String>,
+    ) -> Self {
         crate::logs::keep();
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("estate");
@@ -76,6 +87,7 @@ impl Stage {
             clock,
             engine: None,
             store: None,
+            vfs,
         };
         stage.go_on().await;
         stage
@@ -85,6 +97,7 @@ impl Stage {
     pub(crate) async fn go_on(&mut self) {
         let options = Options {
             clock: Arc::clone(&self.clock),
+            vfs: self.vfs.clone(),
             ..Options::default()
         };
         let store = SqliteStore::open(&self.directory.path().join("journal.db"), options).unwrap();

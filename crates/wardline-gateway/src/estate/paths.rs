@@ -21,12 +21,7 @@ pub(super) fn unusable(estate: &Estate) -> Vec<Diagnostic> {
     found
 }
 
-fn unusable_of(
-    estate: &Estate,
-    api: &Api,
-    operation: &ApiOperation,
-    found: &mut Vec<Diagnostic>,
-) {
+fn unusable_of(estate: &Estate, api: &Api, operation: &ApiOperation, found: &mut Vec<Diagnostic>) {
     let path = joined(&api.base.value, &operation.path.value);
     let own: Vec<&str> = match template(&path) {
         Ok(pieces) => pieces

@@ -117,7 +117,10 @@ const SYSTEMS: &[(&str, &[&str])] = &[
     ("stock", &["reserve", "release", "pick", "unpick"]),
     ("network", &["place", "cancel", "chase"]),
     ("network-south", &["place", "cancel", "chase"]),
-    ("books", &["commit", "uncommit", "inform", "approve", "settle", "note"]),
+    (
+        "books",
+        &["commit", "uncommit", "inform", "approve", "settle", "note"],
+    ),
     ("carrier", &["fly", "drive"]),
 ];
 

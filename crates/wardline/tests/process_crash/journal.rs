@@ -74,7 +74,10 @@ pub(crate) fn answers(house: &House) -> BTreeMap<Order, Vec<(String, String)>> {
     while let Some(row) = rows.next().unwrap() {
         let key: String = row.get(0).unwrap();
         let answer = (row.get(1).unwrap(), row.get(2).unwrap());
-        found.entry(Order::of(&key).unwrap()).or_default().push(answer);
+        found
+            .entry(Order::of(&key).unwrap())
+            .or_default()
+            .push(answer);
     }
     found
 }
