@@ -4,7 +4,7 @@
 use super::act::{self, InstanceAct};
 use super::commit::Ready;
 use super::effects::Input;
-use super::halt;
+use super::halt::{self, Went};
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::state::State;
@@ -167,23 +167,21 @@ impl Book {
         let ready = self
             .prepare(plan, process, which, key, machine, take)
             .await?;
-        self.put(plan, process, key, ready, Vec::new()).await
+        self.put(plan, process, key, ready).await
     }
 
-    /// Commits what was made ready, and what belongs to it; false where somebody else was first.
+    /// Commits what was made ready; false where somebody else was first.
     pub(super) async fn put(
         &self,
         plan: &Plan,
         process: &ProcessPlan,
         key: &OrderingKey,
         ready: Ready,
-        more: Vec<Change>,
     ) -> Result<bool, AcceptError> {
         let (before, state, open) = (ready.before(), ready.state, ready.standing.phase.is_open());
         let withdrawn = ready.advance.withdraw.clone();
-        let mut changes = vec![Change::Advance(Box::new(ready.advance))];
-        changes.extend(more);
-        let outcomes = self.acceptor.store.commit(changes).await?;
+        let change = Change::Advance(Box::new(ready.advance));
+        let outcomes = self.acceptor.store.commit(vec![change]).await?;
         let outcome = outcomes.into_iter().next();
         match self.learn(before, process, key, state, open, outcome)? {
             None => Ok(false),
@@ -281,7 +279,7 @@ impl Book {
         loaded: &Loaded,
         machine: Machine<'_>,
         take: Vec<MailId>,
-    ) -> Result<bool, AcceptError> {
+    ) -> Result<Went, AcceptError> {
         let which = Which::Existing {
             id: loaded.id,
             revision: loaded.revision,
@@ -293,7 +291,7 @@ impl Book {
             Err(why) if halt::is_refused(&why) => {
                 Box::pin(self.halt(plan, loaded, &given, mail, &why)).await
             }
-            other => other,
+            driven => Ok(if driven? { Went::On } else { Went::Late }),
         }
     }
 
@@ -402,10 +400,12 @@ impl Book {
             if offered.given.is_empty() {
                 return self.put_aside(id, &offered.unwanted).await;
             }
-            let take = offered.given.into_iter().map(|(_, mail)| mail).collect();
+            let take = offered.given.iter().map(|(_, mail)| *mail).collect();
             // Where an instance has just begun somebody else may have been first; then it is as
             // it was, and its mail too.
-            Box::pin(self.go_on(plan, &loaded, machine, take)).await?;
+            if Box::pin(self.go_on(plan, &loaded, machine, take)).await? == Went::Stuck {
+                return self.put_aside(id, &offered.given).await;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 //! was, with the reason, until a person decides. Trying again by itself would be refused again.
 
 use super::book::{Book, Loaded};
-use super::effects::Standing;
 use super::machine::{Machine, withdraw};
 use super::plan::{KindPlan, ProcessPlan};
 use super::state::Here;
@@ -10,7 +9,7 @@ use crate::accept::AcceptError;
 use crate::codes;
 use crate::plan::Plan;
 use wardline_core::OrderingKey;
-use wardline_store::{Change, MailId, StoreError, Which};
+use wardline_store::{MailId, StoreError, Which};
 
 /// Whether an advance will be refused as often as it is tried.
 pub(super) fn is_refused(error: &AcceptError) -> bool {
@@ -67,6 +66,10 @@ impl Machine<'_> {
                 path = Some(step.path.to_string());
             });
         }
+        if let Some(n) = self.state.deadline.filter(|n| given.contains(n)) {
+            effects.end_timer(n);
+            self.state.deadline = None;
+        }
         self.effects = effects;
         let path = path.unwrap_or_default();
         self.effects
@@ -75,8 +78,19 @@ impl Machine<'_> {
     }
 }
 
+/// What became of a wish to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    /// It did.
+    On,
+    /// Somebody else was first; nothing was done.
+    Late,
+    /// It is stuck, and did not take the event that was for it: that is there for whoever waits.
+    Stuck,
+}
+
 impl Book {
-    /// Makes an instance stuck that was to go on and cannot; false where it changed meanwhile.
+    /// Makes an instance stuck that was to go on and cannot.
     pub(super) async fn halt(
         &self,
         plan: &Plan,
@@ -84,29 +98,23 @@ impl Book {
         given: &[u32],
         mail: Vec<MailId>,
         why: &AcceptError,
-    ) -> Result<bool, AcceptError> {
+    ) -> Result<Went, AcceptError> {
         tracing::error!(instance = %loaded.id, error = %why, "an instance is stuck: more would have to be recorded at once than is possible");
         let mut machine = loaded.machine(self.acceptor.clock.now());
         let ended = machine.halt(given, why);
-        let standing = machine.standing();
         let which = Which::Existing {
             id: loaded.id,
             revision: loaded.revision,
             reopen: loaded.reopen,
         };
-        // An event stays for the wait that begins when somebody tries again.
-        let (take, keep) = if ended {
-            (mail, Vec::new())
-        } else {
-            let keep = mail.into_iter().map(|mail| Change::Keep {
-                mail,
-                unwilling: Vec::new(),
-            });
-            (Vec::new(), keep.collect())
-        };
+        let take = if ended { mail } else { Vec::new() };
         let (process, key) = (&loaded.process, &loaded.key);
-        self.stand(plan, process, which, key, (machine, standing), take, keep)
-            .await
+        let stands = self.stand(plan, process, which, key, machine, take).await?;
+        Ok(match (stands, ended) {
+            (false, _) => Went::Late,
+            (true, true) => Went::On,
+            (true, false) => Went::Stuck,
+        })
     }
 
     /// Begins an instance that cannot do its first steps: stuck at the first of them.
@@ -126,30 +134,25 @@ impl Book {
     ) -> Result<bool, AcceptError> {
         tracing::error!(process = %process.name, error = %why, "an instance begins stuck: more would have to be recorded at once than is possible");
         machine.halt(&[], why);
-        let standing = machine.standing();
-        let at = (machine, standing);
-        self.stand(plan, process, which, key, at, vec![mail], Vec::new())
+        self.stand(plan, process, which, key, machine, vec![mail])
             .await
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is one thing that the change is made of"
-    )]
+    /// Commits an instance as it stands.
     async fn stand(
         &self,
         plan: &Plan,
         process: &ProcessPlan,
         which: Which,
         key: &OrderingKey,
-        (machine, standing): (Machine<'_>, Standing),
+        mut machine: Machine<'_>,
         take: Vec<MailId>,
-        more: Vec<Change>,
     ) -> Result<bool, AcceptError> {
+        let standing = machine.standing();
         let ready = self
             .acceptor
             .advance(plan, process, which, key, machine, standing, take)
             .await?;
-        self.put(plan, process, key, ready, more).await
+        self.put(plan, process, key, ready).await
     }
 }

@@ -7,7 +7,7 @@
 use super::book::Book;
 use super::definition::{Definition, META};
 use super::effects::Input;
-use super::halt;
+use super::halt::{self, Went};
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::ways;
@@ -471,8 +471,10 @@ impl Book {
             }
             machine.give(wait, Input::Event(data.clone()));
             machine.state.cause = mail.message.0;
-            if self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
-                return Ok(Given::Taken);
+            match self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
+                Went::On => return Ok(Given::Taken),
+                Went::Stuck => return Ok(Given::Unwanted),
+                Went::Late => {}
             }
         }
         Ok(Given::Busy)
@@ -495,7 +497,8 @@ impl Book {
             let input = self.end_of(&plan, delivery).await?;
             let mut machine = loaded.machine(self.acceptor.clock.now());
             machine.give(call, input);
-            if self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
+            let went = self.go_on(&plan, &loaded, machine, vec![mail.id]).await?;
+            if went != Went::Late {
                 return Ok(Brought::Done);
             }
         }
@@ -558,7 +561,7 @@ impl Book {
             };
             let mut machine = loaded.machine(self.acceptor.clock.now());
             machine.give(row.number, Input::Time);
-            if self.go_on(&plan, &loaded, machine, Vec::new()).await? {
+            if self.go_on(&plan, &loaded, machine, Vec::new()).await? != Went::Late {
                 return Ok(Brought::Done);
             }
         }
