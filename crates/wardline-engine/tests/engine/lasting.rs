@@ -2,7 +2,7 @@
 //! change them all the time, they want more than can be recorded, a person tries again.
 
 use crate::http_receiver::Receiver;
-use crate::processes::{act, all, paths, stage, stage_at, stage_on, tasks, until_phase};
+use crate::processes::{act, all, files, paths, stage, stage_at, stage_on, tasks, until_phase};
 use crate::sender::adt;
 use crate::stage::{Stage, until};
 use bytes::Bytes;
@@ -155,9 +155,13 @@ async fn a_signal_that_comes_again_is_answered_as_the_first_time() {
     let billing = Receiver::start().await;
     let steps = "  - moved: { wait: { event: visit.move_visit, where: .ward == instance.vars.visit.ward } }\n  \
                  - never: { wait: { event: visit.changed, where: .visit == instance.key } }\n";
-    let mut stage = stage(&billing, steps).await;
-    stage.write("apis/1.yaml", APIS);
-    stage.change().await;
+    let files = files(&billing, steps);
+    let mut files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.clone()))
+        .collect();
+    files.push(("apis/1.yaml", APIS.to_owned()));
+    let mut stage = Stage::start(&files).await;
     let door = stage.door();
     let begun = door
         .start(

@@ -48,18 +48,27 @@ pub(crate) async fn stage_on(
     clock: Arc<dyn wardline_core::Clock>,
     vfs: Option<String>,
 ) -> Stage {
-    let (path, text) = system(
+    let files = files(billing, steps);
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.clone()))
+        .collect();
+    Stage::start_on(&files, clock, vfs).await
+}
+
+/// An estate with one process of these steps.
+pub(crate) fn files(billing: &Receiver, steps: &str) -> Vec<(String, String)> {
+    let system = system(
         "billing",
         &billing.url(),
         "breaker: { open_after: 0 }",
         &["open", "close", "void"],
     );
-    let files = [
-        (&*path, text),
-        ("flows/1.yaml", FLOWS.to_owned()),
-        ("processes/1.yaml", process(steps)),
-    ];
-    Stage::start_on(&files, clock, vfs).await
+    vec![
+        system,
+        ("flows/1.yaml".to_owned(), FLOWS.to_owned()),
+        ("processes/1.yaml".to_owned(), process(steps)),
+    ]
 }
 
 pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {
