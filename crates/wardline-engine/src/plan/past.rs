@@ -8,7 +8,6 @@ use std::ops::Index;
 use std::sync::{Arc, OnceLock};
 
 /// The flows of a plan, by number.
-#[derive(Default)]
 pub(crate) struct Flows {
     own: Vec<FlowPlan>,
     past: OnceLock<Vec<FlowPlan>>,
@@ -56,7 +55,6 @@ impl Index<usize> for Flows {
 }
 
 /// Where deliveries may go, by name.
-#[derive(Default)]
 pub(crate) struct Destinations {
     own: BTreeMap<Arc<str>, DestinationPlan>,
     past: OnceLock<BTreeMap<Arc<str>, DestinationPlan>>,

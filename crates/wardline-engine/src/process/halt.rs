@@ -3,7 +3,7 @@
 
 use super::book::{Book, Loaded};
 use super::machine::{Machine, withdraw};
-use super::plan::{KindPlan, ProcessPlan};
+use super::plan::ProcessPlan;
 use super::state::Here;
 use crate::accept::AcceptError;
 use crate::codes;
@@ -53,15 +53,11 @@ impl Machine<'_> {
                     withdraw(&mut effects, here);
                 }
                 ended = call.is_some() && hit;
-                let round = match (&step.kind, &*here) {
-                    (KindPlan::Repeat { .. }, Here::Repeat { round, .. }) => Some(*round),
-                    _ => None,
-                };
                 *here = Here::Stuck {
                     n: call,
                     code: codes::STEP_FAILED.to_string(),
                     text: text.clone(),
-                    round,
+                    round: None,
                 };
                 path = Some(step.path.to_string());
             });

@@ -497,9 +497,11 @@ impl Book {
             let input = self.end_of(&plan, delivery).await?;
             let mut machine = loaded.machine(self.acceptor.clock.now());
             machine.give(call, input);
-            let went = self.go_on(&plan, &loaded, machine, vec![mail.id]).await?;
-            if went != Went::Late {
-                return Ok(Brought::Done);
+            match self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
+                Went::On => return Ok(Brought::Done),
+                // Nobody else waits for the end of its call.
+                Went::Stuck => return self.discard(mail.id).await,
+                Went::Late => {}
             }
         }
         self.once_more(mail).await
