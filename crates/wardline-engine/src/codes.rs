@@ -65,7 +65,8 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
     (
         STEP_FAILED,
         "a step of a process failed",
-        "An expression, map or value of the step stopped with an error; the text names which. The instance waits. Set \
+        "An expression, map or value of the step stopped with an error, or what would follow is more than can be recorded \
+         at once (16 MiB of variables, 65,536 waits, timers and tasks); the text names which. The instance waits. Set \
          the variable that is wrong (`wardline process set`), or mend the estate and `wardline process migrate`, then \
          `wardline process retry`; or `skip` the step, or `cancel`.",
     ),

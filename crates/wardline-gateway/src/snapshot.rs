@@ -292,27 +292,14 @@ impl Building<'_> {
         let path = call.path.as_deref().unwrap_or(&operation.path);
         let mut bits = Vec::new();
         let mut text = String::new();
-        for piece in template(path).map_err(|detail| bad(what, path, detail))? {
+        let place = |name: &str| params.iter().position(|have| &**have == name);
+        let pieces = onward(path, |name| place(name).is_some());
+        for piece in pieces.map_err(|detail| bad(what, path, detail))? {
             text.push('/');
             match piece {
-                Piece::Literal(literal) => {
-                    if !literal
-                        .bytes()
-                        .all(|byte| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte))
-                    {
-                        return Err(bad(
-                            what,
-                            path,
-                            "a segment holds characters that must be encoded",
-                        ));
-                    }
-                    text.push_str(literal);
-                }
+                Piece::Literal(literal) => text.push_str(literal),
                 Piece::Param(name) => {
-                    let at = params.iter().position(|have| &**have == name);
-                    let at = at.ok_or_else(|| {
-                        bad(what, path, "it uses a parameter that the Api's path lacks")
-                    })?;
+                    let at = place(name).ok_or_else(|| bad(what, path, LACKING))?;
                     bits.push(Bit::Text(std::mem::take(&mut text)));
                     bits.push(Bit::Param(at));
                 }
@@ -331,6 +318,30 @@ impl Building<'_> {
             path: bits,
         })
     }
+}
+
+/// Why a system's path cannot be filled.
+pub(crate) const LACKING: &str = "it uses a parameter that the Api's path lacks";
+
+/// Cuts the path of a system that an Api leads to; `has` says what the Api's path fills.
+pub(crate) fn onward(
+    path: &str,
+    has: impl Fn(&str) -> bool,
+) -> Result<Vec<Piece<'_>>, &'static str> {
+    let pieces = template(path)?;
+    for piece in &pieces {
+        match piece {
+            Piece::Literal(literal) => {
+                let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\"<>".contains(&byte);
+                if !literal.bytes().all(plain) {
+                    return Err("a segment holds characters that must be encoded");
+                }
+            }
+            Piece::Param(name) if !has(name) => return Err(LACKING),
+            Piece::Param(_) => {}
+        }
+    }
+    Ok(pieces)
 }
 
 pub(crate) fn joined(base: &str, path: &str) -> String {

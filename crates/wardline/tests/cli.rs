@@ -267,6 +267,65 @@ fn a_map_is_run_or_explained() {
     run(&["map", "run", "nowhere.vrl", "--input", "x"])
         .ends(3)
         .explains(&["cannot read nowhere.vrl"]);
+
+    // What of the estate does not load is said, and what does is used: this map needs a table.
+    house.write("flows/broken.yaml", b"flow: broken\nform: ehr.adt\n");
+    let made = run(&[
+        "map",
+        "run",
+        text(&map),
+        "--input",
+        text(&fixture("adt-a01.hl7")),
+    ])
+    .ends(0)
+    .explains(&["does not load", "code tables may be missing"]);
+    assert_eq!(made.json()["patient"]["sex"], "female");
+}
+
+/// Everything that `serve` would refuse is found where it stands.
+#[test]
+fn check_finds_paths_that_could_not_be_served() {
+    let house = House::new(&[
+        (
+            "wardline.yaml",
+            "estate: shop\nkeys: { provider: file, path: ./keys }\nlisteners:\n  internal: { zone: internal, bind: \"127.0.0.1:0\" }\n",
+        ),
+        (
+            "systems/erp.yaml",
+            "system: erp\nowner: it\nconnections:\n  api:\n    http: { url: \"http://127.0.0.1:9\" }\noperations:\n  \
+             change:\n    http: { connection: api, put: \"/vendors/{vendor}/terms\" }\n    accepts: terms\n",
+        ),
+        (
+            "entities/terms.yaml",
+            "entity: terms\nversion: 1.0.0\nowner: it\nschema: terms.schema.json\n",
+        ),
+        ("entities/terms.schema.json", "{ \"type\": \"object\" }"),
+        (
+            "apis/suppliers.yaml",
+            "api: suppliers\nowner: it\nlayer: system\nversion: 1.0.0\nstate: published\noperations:\n  \
+             change: { put: \"/suppliers/{supplier}\", accepts: terms, scope: terms.write }\nbindings: [{ system: erp }]\n",
+        ),
+        (
+            "policies/base.cedar",
+            "@id(\"calls-by-scope\")\npermit (principal, action == Action::\"call\", resource)\nwhen { context.has_scope };\n",
+        ),
+    ]);
+    let estate = house.estate();
+    run(&["check", "--offline", text(&estate)])
+        .ends(1)
+        .says(&[
+            "error[W5601]: the path `/vendors/{vendor}/terms` cannot be used: it uses a parameter that the Api's path lacks",
+            "--> apis/suppliers.yaml:8:22",
+            "1 error",
+        ]);
+    // What is sent later takes it from the body.
+    edit(
+        &house,
+        "apis/suppliers.yaml",
+        "scope: terms.write",
+        "scope: terms.write, async: true",
+    );
+    run(&["check", "--offline", text(&estate)]).ends(0);
 }
 
 #[test]

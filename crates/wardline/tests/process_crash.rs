@@ -1,10 +1,11 @@
 //! `kill -9` while many instances of a process are on their way, again and again, and the proof
 //! that each of them did everything once.
 //!
-//! The real binary runs a process that calls, tells, waits, sleeps, branches and undoes. Its
+//! The real binary runs a process that calls, tells, waits, sleeps, asks, branches and undoes. Its
 //! systems are one recording server in this process, which outlives every kill, is unavailable at
 //! times and sometimes does what it is asked without saying so. Orders are told over HTTP and MLLP,
-//! some twice, what they wait for before or after they wait, until each is acknowledged. The
+//! some twice, what they wait for before or after they wait, until each is acknowledged. A clerk
+//! answers every question until that is acknowledged, and tries to answer it otherwise. The
 //! binary is killed at random moments, also while it starts. At the end every instance must have
 //! ended as its order says, with each effect there once and under one idempotency key, undone in
 //! reverse where it was refused, and nothing left that waits.
@@ -14,6 +15,8 @@
 
 #![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
 
+#[path = "process_crash/clerk.rs"]
+mod clerk;
 #[path = "process_crash/estate.rs"]
 mod estate;
 #[path = "process_crash/feeder.rs"]
@@ -29,6 +32,7 @@ mod proof;
 #[path = "process_crash/recorder.rs"]
 mod recorder;
 
+use clerk::Clerk;
 use feeder::Feeder;
 use house::{House, Server, free_address};
 use recorder::Recorder;
@@ -66,9 +70,10 @@ async fn crash(duration: Duration, kills: usize, at_a_time: usize) {
     println!("seed {seed}");
     let mut dice = Dice::new(seed);
     let recorder = Arc::new(Recorder::start(seed).await);
-    let (api, dock) = (free_address(), free_address());
-    let house = estate::write(&recorder.address, &api, &dock);
+    let (api, dock, desk) = (free_address(), free_address(), free_address());
+    let house = estate::write(&recorder.address, &api, &dock, &desk);
     let mut server = serve(&house);
+    let clerk = Clerk::start(&desk, house.data().join("admin.token"));
     let feeder = Feeder::new(&api, &dock, Arc::clone(&recorder));
     let mut places = feeder.run(at_a_time, seed);
 
@@ -111,7 +116,16 @@ async fn crash(duration: Duration, kills: usize, at_a_time: usize) {
 
     let ended = journal::ended(&house).await;
     let orders = feeder.told();
-    let problems = proof::problems(&orders, &recorder.ledger.lock().unwrap(), &ended);
+    let mut problems = proof::problems(&orders, &recorder.ledger.lock().unwrap(), &ended);
+    problems.extend(clerk.problems(&orders, &journal::answers(&house)));
+    let notes = clerk.notes.lock().unwrap();
+    println!(
+        "{} questions answered, {} answers unheard, {} second answers refused",
+        notes.answered.len(),
+        notes.unheard,
+        notes.refused
+    );
+    drop(notes);
     report(&feeder, &recorder, killed, recovered);
     assert!(
         problems.is_empty(),

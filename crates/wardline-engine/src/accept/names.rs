@@ -37,7 +37,7 @@ impl Acceptor {
         names.extend(plan.sources.keys().map(|name| &**name));
         names.extend(plan.destinations.keys().map(|name| &**name));
         names.extend(plan.later.keys().map(|name| &**name));
-        for flow in &plan.flows {
+        for flow in plan.flows.iter() {
             names.extend([&*flow.name, &*flow.failed]);
             names.extend(flow.emit.iter().map(|event| &*event.name));
             names.extend(

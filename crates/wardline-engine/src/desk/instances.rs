@@ -312,7 +312,6 @@ impl Desk {
             )));
         }
         let plan = self.acceptor.plan();
-        let by = format!("{} by {actor}: {reason}", word(act));
         let (loaded, act) = match act {
             ProcessAct::Migrate => (self.moved(&plan, &row).await?, None),
             ProcessAct::Retry { step } => (
@@ -344,7 +343,7 @@ impl Desk {
         }
         let ready = self
             .book
-            .acted(&plan, &loaded, act.as_ref(), &by)
+            .acted(&plan, &loaded, act.as_ref(), actor, reason)
             .await?
             .map_err(DeskError::Invalid)?;
         let (change, after) = ready.parts();
@@ -381,16 +380,5 @@ impl Desk {
                 "it is at step `{step}`, which the present definition does not have, or has otherwise"
             ))),
         }
-    }
-}
-
-const fn word(act: &ProcessAct) -> &'static str {
-    match act {
-        ProcessAct::Retry { .. } => "retried",
-        ProcessAct::Skip { .. } => "passed over",
-        ProcessAct::Set { .. } => "set",
-        ProcessAct::Cancel => "cancelled",
-        ProcessAct::Compensate => "compensated",
-        ProcessAct::Migrate => "moved",
     }
 }

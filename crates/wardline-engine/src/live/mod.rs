@@ -200,7 +200,7 @@ async fn left_behind(
     let removed: Vec<_> = before
         .destinations
         .keys()
-        .filter(|name| !after.destinations.contains_key(*name))
+        .filter(|name| !after.destinations.contains_key(name))
         .collect();
     if removed.is_empty() {
         return Ok(Vec::new());

@@ -135,7 +135,7 @@ impl Senders {
         let mut by_connection: BTreeMap<Arc<str>, Vec<Arc<Destination>>> = BTreeMap::new();
         let mut destinations = HashMap::new();
         let mut terms = HashMap::new();
-        for (name, declared) in &plan.destinations {
+        for (name, declared) in plan.destinations.iter() {
             let sym = acceptor.sym(name).await?;
             let shape = CallShape {
                 method: declared.method.map(wire::method),

@@ -6,12 +6,14 @@ mod circles;
 mod compile;
 mod hooks;
 mod later;
+mod past;
 mod processes;
 
 use compile::Compiler;
 pub(crate) use compile::{backoff as backoff_of, span_in};
 pub use compile::{diagnostic_in, environment};
 use later::LaterPlans;
+use past::{Destinations, Flows};
 
 use crate::process::plan::{ProcessPlan, Processes};
 use crate::webhook::{Audience, HookPlan, Nobody};
@@ -27,11 +29,11 @@ use wardline_mapping::{Input, KeyExpression, Predicate, Program, Schema};
 pub struct Plan {
     /// The estate it was made from.
     pub estate: Arc<Estate>,
-    pub(crate) flows: Vec<FlowPlan>,
+    pub(crate) flows: Flows,
     by_source: AHashMap<Arc<str>, Vec<usize>>,
     by_event: AHashMap<Arc<str>, Vec<usize>>,
     pub(crate) sources: AHashMap<Arc<str>, SourcePlan>,
-    pub(crate) destinations: BTreeMap<Arc<str>, DestinationPlan>,
+    pub(crate) destinations: Destinations,
     /// Operations of Apis that are answered before they are carried out. Their flows stand
     /// behind those of the estate.
     pub(crate) later: LaterPlans,
@@ -335,11 +337,11 @@ impl Plan {
         }
         let mut plan = Self {
             estate,
-            flows,
+            flows: Flows::new(flows),
             by_source,
             by_event,
             sources,
-            destinations,
+            destinations: Destinations::new(destinations),
             later,
             audience: Arc::new(Nobody),
             processes,
@@ -348,7 +350,14 @@ impl Plan {
         for process in current {
             plan.add_process(process);
         }
-        plan.add_ways();
+        // Instances of definitions that are no longer here call what those named.
+        if !plan.processes.is_empty() {
+            let ways = plan.destinations_of_ways();
+            let known = plan.destinations.own();
+            for (name, destination) in ways {
+                known.entry(name).or_insert(destination);
+            }
+        }
         plan
     }
 

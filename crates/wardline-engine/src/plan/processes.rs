@@ -6,6 +6,7 @@ use super::{DestinationPlan, FlowPlan, KeyPlan, Plan, TargetPlan};
 use crate::process::plan::{CallTerms, ProcessPlan, Processes, WayPlan};
 use crate::process::{Definition, Found, compile_definition};
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 use wardline_core::Lane;
 use wardline_estate::Diagnostic;
@@ -31,10 +32,8 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, estate: &Estate) -> Option<Pr
             None => whole = false,
         }
     }
-    if processes.is_empty() {
-        return whole.then_some(processes);
-    }
-    // Instances of definitions that are no longer here call what those named.
+    // Also without any process: instances of definitions that are no longer here call what those
+    // named.
     for system in estate.systems.values() {
         for operation in system.operations.values() {
             let way = way(compiler, estate, &operation.reference);
@@ -133,6 +132,10 @@ impl Plan {
                 );
             }
         }
+        self.flows.remember(self.flows_of(&past));
+        if !past.is_empty() {
+            self.destinations.remember(self.destinations_of_ways());
+        }
         self.processes.remember(past);
     }
 
@@ -158,41 +161,45 @@ impl Plan {
                 .or_default()
                 .push(index);
         }
-        self.flows.push(FlowPlan {
-            name: format!("process/{}", process.name).into(),
-            owner: process.owner.as_deref().unwrap_or_default().to_owned(),
-            from: format!(
-                "event {}",
-                process
-                    .on
-                    .iter()
-                    .map(|event| &**event)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            failed: format!("process/{}", process.name).into(),
-            process: Some(Arc::clone(&process)),
-            ..bare()
-        });
-        self.add_calls(&process);
-    }
-
-    /// Destinations for all that processes may call: instances of definitions that are no longer
-    /// here call what those named.
-    pub(super) fn add_ways(&mut self) {
-        let all: Vec<Arc<str>> = self
-            .processes
-            .ways
-            .values()
-            .flatten()
-            .map(|way| Arc::clone(&way.destination))
-            .collect();
-        for name in all {
-            add_destination(&mut self.destinations, &self.estate, &name, None);
+        self.flows.push(teller(&process));
+        for terms in &process.calls {
+            for name in self.destinations_of(terms) {
+                let known = self.destinations.own();
+                add_destination(known, &self.estate, &name, terms.runbook.as_deref());
+            }
+            self.flows.push(self.flow_of_call(&process, terms));
         }
     }
 
-    /// The flow that a process is.
+    /// Flows of definitions that nothing begins by any more, as far as the estate has none of
+    /// their names: their instances tell events and call by them, in nobody else's name.
+    fn flows_of(&self, past: &[Arc<ProcessPlan>]) -> Vec<FlowPlan> {
+        let mut flows: Vec<FlowPlan> = Vec::new();
+        for process in past {
+            let own = process
+                .calls
+                .iter()
+                .map(|terms| self.flow_of_call(process, terms));
+            for flow in iter::once(teller(process)).chain(own) {
+                let known = flows.iter().any(|other| other.name == flow.name);
+                if !known && self.flow_named(&flow.name).is_none() {
+                    flows.push(flow);
+                }
+            }
+        }
+        flows
+    }
+
+    /// Destinations for all that processes may call.
+    pub(super) fn destinations_of_ways(&self) -> BTreeMap<Arc<str>, DestinationPlan> {
+        let mut found = BTreeMap::new();
+        for way in self.processes.ways.values().flatten() {
+            add_destination(&mut found, &self.estate, &way.destination, None);
+        }
+        found
+    }
+
+    /// The flow that a process is, or was.
     pub(crate) fn flow_of_process(&self, process: &str) -> Option<usize> {
         self.flows.iter().position(|flow| {
             flow.process
@@ -201,22 +208,29 @@ impl Plan {
         })
     }
 
-    /// Flows for the calls of a process, and the destinations that they go to.
-    pub(super) fn add_calls(&mut self, plan: &ProcessPlan) {
-        for terms in &plan.calls {
-            let ways = self.processes.ways.get(&terms.reference);
-            let destinations: Vec<Arc<str>> = ways
-                .into_iter()
-                .flatten()
-                .map(|way| Arc::clone(&way.destination))
-                .collect();
-            for name in &destinations {
-                let runbook = terms.runbook.as_deref();
-                add_destination(&mut self.destinations, &self.estate, name, runbook);
-            }
-            let flow = flow(plan, terms, destinations);
-            self.flows.push(flow);
-        }
+    fn destinations_of(&self, terms: &CallTerms) -> Vec<Arc<str>> {
+        let ways = self.processes.ways.get(&terms.reference);
+        ways.into_iter()
+            .flatten()
+            .map(|way| Arc::clone(&way.destination))
+            .collect()
+    }
+
+    fn flow_of_call(&self, process: &ProcessPlan, terms: &CallTerms) -> FlowPlan {
+        flow(process, terms, self.destinations_of(terms))
+    }
+}
+
+/// A process as a flow: in its name its instances tell events.
+fn teller(process: &Arc<ProcessPlan>) -> FlowPlan {
+    let events: Vec<&str> = process.on.iter().map(|event| &**event).collect();
+    FlowPlan {
+        name: format!("process/{}", process.name).into(),
+        owner: process.owner.as_deref().unwrap_or_default().to_owned(),
+        from: format!("event {}", events.join(", ")),
+        failed: format!("process/{}", process.name).into(),
+        process: Some(Arc::clone(process)),
+        ..bare()
     }
 }
 

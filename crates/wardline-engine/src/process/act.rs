@@ -32,6 +32,18 @@ pub(crate) enum InstanceAct {
 }
 
 impl InstanceAct {
+    /// What is said of it as the reason for what follows: who did what, and why.
+    pub(crate) fn because(&self, by: &str, reason: &str) -> String {
+        let did = match self {
+            Self::Retry { .. } => "retried",
+            Self::Skip { .. } => "passed over",
+            Self::Set { .. } => "set",
+            Self::Cancel => "cancelled",
+            Self::Compensate => "compensated",
+        };
+        format!("{did} by {by}: {reason}")
+    }
+
     /// The word in the audit log.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
@@ -75,11 +87,20 @@ impl Machine<'_> {
         }
         let mut told = Vec::new();
         self.each_leaf(&mut |plan, here| {
-            if matches!(here, Here::Stuck { .. }) && step.is_none_or(|step| *plan.path == *step) {
-                *here = if matches!(plan.kind, KindPlan::Undo) {
-                    Here::Undoing { n: None }
-                } else {
-                    Here::Fresh
+            if let Here::Stuck { round, .. } = here
+                && step.is_none_or(|step| *plan.path == *step)
+            {
+                *here = match (&plan.kind, *round) {
+                    (KindPlan::Undo, _) => Here::Undoing { n: None },
+                    // Its steps are done: only `until` is asked again.
+                    (KindPlan::Repeat { steps, .. }, Some(round)) => Here::Repeat {
+                        round,
+                        run: Box::new(Run {
+                            at: steps.len(),
+                            ..Run::start()
+                        }),
+                    },
+                    _ => Here::Fresh,
                 };
                 told.push(plan.path.to_string());
             }

@@ -4,6 +4,7 @@
 use super::act::{self, InstanceAct};
 use super::commit::Ready;
 use super::effects::Input;
+use super::halt::{self, Went};
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::state::State;
@@ -166,6 +167,17 @@ impl Book {
         let ready = self
             .prepare(plan, process, which, key, machine, take)
             .await?;
+        self.put(plan, process, key, ready).await
+    }
+
+    /// Commits what was made ready; false where somebody else was first.
+    pub(super) async fn put(
+        &self,
+        plan: &Plan,
+        process: &ProcessPlan,
+        key: &OrderingKey,
+        ready: Ready,
+    ) -> Result<bool, AcceptError> {
         let (before, state, open) = (ready.before(), ready.state, ready.standing.phase.is_open());
         let withdrawn = ready.advance.withdraw.clone();
         let change = Change::Advance(Box::new(ready.advance));
@@ -267,14 +279,20 @@ impl Book {
         loaded: &Loaded,
         machine: Machine<'_>,
         take: Vec<MailId>,
-    ) -> Result<bool, AcceptError> {
+    ) -> Result<Went, AcceptError> {
         let which = Which::Existing {
             id: loaded.id,
             revision: loaded.revision,
             reopen: loaded.reopen,
         };
-        self.drive(plan, &loaded.process, which, &loaded.key, machine, take)
-            .await
+        let (given, mail) = (machine.given(), take.clone());
+        let driven = self.drive(plan, &loaded.process, which, &loaded.key, machine, take);
+        match driven.await {
+            Err(why) if halt::is_refused(&why) => {
+                Box::pin(self.halt(plan, loaded, &given, mail, &why)).await
+            }
+            driven => Ok(if driven? { Went::On } else { Went::Late }),
+        }
     }
 
     fn remember(
@@ -382,10 +400,12 @@ impl Book {
             if offered.given.is_empty() {
                 return self.put_aside(id, &offered.unwanted).await;
             }
-            let take = offered.given.into_iter().map(|(_, mail)| mail).collect();
+            let take = offered.given.iter().map(|(_, mail)| *mail).collect();
             // Where an instance has just begun somebody else may have been first; then it is as
             // it was, and its mail too.
-            Box::pin(self.go_on(plan, &loaded, machine, take)).await?;
+            if Box::pin(self.go_on(plan, &loaded, machine, take)).await? == Went::Stuck {
+                return self.put_aside(id, &offered.given).await;
+            }
         }
         Ok(())
     }
@@ -480,11 +500,12 @@ impl Book {
         plan: &Plan,
         loaded: &Loaded,
         act: Option<&InstanceAct>,
+        by: &str,
         reason: &str,
     ) -> Result<Result<Ready, String>, AcceptError> {
         let mut machine = loaded.machine(self.acceptor.clock.now());
         if let Some(act) = act {
-            if let Err(why) = machine.act(act, reason) {
+            if let Err(why) = machine.act(act, &act.because(by, reason)) {
                 return Ok(Err(why));
             }
         } else {

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use wardline_core::{DeliveryState, Id, InstanceId, Lane, MessageId, OrderingKey};
 use wardline_mapping::{Content, Metadata, Value, to_json_bytes};
 use wardline_store::{
-    Acceptance, Advance, CallRef, Cause, MailId, MessageRef, NewDelivery, NewTask, NewTimer,
-    NewWait, Note, Phase, Which,
+    Acceptance, Advance, CallRef, Cause, History, MailId, MessageRef, NewDelivery, NewTask,
+    NewTimer, NewWait, Note, Phase, Which,
 };
 use wardline_vault::Kind;
 
 /// Bytes of an instance's variables.
-const MAX_STATE: usize = 16 << 20;
+pub(crate) const MAX_STATE: usize = 16 << 20;
+/// Lines of history that one advance leaves.
+const MAX_LINES: usize = 10_000;
 
 /// An advance with what the instance then is.
 pub(crate) struct Ready {
@@ -98,7 +100,10 @@ impl Acceptor {
         let mut acceptance = if told.is_empty() {
             Acceptance::default()
         } else {
-            let flow = plan.flow_of_process(&process.name).unwrap_or_default();
+            // Told in no other name than its own process's.
+            let flow = plan
+                .flow_of_process(&process.name)
+                .ok_or_else(|| nameless(&process.name))?;
             let derived = with_runtime(|runtime| route::tell(plan, flow, told, runtime));
             self.seal(plan, derived, None, Some(Cause::Existing(cause)))?
         };
@@ -180,7 +185,7 @@ impl Acceptor {
             withdraw,
             follow: (!acceptance.messages.is_empty() || !acceptance.deliveries.is_empty())
                 .then(|| Box::new(acceptance)),
-            history,
+            history: shortened(history),
         };
         Ok(Ready {
             advance,
@@ -246,6 +251,20 @@ impl Acceptor {
     }
 }
 
+/// At most as many lines as are kept of one advance; the last says how many more there were.
+fn shortened(mut history: Vec<History>) -> Vec<History> {
+    let more = history.len().saturating_sub(MAX_LINES);
+    if more > 0 {
+        history.truncate(MAX_LINES - 1);
+        history.push(History {
+            step: String::new(),
+            what: "shortened".to_owned(),
+            text: format!("{} more lines are not kept", more + 1),
+        });
+    }
+    history
+}
+
 fn plain(body: &Value) -> (Bytes, &'static str) {
     let bytes = to_json_bytes(body, MAX_STATE).unwrap_or_default();
     (Bytes::from(bytes), route::JSON)
@@ -257,6 +276,15 @@ fn to_bytes(state: &super::state::State) -> Result<Vec<u8>, AcceptError> {
         return Err(too_large());
     }
     Ok(bytes)
+}
+
+fn nameless(process: &str) -> AcceptError {
+    AcceptError::Vault(
+        format!(
+            "process {process} is known neither to the estate nor to the journal: its event is not told"
+        ),
+        crate::codes::NO_DEFINITION,
+    )
 }
 
 fn too_large() -> AcceptError {

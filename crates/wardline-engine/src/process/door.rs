@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::MessageId;
 use wardline_mapping::{Content, KeyString, ObjectMap, Subject, Value};
-use wardline_store::{InstanceRow, Phase, StoreError};
+use wardline_store::{InstanceRow, MessageFilter, Phase, StoreError};
 
 /// How long a call that starts something waits for the first steps.
 const FIRST_STEPS: Duration = Duration::from_millis(500);
+/// Calls that told an instance something among which one that comes again is looked for.
+const TOLD: usize = 64;
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -171,6 +173,13 @@ impl ProcessDoor {
             return Err(Refused::Unfit("the body is not JSON".to_owned()));
         };
         if !self.is_about(&row, call.operation, &data).await? {
+            // What it waited for may have come by this very call.
+            if self.was_told(&row, &call, &data).await? {
+                return Ok(Some(Begun {
+                    known: true,
+                    ..self.begun(id, &row)
+                }));
+            }
             return Err(Refused::Another);
         }
         let key = PlainKey::Recorded(row.key.clone());
@@ -219,6 +228,40 @@ impl ProcessDoor {
             };
             let waiting = self.acceptor.store.waiting(sym, index, 64).await?;
             if waiting.iter().any(|wait| wait.instance == row.id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether this client told the instance the same before. Only what was about it was recorded
+    /// under its key.
+    async fn was_told(
+        &self,
+        row: &InstanceRow,
+        call: &LaterCall<'_>,
+        data: &Value,
+    ) -> Result<bool, Refused> {
+        let store = &self.acceptor.store;
+        let (Some(source), Some(kind)) = (
+            store.lookup(&source_of(call.client)),
+            store.lookup(call.operation),
+        ) else {
+            return Ok(false);
+        };
+        let filter = MessageFilter {
+            term: Some(row.key.index),
+            source: Some(source),
+            kind: Some(kind),
+            roots_only: true,
+            limit: TOLD,
+            ..MessageFilter::default()
+        };
+        for message in store.messages(&filter).await?.rows {
+            let own = message.key.as_ref().map(|key| key.index) == Some(row.key.index);
+            let later = message.id.0 > row.id.0;
+            let told = self.book.event(message.id).await.map_err(NotTaken::from)?;
+            if own && later && told.as_ref() == Some(data) {
                 return Ok(true);
             }
         }

@@ -663,6 +663,7 @@ impl<'p> Rehearsal<'p> {
         &mut self,
         key: Option<&str>,
         act: &InstanceAct,
+        by: &str,
         reason: &str,
     ) -> Result<(), String> {
         let index = self
@@ -670,7 +671,7 @@ impl<'p> Rehearsal<'p> {
             .ok_or_else(|| "no such instance has begun".to_owned())?;
         let process = Arc::clone(&self.process);
         let mut machine = self.machine(&process, index);
-        machine.act(act, reason)?;
+        machine.act(act, &act.because(by, reason))?;
         let standing = machine.drive(&mut self.runtime);
         let key = self.ones[index].key.clone();
         self.after(index, key, machine, standing);

@@ -136,6 +136,11 @@ impl<'p> Machine<'p> {
         self.inputs.insert(n, input);
     }
 
+    /// For which of its numbers something came.
+    pub(crate) fn given(&self) -> Vec<u32> {
+        self.inputs.keys().copied().collect()
+    }
+
     /// Takes back what was given and not used.
     pub(crate) fn unused(&mut self, n: u32) -> bool {
         self.inputs.remove(&n).is_some()
@@ -379,10 +384,19 @@ impl<'p> Machine<'p> {
     ) -> Move {
         self.effects
             .tell(&step.path, "failed", trouble.code.to_string());
+        let round = match (&step.kind, &*here) {
+            (KindPlan::Repeat { steps, .. }, Here::Repeat { round, run })
+                if run.at >= steps.len() =>
+            {
+                Some(*round)
+            }
+            _ => None,
+        };
         *here = Here::Stuck {
             n,
             code: trouble.code.to_string(),
             text: trouble.text,
+            round,
         };
         Move::Waiting
     }
@@ -548,9 +562,11 @@ impl<'p> Machine<'p> {
                     }
                     *round += 1;
                     if *round >= *most || self.left == 0 {
+                        // Whoever tries it again allows as many once more.
+                        let done = std::mem::take(round);
                         return Err(plain(Trouble {
                             code: codes::STEP_FAILED,
-                            text: format!("{round} rounds did not make `until` true"),
+                            text: format!("{done} rounds did not make `until` true"),
                         }));
                     }
                     **run = Run::start();
@@ -1030,6 +1046,7 @@ impl<'p> Machine<'p> {
                             n: Some(n),
                             code: codes::CALL_FAILED.to_string(),
                             text: format!("undoing {step}: {code}: {text}"),
+                            round: None,
                         };
                         return Move::Waiting;
                     }

@@ -17,6 +17,7 @@ mod correlate;
 mod definition;
 mod door;
 mod effects;
+mod halt;
 pub(crate) mod harness;
 mod machine;
 pub(crate) mod plan;
@@ -27,6 +28,7 @@ mod ways;
 
 pub(crate) use act::InstanceAct;
 pub(crate) use book::{Book, Loaded, Migration};
+pub(crate) use commit::MAX_STATE;
 pub(crate) use compile::{Found, compile as compile_definition};
 pub use definition::Definition;
 pub use door::{Begun, ProcessDoor, Refused};

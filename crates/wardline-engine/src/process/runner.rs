@@ -7,6 +7,7 @@
 use super::book::Book;
 use super::definition::{Definition, META};
 use super::effects::Input;
+use super::halt::{self, Went};
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::ways;
@@ -15,7 +16,7 @@ use crate::codes;
 use crate::plan::Plan;
 use crate::route;
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,10 +34,33 @@ const IN_HAND: usize = 1_024;
 const READ: usize = 512;
 /// How often an advance is tried again where somebody else was first.
 const TRIES: u32 = 8;
+/// How long to wait where somebody else was first so often; twice as long each time.
+const BUSY: Duration = Duration::from_millis(50);
+/// The longest of these waits.
+const BUSY_MOST: Duration = Duration::from_secs(5);
 /// How long to wait where the journal does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Timers are looked for at least so often, for clocks that jump.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
+
+/// Whether something was brought to its instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    /// It was, or nobody wants it any more.
+    Done,
+    /// Somebody else was first again and again: once more, later.
+    Again,
+}
+
+/// What became of an event that was offered to one that waits.
+enum Given {
+    /// It took it.
+    Taken,
+    /// It does not want it, or does not wait any more.
+    Unwanted,
+    /// Somebody else was first again and again.
+    Busy,
+}
 
 /// One thing that has come.
 enum Task {
@@ -58,6 +82,8 @@ pub(crate) struct Runner {
     timed: Notify,
     queues: Mutex<HashMap<Address, VecDeque<(Task, OwnedSemaphorePermit)>>>,
     room: Arc<Semaphore>,
+    /// Timers in hand: they stand in the journal until they are taken, and are read there again.
+    timers: Mutex<BTreeSet<TimerRow>>,
     /// Mail that could not be handled may be now.
     anew: AtomicBool,
 }
@@ -70,6 +96,7 @@ impl Runner {
             timed: Notify::new(),
             queues: Mutex::default(),
             room: Arc::new(Semaphore::new(IN_HAND)),
+            timers: Mutex::default(),
             anew: AtomicBool::new(false),
         }
     }
@@ -175,6 +202,9 @@ impl Runner {
             if !due.is_empty() {
                 for row in due {
                     after = Some(row);
+                    if !self.timers.lock().insert(row) {
+                        continue;
+                    }
                     let address = Address::Instance(row.instance);
                     if !self
                         .put(address, Task::Timer(row), &workers, &shutdown)
@@ -187,11 +217,16 @@ impl Runner {
             }
             // All that is due is in hand. Whatever is set from now on may be due before it.
             after = None;
-            let next = acceptor.store.next_timer(Some(now)).await.ok().flatten();
-            let wait = next.map_or(LOOK_AT_LEAST, |next| {
-                next.since(acceptor.clock.now())
-                    .clamp(Duration::from_millis(1), LOOK_AT_LEAST)
-            });
+            let wait = match acceptor.store.next_timer(Some(now)).await {
+                Ok(None) => LOOK_AT_LEAST,
+                Ok(Some(next)) => next
+                    .since(acceptor.clock.now())
+                    .clamp(Duration::from_millis(1), LOOK_AT_LEAST),
+                Err(error) => {
+                    tracing::warn!(code = %error.code(), %error, "timers wait for the journal");
+                    PAUSE
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = &mut timed => {}
@@ -236,18 +271,37 @@ impl Runner {
     ) {
         let mut next = Some((first, room));
         while let Some((task, room)) = next.take() {
-            while let Err(error) = self.handle(&task).await {
-                if matches!(&error, AcceptError::Vault(_, code) if *code == codes::NO_DEFINITION) {
-                    // It stays in the journal, for when another plan is in force.
-                    tracing::error!(%error, "an instance cannot go on");
-                    break;
-                }
-                tracing::warn!(%error, "an instance could not advance; trying again");
+            let mut busy = BUSY;
+            loop {
+                let pause = match self.handle(&task).await {
+                    Ok(Brought::Done) => break,
+                    Ok(Brought::Again) => {
+                        let pause = busy;
+                        busy = (busy * 2).min(BUSY_MOST);
+                        tracing::warn!(
+                            tries = TRIES,
+                            "an instance changed each time it was to advance; trying again"
+                        );
+                        pause
+                    }
+                    Err(AcceptError::Vault(error, codes::NO_DEFINITION)) => {
+                        // It stays in the journal, for when another plan is in force.
+                        tracing::error!(error, "an instance cannot go on");
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "an instance could not advance; trying again");
+                        PAUSE
+                    }
+                };
                 tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(pause) => {}
                     // It is in the journal still.
                     () = shutdown.cancelled() => break,
                 }
+            }
+            if let Task::Timer(row) = &task {
+                self.timers.lock().remove(row);
             }
             drop(room);
             let mut queues = self.queues.lock();
@@ -258,7 +312,7 @@ impl Runner {
         }
     }
 
-    async fn handle(&self, task: &Task) -> Result<(), AcceptError> {
+    async fn handle(&self, task: &Task) -> Result<Brought, AcceptError> {
         match task {
             Task::Timer(row) => self.book.fire(row).await,
             Task::Mail(mail) => match mail.to {
@@ -281,7 +335,12 @@ impl Runner {
 
 impl Book {
     /// Begins an instance, unless its key has one.
-    async fn start(&self, mail: &Mail, process: &str, key: BlindIndex) -> Result<(), AcceptError> {
+    async fn start(
+        &self,
+        mail: &Mail,
+        process: &str,
+        key: BlindIndex,
+    ) -> Result<Brought, AcceptError> {
         let acceptor = &self.acceptor;
         let plan = acceptor.plan();
         let Some(process) = plan.processes.current.get(process).cloned() else {
@@ -318,11 +377,29 @@ impl Book {
                 key: ordering.clone(),
                 again: process.again,
             };
-            if self
-                .drive(&plan, &process, which, &ordering, machine, vec![mail.id])
-                .await?
-            {
-                return Ok(());
+            let driven = self
+                .drive(
+                    &plan,
+                    &process,
+                    which.clone(),
+                    &ordering,
+                    machine,
+                    vec![mail.id],
+                )
+                .await;
+            let done = match driven {
+                Err(why) if halt::is_refused(&why) => {
+                    let context = self.context(&process, &data, facility.clone());
+                    let mut machine =
+                        Machine::begin(&process, data.clone(), mail.message.0, context);
+                    machine.state.correlation = Some(mail.message.to_string());
+                    self.begin_halted(&plan, &process, which, &ordering, machine, mail.id, &why)
+                        .await?
+                }
+                other => other?,
+            };
+            if done {
+                return Ok(Brought::Done);
             }
             // Somebody else began it, or took this very mail.
             let last = acceptor.store.instances_of(sym, key, 1).await?;
@@ -333,7 +410,7 @@ impl Book {
                 return self.discard(mail.id).await;
             }
         }
-        Ok(())
+        self.once_more(mail).await
     }
 
     /// Brings an event to whoever waits for it, or keeps it.
@@ -342,7 +419,7 @@ impl Book {
         mail: &Mail,
         correlator: Sym,
         key: BlindIndex,
-    ) -> Result<(), AcceptError> {
+    ) -> Result<Brought, AcceptError> {
         let store = &self.acceptor.store;
         let mut unwilling = Vec::new();
         for _ in 0..TRIES {
@@ -353,10 +430,11 @@ impl Book {
                 let Some(data) = self.event(mail.message).await? else {
                     return self.discard(mail.id).await;
                 };
-                if self.deliver(wait.instance, wait.number, mail, data).await? {
-                    return Ok(());
+                match self.deliver(wait.instance, wait.number, mail, data).await? {
+                    Given::Taken => return Ok(Brought::Done),
+                    Given::Unwanted => unwilling.push(wait),
+                    Given::Busy => return self.once_more(mail).await,
                 }
-                unwilling.push(wait);
             }
             let keep = Change::Keep {
                 mail: mail.id,
@@ -365,40 +443,41 @@ impl Book {
             match store.commit(vec![keep]).await?.first() {
                 // It began to wait in this moment.
                 Some(Outcome::Kept(Some(_))) => {}
-                _ => return Ok(()),
+                _ => return Ok(Brought::Done),
             }
         }
-        Ok(())
+        self.once_more(mail).await
     }
 
-    /// Gives an event to one that waits; false where it does not want it, or does not wait any
-    /// more.
+    /// Gives an event to one that waits.
     async fn deliver(
         &self,
         id: InstanceId,
         wait: u32,
         mail: &Mail,
         data: Value,
-    ) -> Result<bool, AcceptError> {
+    ) -> Result<Given, AcceptError> {
         let _one_at_a_time = self.lock(id).await;
         for _ in 0..TRIES {
             let plan = self.acceptor.plan();
             let Some(loaded) = self.load(&plan, id).await? else {
-                return Ok(false);
+                return Ok(Given::Unwanted);
             };
             let mut machine = loaded.machine(self.acceptor.clock.now());
             if mail.message.0 == machine.state.root
                 || !with_runtime(|runtime| machine.wants(wait, &data, runtime))
             {
-                return Ok(false);
+                return Ok(Given::Unwanted);
             }
             machine.give(wait, Input::Event(data.clone()));
             machine.state.cause = mail.message.0;
-            if self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
-                return Ok(true);
+            match self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
+                Went::On => return Ok(Given::Taken),
+                Went::Stuck => return Ok(Given::Unwanted),
+                Went::Late => {}
             }
         }
-        Ok(false)
+        Ok(Given::Busy)
     }
 
     /// Brings the end of a delivery to the instance that owes it.
@@ -408,7 +487,7 @@ impl Book {
         id: InstanceId,
         call: u32,
         delivery: DeliveryId,
-    ) -> Result<(), AcceptError> {
+    ) -> Result<Brought, AcceptError> {
         let _one_at_a_time = self.lock(id).await;
         for _ in 0..TRIES {
             let plan = self.acceptor.plan();
@@ -418,11 +497,14 @@ impl Book {
             let input = self.end_of(&plan, delivery).await?;
             let mut machine = loaded.machine(self.acceptor.clock.now());
             machine.give(call, input);
-            if self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
-                return Ok(());
+            match self.go_on(&plan, &loaded, machine, vec![mail.id]).await? {
+                Went::On => return Ok(Brought::Done),
+                // Nobody else waits for the end of its call.
+                Went::Stuck => return self.discard(mail.id).await,
+                Went::Late => {}
             }
         }
-        Ok(())
+        self.once_more(mail).await
     }
 
     /// What became of a delivery, for the instance.
@@ -468,30 +550,46 @@ impl Book {
     }
 
     /// A time has come.
-    async fn fire(&self, row: &TimerRow) -> Result<(), AcceptError> {
+    async fn fire(&self, row: &TimerRow) -> Result<Brought, AcceptError> {
         let _one_at_a_time = self.lock(row.instance).await;
         for _ in 0..TRIES {
+            // It may have been taken, or taken back, since it was read.
+            if !self.is_set(row).await? {
+                return Ok(Brought::Done);
+            }
             let plan = self.acceptor.plan();
             let Some(loaded) = self.load(&plan, row.instance).await? else {
-                return Ok(());
+                return Ok(Brought::Done);
             };
             let mut machine = loaded.machine(self.acceptor.clock.now());
             machine.give(row.number, Input::Time);
-            if self.go_on(&plan, &loaded, machine, Vec::new()).await? {
-                return Ok(());
-            }
-            // It may have been taken back in this moment.
-            let still = self
-                .acceptor
-                .store
-                .timers(row.due, None, READ)
-                .await?
-                .contains(row);
-            if !still {
-                return Ok(());
+            if self.go_on(&plan, &loaded, machine, Vec::new()).await? != Went::Late {
+                return Ok(Brought::Done);
             }
         }
-        Ok(())
+        Ok(Brought::Again)
+    }
+
+    /// Whether a timer still stands in the journal.
+    async fn is_set(&self, row: &TimerRow) -> Result<bool, StoreError> {
+        let before = TimerRow {
+            number: row.number.saturating_sub(1),
+            ..*row
+        };
+        let next = self.acceptor.store.timers(row.due, Some(before), 1).await?;
+        Ok(next.first() == Some(row))
+    }
+
+    /// What was not brought though nothing is wrong with it: once more, unless it was looked at
+    /// meanwhile, and taken or kept for another.
+    async fn once_more(&self, mail: &Mail) -> Result<Brought, AcceptError> {
+        let before = MailId(mail.id.0 - 1);
+        let unread = self.acceptor.store.unread(before, 1).await?;
+        Ok(if unread.first().is_some_and(|one| one.id == mail.id) {
+            Brought::Again
+        } else {
+            Brought::Done
+        })
     }
 
     /// The data of an event; `None` where it is gone or none.
@@ -506,12 +604,12 @@ impl Book {
         })
     }
 
-    async fn discard(&self, mail: MailId) -> Result<(), AcceptError> {
+    async fn discard(&self, mail: MailId) -> Result<Brought, AcceptError> {
         self.acceptor
             .store
             .commit(vec![Change::Discard(mail)])
             .await?;
-        Ok(())
+        Ok(Brought::Done)
     }
 
     /// What is known of an instance that begins.

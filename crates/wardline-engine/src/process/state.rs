@@ -144,6 +144,9 @@ pub(crate) enum Here {
         n: Option<u32>,
         code: String,
         text: String,
+        /// Rounds that a `repeat` had done, where its steps are done and `until` failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        round: Option<u32>,
     },
 }
 

@@ -5,10 +5,14 @@ use super::content::written;
 use super::router::Router;
 use super::{DerivedMail, Failure};
 use crate::codes;
+use crate::process::MAX_STATE;
 use crate::process::plan::ProcessPlan;
 use std::sync::Arc;
 use wardline_mapping::{Content, KeyString, ObjectMap, Subject, Value};
 use wardline_store::RouteOutcome;
+
+/// Bytes that an instance may begin with: half of what its variables may be.
+const MOST_DATA: usize = MAX_STATE / 2;
 
 impl Router<'_> {
     /// A process that begins with this event, as a flow among those that hear it.
@@ -91,6 +95,16 @@ impl Router<'_> {
             });
         };
         let (body, _) = written(&subject.content, &process.name)?;
+        if body.len() > MOST_DATA {
+            return Err(Failure {
+                code: codes::STEP_FAILED,
+                text: format!(
+                    "process {} begins with at most {MOST_DATA} bytes, and this event has {}",
+                    process.name,
+                    body.len()
+                ),
+            });
+        }
         Ok(Some((key, body)))
     }
 

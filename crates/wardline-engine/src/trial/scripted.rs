@@ -87,8 +87,9 @@ pub(super) fn run(plan: &Plan, test: &ProcessTest, now: Timestamp) -> Vec<Failur
                     ActKind::Compensate => InstanceAct::Compensate,
                 };
                 let key = act.key.as_ref().map(|key| key.value.as_str());
+                let reason = act.reason.as_deref().unwrap_or("in a test");
                 rehearsal
-                    .act(key, &what, act.reason.as_deref().unwrap_or("in a test"))
+                    .act(key, &what, &act.by, reason)
                     .map_err(|why| (scene.at, why))
             }
             SceneKind::Expect(expected) => {

@@ -11,6 +11,7 @@ mod change;
 mod flowing;
 mod http_receiver;
 mod keys;
+mod lasting;
 mod logs;
 mod people;
 mod processes;

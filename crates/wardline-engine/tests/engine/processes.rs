@@ -34,19 +34,41 @@ pub(crate) async fn stage(billing: &Receiver, steps: &str) -> Stage {
     stage_at(billing, steps, Arc::new(wardline_core::RealClock)).await
 }
 
-async fn stage_at(billing: &Receiver, steps: &str, clock: Arc<dyn wardline_core::Clock>) -> Stage {
-    let (path, text) = system(
+pub(crate) async fn stage_at(
+    billing: &Receiver,
+    steps: &str,
+    clock: Arc<dyn wardline_core::Clock>,
+) -> Stage {
+    stage_on(billing, steps, clock, None).await
+}
+
+pub(crate) async fn stage_on(
+    billing: &Receiver,
+    steps: &str,
+    clock: Arc<dyn wardline_core::Clock>,
+    vfs: Option<String>,
+) -> Stage {
+    let files = files(billing, steps);
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.clone()))
+        .collect();
+    Stage::start_on(&files, clock, vfs).await
+}
+
+/// An estate with one process of these steps.
+pub(crate) fn files(billing: &Receiver, steps: &str) -> Vec<(String, String)> {
+    let system = system(
         "billing",
         &billing.url(),
         "breaker: { open_after: 0 }",
         &["open", "close", "void"],
     );
-    let files = [
-        (&*path, text),
-        ("flows/1.yaml", FLOWS.to_owned()),
-        ("processes/1.yaml", process(steps)),
-    ];
-    Stage::start_at(&files, clock).await
+    vec![
+        system,
+        ("flows/1.yaml".to_owned(), FLOWS.to_owned()),
+        ("processes/1.yaml".to_owned(), process(steps)),
+    ]
 }
 
 pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {
@@ -57,7 +79,7 @@ pub(crate) async fn all(stage: &Stage) -> Vec<InstanceView> {
     stage.desk().instances(&query).await.unwrap().rows
 }
 
-async fn tasks(stage: &Stage) -> Vec<TaskView> {
+pub(crate) async fn tasks(stage: &Stage) -> Vec<TaskView> {
     let query = TaskQuery {
         open: Some(true),
         limit: 100,
@@ -87,11 +109,11 @@ async fn until_status(stage: &Stage, status: &str) {
     .await;
 }
 
-fn paths(billing: &Receiver) -> Vec<String> {
+pub(crate) fn paths(billing: &Receiver) -> Vec<String> {
     billing.calls().into_iter().map(|call| call.path).collect()
 }
 
-async fn act(stage: &Stage, id: InstanceId, act: ProcessAct) -> InstanceView {
+pub(crate) async fn act(stage: &Stage, id: InstanceId, act: ProcessAct) -> InstanceView {
     stage
         .desk()
         .act_on(id, &act, "a test", "user:pat")

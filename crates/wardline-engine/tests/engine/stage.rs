@@ -50,6 +50,9 @@ pub(crate) struct Stage {
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     engine: Option<Engine>,
+    store: Option<Arc<dyn Store>>,
+    /// The file layer that the journal is on, where it is not the system's.
+    vfs: Option<String>,
 }
 
 impl Stage {
@@ -59,6 +62,15 @@ impl Stage {
     }
 
     pub(crate) async fn start_at(files: &[(&str, String)], clock: Arc<dyn Clock>) -> Self {
+        Self::start_on(files, clock, None).await
+    }
+
+    /// With its journal on a file layer of that name.
+    pub(crate) async fn start_on(
+        files: &[(&str, String)],
+        clock: Arc<dyn Clock>,
+        vfs: Option<String>,
+    ) -> Self {
         crate::logs::keep();
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("estate");
@@ -74,6 +86,8 @@ impl Stage {
             vault,
             clock,
             engine: None,
+            store: None,
+            vfs,
         };
         stage.go_on().await;
         stage
@@ -81,20 +95,40 @@ impl Stage {
 
     /// Starts a new engine on the journal that is there.
     pub(crate) async fn go_on(&mut self) {
-        let plan = self.plan();
         let options = Options {
             clock: Arc::clone(&self.clock),
+            vfs: self.vfs.clone(),
             ..Options::default()
         };
         let store = SqliteStore::open(&self.directory.path().join("journal.db"), options).unwrap();
-        let engine = Engine::start(Parts {
-            plan,
-            store: store as Arc<dyn Store>,
+        self.store = Some(store as Arc<dyn Store>);
+        let engine = Engine::start(self.parts());
+        self.engine = Some(engine.await.unwrap());
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            plan: self.plan(),
+            store: self.store(),
             vault: Arc::clone(&self.vault),
             secrets: Secrets::in_directory(self.directory.path().join("secrets")),
             clock: Arc::clone(&self.clock),
-        });
-        self.engine = Some(engine.await.unwrap());
+        }
+    }
+
+    /// The journal.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(self.store.as_ref().unwrap())
+    }
+
+    /// A desk on the same journal that knows nothing of the engine.
+    pub(crate) async fn another_desk(&self) -> Arc<Desk> {
+        wardline_engine::open_desk(self.parts()).await.unwrap()
+    }
+
+    /// Where calls of Apis to processes are handed in.
+    pub(crate) fn door(&self) -> wardline_engine::ProcessDoor {
+        self.engine.as_ref().unwrap().process_door()
     }
 
     /// The estate as its files are now.
@@ -128,12 +162,18 @@ impl Stage {
     }
 
     pub(crate) async fn stop(&mut self, limit: Duration) {
+        self.store = None;
         self.engine.take().unwrap().stop(limit).await;
     }
 
     /// Replaces a file of the estate; the next start reads it.
     pub(crate) fn write(&self, path: &str, text: &str) {
         write(&self.directory.path().join("estate").join(path), text);
+    }
+
+    /// Removes a file of the estate.
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.directory.path().join("estate").join(path)).unwrap();
     }
 
     pub(crate) fn gates(&self) -> wardline_engine::CallGates {

@@ -17,6 +17,7 @@ mod later;
 mod locks;
 mod lookout;
 mod observer;
+mod paths;
 mod process;
 mod programs;
 mod promises;
@@ -144,6 +145,7 @@ impl Front {
         }));
         found.extend(given::problems(estate));
         found.extend(work::not_served_yet(estate));
+        found.extend(paths::unusable(estate));
         let failed = found
             .iter()
             .any(|one| one.severity == wardline_estate::Severity::Error);

@@ -51,7 +51,11 @@ pub(super) fn not_served_yet(estate: &Estate) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn obstacle(estate: &Estate, api: &Api, operation: &ApiOperation) -> Option<&'static str> {
+pub(super) fn obstacle(
+    estate: &Estate,
+    api: &Api,
+    operation: &ApiOperation,
+) -> Option<&'static str> {
     match &operation.work {
         Work::Gather { .. } if operation.asynchronous => {
             Some("answers that are gathered cannot be given later")

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use wardline_engine::MapBench;
-use wardline_estate::{Diagnostics, SourceMap};
+use wardline_estate::model::Estate;
+use wardline_estate::{Diagnostics, LoadOptions, SourceMap};
 
 pub(crate) fn run(command: MapCommand) -> anyhow::Result<ExitCode> {
     let MapCommand::Run(args) = command;
@@ -57,6 +58,22 @@ fn estate_of(map: &Path) -> Option<PathBuf> {
         .map(Path::to_path_buf)
 }
 
+/// The estate whose code tables the map may use; of one that does not load, what could be read,
+/// and that some may be missing is said.
+fn tables(dir: &Path) -> Option<Estate> {
+    let loaded = wardline_estate::load(dir, &LoadOptions::default());
+    if loaded.estate.is_none() {
+        anstream::eprintln!(
+            "{} the estate in {} does not load ({}): code tables may be missing here; `wardline check {}` says why",
+            paint::wait("warning:"),
+            dir.display(),
+            loaded.diagnostics.summary(),
+            dir.display(),
+        );
+    }
+    loaded.estate.or(loaded.partial)
+}
+
 fn once(args: &MapRun, estate: Option<&Path>) -> anyhow::Result<ExitCode> {
     let source = std::fs::read_to_string(&args.map)
         .with_context(|| format!("cannot read {}", args.map.display()))?;
@@ -70,9 +87,7 @@ fn once(args: &MapRun, estate: Option<&Path>) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let loaded =
-        estate.map(|dir| wardline_estate::load(dir, &wardline_estate::LoadOptions::default()));
-    let loaded = loaded.and_then(|loaded| loaded.estate);
+    let loaded = estate.and_then(tables);
     let mut sources = SourceMap::new();
     let file = sources.add(args.map.clone(), source.as_str());
     let mut diagnostics = Diagnostics::new();

@@ -61,6 +61,14 @@ steps:
             with: { order: .order.number, line: .line }
             undo: { call: stock.unpick, with: { order: .order.number, line: .line } }
   - rest: { sleep: 150ms }
+  - approve:
+      when: .order.asked == true
+      task: { role: buyer, ask: "Send it?", choices: [now, later] }
+      save: approval
+  - approved:
+      when: .order.asked == true
+      call: books.approve
+      with: { order: .order.number, line: .approval.choice }
   - how:
       choose:
         - when: .order.urgent == true
@@ -109,7 +117,10 @@ const SYSTEMS: &[(&str, &[&str])] = &[
     ("stock", &["reserve", "release", "pick", "unpick"]),
     ("network", &["place", "cancel", "chase"]),
     ("network-south", &["place", "cancel", "chase"]),
-    ("books", &["commit", "uncommit", "inform", "settle", "note"]),
+    (
+        "books",
+        &["commit", "uncommit", "inform", "approve", "settle", "note"],
+    ),
     ("carrier", &["fly", "drive"]),
 ];
 
@@ -131,8 +142,8 @@ to: [{ call: books.note }]
 const RECEIPT: &str = ".order = hl7(\"PV1-19.1\")\n.by = hl7(\"PV1-3.1\")\n";
 
 /// Writes the estate: its calls go to `systems`, calls of its Apis come to `api`, receipts to
-/// `dock`.
-pub(crate) fn write(systems: &str, api: &str, dock: &str) -> House {
+/// `dock`, answers of people to `desk`.
+pub(crate) fn write(systems: &str, api: &str, dock: &str, desk: &str) -> House {
     let house = House::new(&[
         ("flows/flows.yaml", FLOWS),
         ("processes/supply.yaml", PROCESS),
@@ -144,8 +155,8 @@ pub(crate) fn write(systems: &str, api: &str, dock: &str) -> House {
         ),
     ]);
     let own = format!(
-        "estate: crash\nfacilities: [north, south]\nkeys: {{ provider: file, path: ./keys }}\nlisteners:\n  \
-         console: {{ zone: admin, bind: \"127.0.0.1:0\" }}\n  internal: {{ zone: internal, bind: \"{api}\" }}\n"
+        "estate: crash\nfacilities: [north, south]\nkeys: {{ provider: file, path: ./keys }}\npeople: {{ roles: [buyer] }}\nlisteners:\n  \
+         console: {{ zone: admin, bind: \"{desk}\" }}\n  internal: {{ zone: internal, bind: \"{api}\" }}\n"
     );
     house.write("wardline.yaml", own.as_bytes());
     for (system, operations) in SYSTEMS {

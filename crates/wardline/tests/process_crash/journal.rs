@@ -63,6 +63,25 @@ pub(crate) async fn ended(house: &House) -> BTreeMap<Order, Vec<Ended>> {
     found
 }
 
+/// What people answered, order by order, of the journal at rest: who and which choice.
+pub(crate) fn answers(house: &House) -> BTreeMap<Order, Vec<(String, String)>> {
+    let journal = open(house);
+    let mut statement = journal
+        .prepare("SELECT key_text, coalesce(ended_by, ''), coalesce(choice, '') FROM task")
+        .unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut found: BTreeMap<Order, Vec<(String, String)>> = BTreeMap::new();
+    while let Some(row) = rows.next().unwrap() {
+        let key: String = row.get(0).unwrap();
+        let answer = (row.get(1).unwrap(), row.get(2).unwrap());
+        found
+            .entry(Order::of(&key).unwrap())
+            .or_default()
+            .push(answer);
+    }
+    found
+}
+
 /// Nothing is left that waits or is owed, the counts agree, and the audit log is whole.
 pub(crate) fn whole(house: &House, status: &serde_json::Value) {
     let journal = open(house);

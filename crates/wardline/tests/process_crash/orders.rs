@@ -56,6 +56,20 @@ impl Order {
         self.0 % 4 == 2
     }
 
+    /// Somebody must say when it is sent.
+    pub(crate) const fn is_asked(self) -> bool {
+        self.0 % 8 == 6
+    }
+
+    /// What is answered; the other choice always comes too late.
+    pub(crate) const fn choice(self) -> (&'static str, &'static str) {
+        if self.0.is_multiple_of(16) || self.0 % 16 > 8 {
+            ("now", "later")
+        } else {
+            ("later", "now")
+        }
+    }
+
     fn lines(self) -> Vec<String> {
         (0..=self.0 % 3).map(|line| format!("L{line}")).collect()
     }
@@ -71,6 +85,7 @@ impl Order {
             "number": self.number(),
             "facility": if self.is_southern() { "south" } else { "north" },
             "urgent": self.is_urgent(),
+            "asked": self.is_asked(),
             "lines": self.lines(),
             "acknowledge_by": Timestamp::now().after(wait).to_string(),
         })
@@ -116,6 +131,9 @@ impl Order {
             groups.push(vec![format!("{network}/chase")]);
         }
         groups.push(each("stock/pick"));
+        if self.is_asked() {
+            groups.push(vec![format!("books/approve/{}", self.choice().0)]);
+        }
         groups.push(one(self.before_receipt()));
         groups.push(one("books/settle"));
         if self.is_refused() {
