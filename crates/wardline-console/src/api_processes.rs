@@ -9,7 +9,8 @@ use wardline_access::policy::Action;
 use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
     Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
-    TaskQuery, TaskView, TransactionQuery, TransactionView,
+    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
+    TransactionView,
 };
 
 use crate::api::{Answer, Body, needed, rows, with_purpose};
@@ -19,7 +20,7 @@ use crate::guard::Caller;
 use crate::problem::Problem;
 use crate::process_desk::Reassign;
 use crate::session::Who;
-use crate::tasks::{person, seen};
+use crate::tasks::{holds, person, seen};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -35,6 +36,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/tasks/{id}/reassign", post(reassign))
         .route("/api/tasks/{id}/answer", post(answer))
         .route("/api/transactions", post(transactions))
+        .route("/api/reconciliations", post(reconciliations))
+        .route("/api/reconcile", post(reconcile))
 }
 
 /// The id of an instance in an address.
@@ -275,4 +278,43 @@ async fn transactions(
 ) -> Answer<PageView<TransactionView>> {
     query.limit = rows(query.limit);
     Ok(Json(app.desk.transactions(query).await?))
+}
+
+impl App {
+    /// Reconciliations as somebody may see them: what a break is about is for the role that
+    /// answers for it.
+    pub(crate) async fn reconciliations_for(
+        &self,
+        who: &Who,
+        query: ReconciliationQuery,
+    ) -> Result<Reconciliations, Problem> {
+        let mut found = self.desk.reconciliations(query).await?;
+        let breaks = found.rows.iter_mut().flat_map(|row| &mut row.breaks);
+        for one in breaks {
+            if one.owner.as_deref().is_none_or(|role| !holds(who, role)) {
+                one.subject = None;
+                one.detail = serde_json::Value::Null;
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn reconciliations(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(mut query): Body<ReconciliationQuery>,
+) -> Answer<Reconciliations> {
+    query.limit = rows(query.limit);
+    Ok(Json(app.reconciliations_for(&caller.who, query).await?))
+}
+
+async fn reconcile(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(mut asked): Body<Reconcile>,
+) -> Answer<serde_json::Value> {
+    asked.reason = needed(asked.reason)?;
+    app.desk.reconcile(asked, &caller.actor).await?;
+    Ok(Json(serde_json::json!({ "begun": true })))
 }

@@ -63,6 +63,8 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/tasks/{id}/answer", Anybody),   // and to be asked
         ("GET", "/transactions", May(View)),
         ("POST", "/transactions", May(Search)),
+        ("GET", "/reconciliations", May(View)),
+        ("GET", "/reconciliations/{id}", May(View)),
         // The same for programs.
         ("GET", "/api/overview", May(View)),
         ("GET", "/api/live", May(View)),
@@ -89,6 +91,8 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/api/tasks/{id}/reassign", Anybody),
         ("POST", "/api/tasks/{id}/answer", Anybody), // and to be asked
         ("POST", "/api/transactions", May(Search)),
+        ("POST", "/api/reconciliations", May(View)),
+        ("POST", "/api/reconcile", May(Replay)),
         ("GET", "/api/audit", May(Audit)),
         ("GET", "/api/audit/records", May(Audit)),
         (ANY, "/api/audit/state", May(Audit)),

@@ -8,7 +8,8 @@ use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::Desk;
 use wardline_engine::view::{
     Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
-    TaskQuery, TaskView, TransactionQuery, TransactionView,
+    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
+    TransactionView,
 };
 
 use crate::desk::DeskError;
@@ -67,6 +68,13 @@ pub trait ProcessDesk: Send + Sync + 'static {
         &self,
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError>;
+    /// Reconciliations, newest first.
+    async fn reconciliations(
+        &self,
+        query: ReconciliationQuery,
+    ) -> Result<Reconciliations, DeskError>;
+    /// Begins one now.
+    async fn reconcile(&self, asked: Reconcile, actor: &str) -> Result<(), DeskError>;
 }
 
 /// Whom a question is put to instead, and until when.
@@ -152,5 +160,16 @@ impl ProcessDesk for Desk {
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError> {
         Ok(Self::transactions(self, &query).await?)
+    }
+
+    async fn reconciliations(
+        &self,
+        query: ReconciliationQuery,
+    ) -> Result<Reconciliations, DeskError> {
+        Ok(Self::reconciliations(self, &query).await?)
+    }
+
+    async fn reconcile(&self, asked: Reconcile, actor: &str) -> Result<(), DeskError> {
+        Ok(Self::reconcile(self, &asked, actor).await?)
     }
 }

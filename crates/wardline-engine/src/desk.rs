@@ -11,6 +11,7 @@ mod keys;
 mod look;
 mod overview;
 mod payload;
+mod reconcile;
 mod register;
 mod replay;
 mod select;

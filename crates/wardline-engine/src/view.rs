@@ -3,10 +3,14 @@
 //! these types; none of them reads the store.
 
 mod process;
+mod reconcile;
 
 pub use process::{
     Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, ProcessAct, ProcessView,
     TaskQuery, TaskView, TransactionQuery, TransactionView,
+};
+pub use reconcile::{
+    BreakView, HopView, Reconcile, ReconciliationQuery, ReconciliationView, Reconciliations,
 };
 
 use crate::certs::CertificateView;

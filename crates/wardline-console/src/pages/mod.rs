@@ -16,6 +16,7 @@ pub(crate) mod payload;
 pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod processes;
+pub(crate) mod reconciliations;
 pub(crate) mod resubmit;
 pub(crate) mod rows;
 pub(crate) mod shell;
@@ -60,6 +61,8 @@ pub(crate) fn processes() -> Router<Shared> {
             "/transactions",
             get(transactions::page).post(transactions::search),
         )
+        .route("/reconciliations", get(reconciliations::page))
+        .route("/reconciliations/{id}", get(reconciliations::one))
 }
 
 /// A problem as a page: what happened, what to do.

@@ -14,17 +14,23 @@ pub(crate) enum Place {
     Processes,
     Tasks,
     Transactions,
+    Reconciliations,
     Messages,
     Dead,
     Audit,
     Elsewhere,
 }
 
-const PLACES: [(Place, &str, &str); 7] = [
+const PLACES: [(Place, &str, &str); 8] = [
     (Place::Overview, "/", "Overview"),
     (Place::Processes, "/processes", "Processes"),
     (Place::Tasks, "/tasks", "Tasks"),
     (Place::Transactions, "/transactions", "Transactions"),
+    (
+        Place::Reconciliations,
+        "/reconciliations",
+        "Reconciliations",
+    ),
     (Place::Messages, "/messages", "Messages"),
     (Place::Dead, "/dead", "Dead letters"),
     (Place::Audit, "/audit", "Audit"),

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use wardline_console::{DeskError, DeskErrorKind, ProcessDesk, Reassign};
 use wardline_core::{Code, DeliveryState, Id, InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
-    Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct,
-    ProcessView, TaskQuery, TaskView, TransactionQuery, TransactionView,
+    BreakView, Decision, HistoryView, HopView, InstanceDetail, InstanceQuery, InstanceView,
+    PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, ReconciliationView,
+    Reconciliations, TaskQuery, TaskView, TransactionQuery, TransactionView,
 };
 
 /// A key that finds one order.
@@ -497,5 +498,83 @@ impl ProcessDesk for Hospital {
             .filter(|row| query.owner.is_none() || query.owner == row.owner)
             .filter(|row| !query.overdue || row.overdue);
         Ok(page(rows.collect()))
+    }
+
+    async fn reconciliations(
+        &self,
+        query: ReconciliationQuery,
+    ) -> Result<Reconciliations, DeskError> {
+        self.up()?;
+        let orders = self.orders.lock();
+        let (detail, ask) = (&orders.instances[0], &orders.tasks[0]);
+        let day = ReconciliationView {
+            name: "charges".into(),
+            date: Some("2026-11-24".into()),
+            scope: Some("north".into()),
+            facility: Some("north".into()),
+            status: "breaks".into(),
+            owner: Some("patient-finance".into()),
+            done: false,
+            reason: None,
+            instance: detail.instance.id,
+            began: detail.instance.began,
+            ended: None,
+            hops: vec![
+                hop("charged", 2, "10.00", None),
+                hop("posted", 1, "6.00", Some("-4.00")),
+            ],
+            ties: false,
+            breaks: vec![BreakView {
+                code: "NOT_POSTED".into(),
+                subject: Some("charge C-2".into()),
+                owner: Some("process-owner".into()),
+                state: "assigned".into(),
+                by: None,
+                detail: json!({ "expected": "4.00", "difference": { "amount": "4.00", "currency": "USD" } }),
+                since: Some(ask.asked),
+                closed: None,
+                task: Some(ask.id),
+            }],
+            breaks_total: 1,
+            breaks_open: 1,
+            amount_open: Some("4.00 USD".into()),
+            signed_by: None,
+            signed_at: None,
+        };
+        let wanted = query.instance.is_none_or(|id| id == day.instance)
+            && query.date.is_none_or(|date| day.date == Some(date))
+            && query.name.is_none_or(|name| day.name == name);
+        Ok(Reconciliations {
+            names: vec!["charges".into(), "payroll".into()],
+            rows: if wanted { vec![day] } else { Vec::new() },
+            partial: false,
+        })
+    }
+
+    async fn reconcile(&self, asked: Reconcile, actor: &str) -> Result<(), DeskError> {
+        self.up()?;
+        if asked.name != "charges" {
+            return Err(invalid(format!(
+                "there is no reconciliation `{}`",
+                asked.name
+            )));
+        }
+        self.note(
+            actor,
+            "reconcile",
+            &format!("{} {}", asked.name, asked.date),
+            &asked.reason,
+        );
+        Ok(())
+    }
+}
+
+fn hop(name: &str, count: u64, amount: &str, more: Option<&str>) -> HopView {
+    HopView {
+        hop: name.into(),
+        count,
+        amount: Some(amount.into()),
+        count_difference: more.map(|_| -1),
+        amount_difference: more.map(str::to_owned),
     }
 }

@@ -320,3 +320,38 @@ async fn programs_do_the_same() {
         .await;
     assert_eq!(json(&boards)["rows"][0]["key"], "4500015");
 }
+
+#[tokio::test]
+async fn what_was_compared_is_shown_and_a_break_is_for_its_role() {
+    let house = house();
+    let owner = house.person("process-owner").await;
+    let board = owner.get("/reconciliations").await;
+    for said in ["charges 2026-11-24", "north", "do not tie", "4.00 USD"] {
+        assert!(board.text.contains(said), "{said}: {}", board.text);
+    }
+    let path = format!("/reconciliations/{}", instance(&owner, 0));
+    let page = owner.get(&path).await;
+    for said in ["NOT_POSTED", "charge C-2", "posted", "-4.00"] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
+    let none = owner.get("/reconciliations?date=2026-01-01").await;
+    assert!(none.text.contains("Nothing was compared that matches"));
+
+    // What a break is about is for whoever answers for it; that there is one is for all who view.
+    let engineer = house.person("integration-engineer").await;
+    let page = engineer.get(&path).await;
+    assert!(page.text.contains("NOT_POSTED") && !page.text.contains("C-2"));
+    let listed = engineer
+        .send(script(&engineer, "/api/reconciliations", "{}"))
+        .await;
+    assert!(!listed.text.contains("C-2"), "{}", listed.text);
+    let body = r#"{"name":"charges","date":"2026-11-24","reason":"month end"}"#;
+    let begun = engineer
+        .send(script(&engineer, "/api/reconcile", body))
+        .await;
+    assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);
+    assert_eq!(house.acts("reconcile"), ["month end"]);
+    let auditor = house.person("security-auditor").await;
+    let refused = auditor.send(script(&auditor, "/api/reconcile", body)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}

@@ -4,6 +4,7 @@
 use super::effects::{Effects, OutCall, Standing};
 use super::machine::Machine;
 use super::plan::ProcessPlan;
+use super::reconcile;
 use super::ways::{self, Asked};
 use crate::accept::{AcceptError, Acceptor, with_runtime};
 use crate::plan::Plan;
@@ -323,5 +324,9 @@ fn summary_of(
     }
     let at: Vec<&str> = standing.at.iter().map(|path| &**path).collect();
     let key = &machine.state.key;
-    serde_json::to_vec(&json!({ "key": key, "show": shown, "at": at })).ok()
+    let mut summary = json!({ "key": key, "show": shown, "at": at });
+    if let Some(plan) = &process.reconciliation {
+        summary[reconcile::SUMMARY] = plan.compared(machine.subject());
+    }
+    serde_json::to_vec(&summary).ok()
 }

@@ -7,6 +7,7 @@ use super::plan::{
     CallPlan, CallTerms, Correlator, DataPlan, DeadlinePlan, KindPlan, ProcessPlan, StepPlan,
     TaskPlan, UndoPlan, UntilPlan, WaitEvent, WaitPlan,
 };
+use super::reconcile::ReconciliationPlan;
 use crate::codes;
 use crate::plan::{EventPlan, MapPlan, backoff_of};
 use ahash::AHashMap;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 use wardline_core::Code;
 use wardline_estate::Spanned;
 use wardline_estate::model::{
-    CallStep, Data, Deadline, Exhausted, MapRef, Step, StepKind, TaskStep, Undo, Until, WaitStep,
+    CallStep, Data, Deadline, Exhausted, MapRef, Reconciliation, Step, StepKind, TaskStep, Undo,
+    Until, WaitStep,
 };
 use wardline_mapping::{
     Environment, Expression, Input, KeyExpression, Predicate, Problem, Program, Schema, Severity,
@@ -122,6 +124,10 @@ impl Compiler<'_> {
             .map(|(name, text)| Some((Arc::from(name.value.as_str()), self.expression(text)?)))
             .collect();
         let facility = process.facility.as_ref().map(|text| self.expression(text));
+        let reconciliation = process
+            .reconciliation
+            .as_ref()
+            .map(|declared| self.reconciliation(declared));
         let steps = self.steps(&process.steps, "");
         let deadline = process
             .deadline
@@ -150,6 +156,10 @@ impl Compiler<'_> {
                 None => None,
                 Some(compiled) => Some(compiled?),
             },
+            reconciliation: match reconciliation {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
             runbook: process
                 .runbook
                 .as_ref()
@@ -162,6 +172,36 @@ impl Compiler<'_> {
             correlators: std::mem::take(&mut self.correlators),
             calls: std::mem::take(&mut self.calls),
             definition,
+        })
+    }
+
+    fn reconciliation(&mut self, declared: &Reconciliation) -> Option<ReconciliationPlan> {
+        let date = self.expression(&declared.date);
+        let scope = declared.scope.as_ref().map(|text| self.expression(text));
+        let hops = self.expression(&declared.hops);
+        let breaks = self.expression(&declared.breaks);
+        // Whoever begins one says what it is about, and nothing else is known yet.
+        let asked = Shape::of_fields(["date", "scope"].map(|name| (name.to_owned(), None, true)));
+        let variables = self.environment.data.replace(asked);
+        let begin = declared.begin.as_ref().map(|text| self.expression(text));
+        self.environment.data = variables;
+        Some(ReconciliationPlan {
+            name: declared.name.value.as_str().into(),
+            date: date?,
+            scope: match scope {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            hops: hops?,
+            breaks: breaks?,
+            begin: match begin {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            sign_off: declared
+                .sign_off
+                .as_ref()
+                .map(|path| path.value.as_str().into()),
         })
     }
 

@@ -12,6 +12,16 @@ use wardline_estate::model::{Data, Estate, MapRef, Process, Step, StepKind};
 /// Where definitions stand among the journal's meta values.
 pub(crate) const META: &str = "definition/";
 
+/// The classes of what an instance compares stand beside those of what it shows, under names that
+/// nothing shown can have.
+const HOPS: &str = "reconciliation.hops";
+const BREAKS: &str = "reconciliation.breaks";
+
+/// Fields of what an instance has compared, with the names of their classes.
+pub(crate) const fn class_keys() -> [(&'static str, &'static str); 2] {
+    [("hops", HOPS), ("breaks", BREAKS)]
+}
+
 /// A process as its instances run by it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Definition {
@@ -54,6 +64,10 @@ impl Definition {
                     let class = class_of(estate, process, &text.value);
                     (name.value.clone(), class)
                 })
+                .chain(process.reconciliation.iter().flat_map(|declared| {
+                    [(HOPS, &declared.hops), (BREAKS, &declared.breaks)]
+                        .map(|(name, text)| (name.to_owned(), class_of(estate, process, text)))
+                }))
                 .collect(),
             maps: gathered.maps,
             schemas: gathered.schemas,

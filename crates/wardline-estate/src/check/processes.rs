@@ -4,15 +4,30 @@
 use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{ApiOperation, Process, Step, Work};
+use crate::model::{ApiOperation, Process, Reconciliation, Step, StepKind, Work};
 use crate::source::Spanned;
 use crate::suggest::{clip, did_you_mean};
 use crate::value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl References<'_> {
     pub(super) fn processes(&mut self) {
+        let mut reconciliations = BTreeMap::new();
         for process in self.whole.estate.processes.values() {
+            if let Some(reconciliation) = &process.reconciliation {
+                let name = &reconciliation.name;
+                if let Some(other) = reconciliations.insert(name.as_str(), name.at) {
+                    self.problems.push(
+                        Diagnostic::error(
+                            codes::DUPLICATE_NAME,
+                            format!("two processes are the reconciliation `{}`", clip(name)),
+                        )
+                        .at(name.at)
+                        .related(other, "the other"),
+                    );
+                }
+                self.sign_off(process, reconciliation);
+            }
             if let Some(entity) = &process.entity {
                 self.entity(&entity.value, entity.at);
             }
@@ -63,6 +78,31 @@ impl References<'_> {
             );
         }
         large.is_empty() && deepest.is_none()
+    }
+
+    /// Somebody signs off by answering a task.
+    fn sign_off(&mut self, process: &Process, reconciliation: &Reconciliation) {
+        let Some(path) = &reconciliation.sign_off else {
+            return;
+        };
+        let tasks: Vec<String> = process
+            .paths()
+            .into_iter()
+            .filter(|(_, step)| matches!(step.kind, StepKind::Task(_)))
+            .map(|(path, _)| path)
+            .collect();
+        if tasks.iter().any(|task| task == path.as_str()) {
+            return;
+        }
+        let mut problem = Diagnostic::error(
+            codes::UNKNOWN_STEP,
+            format!("`{}` has no task `{}`", process.name, clip(path)),
+        )
+        .at(path.at);
+        if let Some(help) = did_you_mean(path, tasks.iter().map(String::as_str)) {
+            problem = problem.help(help);
+        }
+        self.problems.push(problem);
     }
 
     fn statuses(&mut self, process: &Process) {

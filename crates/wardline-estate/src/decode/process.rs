@@ -3,8 +3,8 @@
 use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Deadline, Estate, Process};
-use crate::shape::process::{DEADLINE, PROCESS};
+use crate::model::{Deadline, Estate, Process, Reconciliation};
+use crate::shape::process::{DEADLINE, PROCESS, RECONCILIATION};
 use crate::source::Spanned;
 use crate::suggest::clip;
 use crate::value;
@@ -65,6 +65,7 @@ impl<'a> Decoder<'a> {
                 .and_then(|node| self.deadline(node, &around, &path)),
             show: expressions(view.get("show")),
             facility: view.text("facility"),
+            reconciliation: view.get("reconciliation").map(|node| reconciliation(node)),
             steps: self.steps(view.get("steps"), &around, &path),
             runbook: around.runbook,
             name: name.value,
@@ -114,6 +115,19 @@ impl<'a> Decoder<'a> {
             steps: self.steps(view.get("steps"), around, &format!("{path}.deadline")),
             end: view.is_true("end"),
         })
+    }
+}
+
+fn reconciliation(node: &Node) -> Reconciliation {
+    let view = View::new(Some(node), &RECONCILIATION);
+    Reconciliation {
+        name: view.text_or_stand_in("name", node.at),
+        date: view.text_or_stand_in("date", node.at),
+        scope: view.text("scope"),
+        hops: view.text_or_stand_in("hops", node.at),
+        breaks: view.text_or_stand_in("breaks", node.at),
+        begin: view.text("begin"),
+        sign_off: view.text("sign_off"),
     }
 }
 

@@ -41,7 +41,8 @@ pub use identity::{
 pub use people::{BUILT_IN_ROLES, GroupRoles, Oidc, People, SessionSettings};
 pub use policy::PolicyFile;
 pub use process::{
-    CallStep, Data, Deadline, Escalate, Process, Step, StepKind, TaskStep, Undo, Until, WaitStep,
+    CallStep, Data, Deadline, Escalate, Process, Reconciliation, Step, StepKind, TaskStep, Undo,
+    Until, WaitStep,
 };
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};

@@ -45,6 +45,9 @@ pub struct Process {
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
     /// The facility that an instance is about, an expression in VRL over the variables.
     pub facility: Option<Spanned<String>>,
+    /// What its instances compare, where that is what they are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconciliation: Option<Reconciliation>,
     /// What a person should do when a step fails for good.
     pub runbook: Option<PathBuf>,
     /// What has to happen.
@@ -112,6 +115,28 @@ impl Process {
             })
             .collect()
     }
+}
+
+/// What the instances of a process compare: both sides of something, until they tie or somebody
+/// has said why not. Expressions are in VRL over the variables.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reconciliation {
+    /// What people call it: `charges`. One process has the name.
+    pub name: Spanned<String>,
+    /// The business date.
+    pub date: Spanned<String>,
+    /// What besides the date tells one from another.
+    pub scope: Option<Spanned<String>>,
+    /// Control totals, one for each hop, in order: an array of objects with `hop`, `count`,
+    /// `amount`.
+    pub hops: Spanned<String>,
+    /// What does not tie: an array of objects with `code`, `subject`, `owner`.
+    pub breaks: Spanned<String>,
+    /// The data of the event that begins one, over `.date` and `.scope`; without it none begins on
+    /// demand.
+    pub begin: Option<Spanned<String>>,
+    /// The step at which somebody signs it off: the path of a task.
+    pub sign_off: Option<Spanned<String>>,
 }
 
 /// What happens when an instance is not done in time. The instance goes on.

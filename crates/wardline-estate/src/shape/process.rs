@@ -90,6 +90,12 @@ pub(crate) static PROCESS: Object = Object {
             "What the business sees of an instance, by name: expressions in VRL over the variables. `value` (an amount), `title` and `due` (a time) have a meaning of their own.",
         ),
         field(
+            "reconciliation",
+            Obj(&RECONCILIATION),
+            Optional,
+            "Its instances compare both sides of something; `wardline reconcile` shows totals and breaks.",
+        ),
+        field(
             "deadline",
             Obj(&DEADLINE),
             Optional,
@@ -119,6 +125,56 @@ pub(crate) static PROCESS: Object = Object {
             Defined(&STEPS),
             Required,
             "What has to happen, in order: `- NAME: { … }`.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static RECONCILIATION: Object = Object {
+    name: "`reconciliation`",
+    doc: "What the instances of a process compare. A task that shows `subject` and `code` of a break asks about it: whoever holds its role owns the break, the answer closes it.",
+    fields: &[
+        field(
+            "name",
+            Text(Form::Name),
+            Required,
+            "What people call it: `wardline reconcile NAME`. One process has the name.",
+        ),
+        field(
+            "date",
+            Text(Form::Expression),
+            Required,
+            "The business date (`2026-11-24`), an expression in VRL over the variables.",
+        ),
+        field(
+            "scope",
+            Text(Form::Expression),
+            Optional,
+            "What besides the date tells one from another, such as a facility or a run: an expression in VRL over the variables.",
+        ),
+        field(
+            "hops",
+            Text(Form::Expression),
+            Required,
+            "Control totals, an expression in VRL over the variables: an array of `{ hop, count, amount }` in the order in which things go. Several of one hop are added up.",
+        ),
+        field(
+            "breaks",
+            Text(Form::Expression),
+            Required,
+            "What does not tie, an expression in VRL over the variables: an array of `{ code, subject, owner }`, and with it `expected`, `found`, `difference` (an amount with its currency), `reason`, `department`.",
+        ),
+        field(
+            "begin",
+            Text(Form::Expression),
+            Optional,
+            "The data of the event that begins one, an expression in VRL over `.date` and `.scope`. Without it none begins on demand.",
+        ),
+        field(
+            "sign_off",
+            Text(Form::Prose),
+            Optional,
+            "The task at which somebody signs it off: the path of the step (`rounds/sign-off`).",
         ),
     ],
     exactly_one: &[],

@@ -1,9 +1,10 @@
 //! Commands about processes: instances, questions to people, business transactions.
 
 use super::Where;
-use super::time::ahead;
+use super::time::{ahead, duration};
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use std::time::Duration;
 use wardline_core::{Id, InstanceId, TaskId, Timestamp};
 
 #[derive(Debug, Subcommand)]
@@ -217,6 +218,33 @@ pub(crate) struct Transactions {
     /// Continue below this id.
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<Id>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+/// Without `--reason` nothing is done: what was compared is shown.
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// What is compared: `charges`.
+    pub(crate) name: Option<String>,
+    /// Of this business date: 2026-11-24.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) date: Option<String>,
+    /// Of this scope, such as a facility or a run.
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// Compare now, for this reason, which the audit log keeps.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// How long to wait for both sides.
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME", requires = "reason")]
+    pub(crate) wait: Duration,
+    /// Only what is not signed off.
+    #[arg(long)]
+    pub(crate) open: bool,
     /// At most this many.
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,

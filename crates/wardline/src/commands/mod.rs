@@ -22,6 +22,7 @@ mod operate;
 mod people;
 mod processes;
 mod quotas;
+mod reconcile;
 mod reference;
 mod reload;
 mod renewing;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Process { command } => runtime()?.block_on(processes::run(command)),
         Command::Tasks(args) => runtime()?.block_on(tasks::run(args)),
         Command::Transactions(args) => runtime()?.block_on(transactions::run(args)),
+        Command::Reconcile(args) => runtime()?.block_on(reconcile::run(args)),
         Command::Status(place) => runtime()?.block_on(search::status(place)),
         Command::Clients(args) => runtime()?.block_on(clients::clients(args)),
         Command::Alerts(args) => runtime()?.block_on(clients::alerts(args)),

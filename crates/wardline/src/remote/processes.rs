@@ -8,7 +8,8 @@ use wardline_console::{DeskError, ProcessDesk, Reassign};
 use wardline_core::{InstanceId, TaskId};
 use wardline_engine::view::{
     Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
-    TaskQuery, TaskView, TransactionQuery, TransactionView,
+    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
+    TransactionView,
 };
 
 impl RemoteDesk {
@@ -90,5 +91,15 @@ impl ProcessDesk for RemoteDesk {
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError> {
         self.post("/api/transactions", json!(query)).await
+    }
+    async fn reconciliations(
+        &self,
+        query: ReconciliationQuery,
+    ) -> Result<Reconciliations, DeskError> {
+        self.post("/api/reconciliations", json!(query)).await
+    }
+    async fn reconcile(&self, asked: Reconcile, _actor: &str) -> Result<(), DeskError> {
+        self.post::<Value>("/api/reconcile", json!(asked)).await?;
+        Ok(())
     }
 }
