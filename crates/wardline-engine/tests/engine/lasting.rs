@@ -76,6 +76,7 @@ async fn an_instance_finishes_though_the_last_process_left_the_estate() {
         // In its own name, not in that of the first flow.
         let told = MessageQuery {
             kind: Some("visit.billed".to_owned()),
+            events: true,
             limit: 10,
             ..MessageQuery::default()
         };

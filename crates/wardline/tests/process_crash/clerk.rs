@@ -19,8 +19,10 @@ use tokio::task::JoinHandle;
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long to wait before looking again.
 const AGAIN: Duration = Duration::from_millis(40);
-/// By whom the journal says that it was answered.
-pub(crate) const NAME: &str = "user:clerk";
+/// On whose behalf the clerk asks.
+const CLERK: &str = "clerk";
+/// By whom the journal says that it was answered: whoever holds the token, for the clerk.
+const NAME: &str = "user:tester for clerk";
 
 /// What the clerk knows.
 #[derive(Debug, Default)]
@@ -180,7 +182,7 @@ impl Hand {
         let request = Request::post(format!("http://{}{path}", self.desk))
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", token.trim()))
-            .header("wardline-actor", NAME.trim_start_matches("user:"))
+            .header("wardline-actor", CLERK)
             .body(Full::new(Bytes::from(body.to_string())))
             .unwrap();
         let answer = tokio::time::timeout(ANSWER, async {
