@@ -15,6 +15,7 @@ mod lasting;
 mod logs;
 mod people;
 mod processes;
+mod reconciles;
 mod sender;
 mod stage;
 mod told;

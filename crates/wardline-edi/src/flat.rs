@@ -1,1 +1,0 @@
-//! Delimited and fixed-width records.
