@@ -121,11 +121,6 @@ impl Stage {
         Arc::clone(self.store.as_ref().unwrap())
     }
 
-    /// A desk on the same journal that knows nothing of the engine.
-    pub(crate) async fn another_desk(&self) -> Arc<Desk> {
-        wardline_engine::open_desk(self.parts()).await.unwrap()
-    }
-
     /// Where calls of Apis to processes are handed in.
     pub(crate) fn door(&self) -> wardline_engine::ProcessDoor {
         self.engine.as_ref().unwrap().process_door()
