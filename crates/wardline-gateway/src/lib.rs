@@ -31,6 +31,7 @@ pub mod plan;
 mod problem;
 pub mod route;
 pub mod seam;
+mod seldom;
 mod serve;
 pub mod shadow;
 mod snapshot;
