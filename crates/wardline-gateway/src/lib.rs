@@ -18,6 +18,7 @@
 //! are told when something is wrong).
 
 mod body;
+mod chunk;
 mod correlation;
 mod error;
 pub mod estate;
