@@ -176,7 +176,7 @@ impl Counted {
         Poll::Ready(Some(Err(why.title().into())))
     }
 
-    fn poll_frame(
+    pub(crate) fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {

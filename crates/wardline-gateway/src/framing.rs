@@ -4,6 +4,8 @@
 //! `Transfer-Encoding`, merges equal lengths and takes a bare LF for a line's end. Each of those
 //! has been used to smuggle requests, so whatever can be read in two ways is refused here.
 
+use crate::chunk::{Chunk, NEW_CHUNK, Next, next};
+
 /// Why a connection's bytes are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -27,9 +29,6 @@ pub(crate) enum Step {
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest line with a chunk's size, and all trailers together.
-const CHUNK_LINE: u32 = 256;
-const TRAILERS: u32 = 8 * 1024;
 /// Empty lines that may stand before a request line.
 const EMPTY_LINES: u8 = 2;
 
@@ -45,35 +44,6 @@ enum State {
     /// HTTP/2 frames itself.
     Through,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chunk {
-    Size {
-        value: u64,
-        digits: u8,
-        seen: u32,
-        extension: bool,
-    },
-    SizeEnd {
-        value: u64,
-    },
-    Data(u64),
-    DataCr,
-    DataLf,
-    Trailer {
-        seen: u32,
-        begins: bool,
-        cr: bool,
-        field: bool,
-    },
-}
-
-const NEW_CHUNK: Chunk = Chunk::Size {
-    value: 0,
-    digits: 0,
-    seen: 0,
-    extension: false,
-};
 
 /// Reads along with one connection.
 #[derive(Debug)]
@@ -194,113 +164,6 @@ impl Framing {
         self.state = State::Chunked(chunk);
         Step::Pass(bytes.len())
     }
-}
-
-enum Next {
-    Goes(Chunk),
-    Ends,
-    Refused,
-}
-
-fn next(chunk: Chunk, byte: u8) -> Next {
-    Next::Goes(match (chunk, byte) {
-        (
-            Chunk::Size {
-                value, digits: 1.., ..
-            },
-            b'\r',
-        ) => Chunk::SizeEnd { value },
-        (
-            Chunk::Size {
-                value,
-                digits: digits @ 1..,
-                seen,
-                extension,
-            },
-            b';' | b'\t' | b' '..=b'~',
-        ) if extension || byte == b';' => {
-            if seen == CHUNK_LINE {
-                return Next::Refused;
-            }
-            Chunk::Size {
-                value,
-                digits,
-                seen: seen + 1,
-                extension: true,
-            }
-        }
-        (
-            Chunk::Size {
-                value,
-                digits: digits @ 0..15,
-                seen,
-                extension: false,
-            },
-            _,
-        ) => {
-            let Some(digit) = char::from(byte).to_digit(16) else {
-                return Next::Refused;
-            };
-            Chunk::Size {
-                value: value * 16 + u64::from(digit),
-                digits: digits + 1,
-                seen,
-                extension: false,
-            }
-        }
-        (Chunk::SizeEnd { value: 0 }, b'\n') => Chunk::Trailer {
-            seen: 0,
-            begins: true,
-            cr: false,
-            field: false,
-        },
-        (Chunk::SizeEnd { value }, b'\n') => Chunk::Data(value),
-        (Chunk::DataCr, b'\r') => Chunk::DataLf,
-        (Chunk::DataLf, b'\n') => NEW_CHUNK,
-        (
-            Chunk::Trailer {
-                cr: true,
-                field: false,
-                ..
-            },
-            b'\n',
-        ) => return Next::Ends,
-        (Chunk::Trailer { seen, cr: true, .. }, b'\n') => Chunk::Trailer {
-            seen,
-            begins: true,
-            cr: false,
-            field: false,
-        },
-        (
-            Chunk::Trailer {
-                seen,
-                cr: false,
-                field,
-                ..
-            },
-            b'\r',
-        ) => Chunk::Trailer {
-            seen,
-            begins: false,
-            cr: true,
-            field,
-        },
-        (
-            Chunk::Trailer {
-                seen,
-                begins,
-                cr: false,
-                ..
-            },
-            b'\t' | b' '..=b'~' | 0x80..,
-        ) if seen < TRAILERS && !(begins && matches!(byte, b' ' | b'\t')) => Chunk::Trailer {
-            seen: seen + 1,
-            begins: false,
-            cr: false,
-            field: true,
-        },
-        _ => return Next::Refused,
-    })
 }
 
 /// What a head says about the body that follows.

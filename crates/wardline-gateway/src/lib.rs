@@ -18,6 +18,7 @@
 //! are told when something is wrong).
 
 mod body;
+mod chunk;
 mod correlation;
 mod error;
 pub mod estate;
@@ -31,6 +32,7 @@ pub mod plan;
 mod problem;
 pub mod route;
 pub mod seam;
+mod seldom;
 mod serve;
 pub mod shadow;
 mod snapshot;

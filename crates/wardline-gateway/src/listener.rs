@@ -21,6 +21,7 @@ use crate::gateway::Shared;
 use crate::guard::{Fate, Guarded, Watch};
 use crate::plan::{Listener, ListenerLimits};
 use crate::seam::Peer;
+use crate::seldom::Seldom;
 use crate::serve;
 
 /// How often a connection's limits of time are looked at: their grain.
@@ -206,6 +207,15 @@ async fn connection(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retiring = false;
     loop {
+        let open = !retiring;
+        let aside = pin!(async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if open => Fate::Retires,
+                _ = tick.tick() => watch.fate(limits, pressed(&counters, limits)),
+            }
+        });
+        let mut aside = Seldom::new(aside);
         tokio::select! {
             biased;
             ended = serving.as_mut() => {
@@ -214,7 +224,7 @@ async fn connection(
                 }
                 return;
             }
-            _ = tick.tick() => match watch.fate(limits, pressed(&counters, limits)) {
+            fate = &mut aside => match fate {
                 Fate::Stays => {}
                 Fate::Ends => return,
                 Fate::Retires if retiring => {}
@@ -223,10 +233,6 @@ async fn connection(
                     serving.as_mut().graceful_shutdown();
                 }
             },
-            () = stop.cancelled(), if !retiring => {
-                retiring = true;
-                serving.as_mut().graceful_shutdown();
-            }
         }
     }
 }

@@ -1,17 +1,49 @@
 //! Which headers go on, in both directions.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE,
+    RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Removes what concerns one connection only (RFC 9110, 7.6.1).
-fn one_connection(headers: &mut HeaderMap) {
-    // Most requests name nothing here, and a removal that finds nothing still costs a lookup.
+/// What concerns one connection only (RFC 9110, 7.6.1), whatever it says.
+fn of_one_connection(name: &HeaderName) -> bool {
+    [
+        CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        TE,
+        TRAILER,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ]
+    .contains(name)
+}
+
+/// Removes what concerns one connection, what its `Connection` headers name, and what `more` says.
+///
+/// One look at what is there: most requests bear little that must go, and a removal that finds
+/// nothing costs as much as one that does.
+fn without(headers: &mut HeaderMap, more: impl Fn(&HeaderName) -> bool) {
+    let gone: SmallVec<[HeaderName; 4]> = headers
+        .keys()
+        .filter(|name| of_one_connection(name) || more(name))
+        .cloned()
+        .collect();
+    for name in gone {
+        if name == CONNECTION {
+            named(headers);
+        }
+        headers.remove(name);
+    }
+}
+
+/// Removes what a connection's headers name.
+fn named(headers: &mut HeaderMap) {
     while let Some(value) = headers.remove(CONNECTION) {
         for name in value.to_str().unwrap_or_default().split(',') {
             let name = name.trim();
@@ -20,41 +52,23 @@ fn one_connection(headers: &mut HeaderMap) {
             }
         }
     }
-    for name in [
-        TRANSFER_ENCODING,
-        UPGRADE,
-        TE,
-        TRAILER,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ] {
-        headers.remove(name);
-    }
 }
 
 /// What goes to a system: without what concerns this connection or Wardline.
 pub(super) fn outward(headers: &mut HeaderMap, withheld: &[HeaderName], read: bool, held: bool) {
-    one_connection(headers);
-    headers.remove(EXPECT);
-    if read {
-        // The body may be another one now; hyper says its length.
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(http::header::CONTENT_ENCODING);
-    }
-    if held {
-        // What is to be read must not be compressed.
-        headers.remove(ACCEPT_ENCODING);
-        headers.remove(http::header::RANGE);
-    }
-    for name in withheld {
-        headers.remove(name);
-    }
+    without(headers, |name| {
+        *name == EXPECT
+            // The body may be another one now; what is sent says its length.
+            || (read && [CONTENT_LENGTH, CONTENT_ENCODING].contains(name))
+            // What is to be read must not be compressed.
+            || (held && [ACCEPT_ENCODING, RANGE].contains(name))
+            || withheld.contains(name)
+    });
 }
 
 /// What goes to the caller.
 pub(super) fn inward(headers: &mut HeaderMap) {
-    one_connection(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    without(headers, |name| *name == PROXY_AUTHENTICATE);
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let in_hand = watch.begin();
     let (parts, body) = request.into_parts();
-    let visit = Visit {
+    // In one place from here on: it is large, and everything that follows holds it.
+    let mut visit = Box::new(Visit {
         shared: Arc::clone(shared),
         snapshot: shared.current.load_full(),
         peer: Arc::clone(peer),
@@ -92,22 +93,24 @@ pub(crate) async fn handle(
         begun: Instant::now(),
         now: Timestamp::now(),
         trail: Trail::default(),
-    };
+    });
     let refused = watch.refused().filter(|_| visit.uri.path() == REFUSED_PATH);
     let found = match refused {
         Some(Refused::Framing) => Err(Kind::Framing.into()),
         Some(Refused::TooLarge) => Err(Kind::HeadTooLarge.into()),
         None => visit.find(),
     };
-    let (visit, served) = match found {
-        Err(problem) => (visit, Err(problem)),
+    let served = match found {
+        Err(problem) => Err(problem),
         Ok((endpoint, found)) => {
             let writes = endpoint.operation().idempotent.is_some()
                 && visit.headers.contains_key(idempotency::HEADER);
             if writes {
-                detached(visit, endpoint, found, body).await
+                let served;
+                (visit, served) = Box::pin(detached(visit, endpoint, found, body)).await;
+                served
             } else {
-                visit.serve(endpoint, found, body).await
+                visit.serve(endpoint, &found, body).await
             }
         }
     };
@@ -123,13 +126,17 @@ pub(crate) async fn handle(
 /// Serves in a task of its own, so that a write whose caller went away is still carried through
 /// and its answer kept.
 async fn detached(
-    visit: Visit,
+    mut visit: Box<Visit>,
     endpoint: Arc<Endpoint>,
     found: Found,
     body: Incoming,
-) -> (Visit, Result<Response<Body>, Problem>) {
+) -> (Box<Visit>, Result<Response<Body>, Problem>) {
     let tasks = visit.shared.tasks.clone();
-    match tasks.spawn(visit.serve(endpoint, found, body)).await {
+    let serving = async move {
+        let served = visit.serve(endpoint, &found, body).await;
+        (visit, served)
+    };
+    match tasks.spawn(serving).await {
         Ok(served) => served,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
@@ -173,14 +180,13 @@ impl Visit {
     }
 
     async fn serve(
-        mut self,
+        &mut self,
         endpoint: Arc<Endpoint>,
-        found: Found,
+        found: &Found,
         body: Incoming,
-    ) -> (Self, Result<Response<Body>, Problem>) {
+    ) -> Result<Response<Body>, Problem> {
         self.trail.endpoint = Some(Arc::clone(&endpoint));
-        let served = self.judged(&endpoint, &found, body).await;
-        (self, served)
+        self.judged(&endpoint, found, body).await
     }
 
     fn facts<'a>(
@@ -234,13 +240,10 @@ impl Visit {
             {
                 continue;
             }
-            for named in self.facility(from, endpoint, found, &inbound) {
-                // Judged by one and carried out for the other: whoever names two gets neither.
-                if *self.trail.facility.get_or_insert_with(|| named.clone()) != named {
-                    return Err(Problem::new(Kind::Forbidden)
-                        .detail("The request names two facilities; name one."));
-                }
-            }
+            let mut named = self.trail.facility.take();
+            let noted = self.facility(from, endpoint, found, &inbound, &mut named);
+            self.trail.facility = named;
+            noted?;
         }
         let facts = self.facts(endpoint, found, &inbound);
         let pass = snapshot
@@ -300,43 +303,51 @@ impl Visit {
         }
     }
 
-    /// The facilities that stand at this place of the request; more than one where it is repeated.
+    /// Notes the facilities that stand at this place of the request; there may be several.
     fn facility(
         &self,
         from: &FacilityFrom,
         endpoint: &Endpoint,
         found: &Found,
         inbound: &Inbound,
-    ) -> SmallVec<[String; 1]> {
-        let facts = self.facts(endpoint, found, inbound);
-        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-        let named: SmallVec<[String; 1]> = match from {
+        named: &mut Option<String>,
+    ) -> Result<(), Problem> {
+        let mut note = |value: &str| {
+            if value.is_empty() || value.len() > 128 {
+                return Ok(());
+            }
+            // Judged by one and carried out for the other: whoever names two gets neither.
+            if named.get_or_insert_with(|| value.to_owned()) == value {
+                return Ok(());
+            }
+            Err(Problem::new(Kind::Forbidden).detail("The request names two facilities; name one."))
+        };
+        match from {
             FacilityFrom::Header(name) => {
-                let values = facts.headers.get_all(name);
-                values.iter().filter_map(text).collect()
+                let mut values = self.headers.get_all(name).iter();
+                values.try_for_each(|value| value.to_str().map_or(Ok(()), &mut note))
             }
             FacilityFrom::Param(name) => {
-                let value = facts.params.get(name);
-                value.map(Cow::into_owned).into_iter().collect()
+                let params = Params::new(&endpoint.params, &found.spans, self.uri.path());
+                params.get(name).map_or(Ok(()), |value| note(&value))
             }
-            FacilityFrom::Query(name) => {
-                let query = facts.query.unwrap_or_default();
-                query_values(query, name).collect()
-            }
+            FacilityFrom::Query(name) => match self.uri.query() {
+                Some(query) => query_values(query, name).try_for_each(|value| note(&value)),
+                None => Ok(()),
+            },
             FacilityFrom::Body(pointer) => {
-                let value = facts.body.and_then(|body| body.pointer(pointer));
+                let value = inbound.json().and_then(|body| body.pointer(pointer));
                 let value = value.and_then(serde_json::Value::as_str);
-                value.map(str::to_owned).into_iter().collect()
+                value.map_or(Ok(()), note)
             }
-            FacilityFrom::Caller => {
-                let facilities = facts.caller.map(|caller| &caller.facilities);
-                let only = facilities.filter(|facilities| facilities.len() == 1);
-                let only = only.and_then(|facilities| facilities.first());
-                only.map(ToString::to_string).into_iter().collect()
-            }
-        };
-        let usable = |value: &String| !value.is_empty() && value.len() <= 128;
-        named.into_iter().filter(usable).collect()
+            FacilityFrom::Caller => match &self.trail.caller {
+                Some(caller) if caller.facilities.len() == 1 => caller
+                    .facilities
+                    .first()
+                    .map_or(Ok(()), |value| note(value)),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Carries a write with a key out once.
@@ -563,7 +574,7 @@ impl Visit {
 
     /// Tells the observer, adds what every answer bears.
     async fn finish(
-        mut self,
+        mut self: Box<Self>,
         served: Result<Response<Body>, Problem>,
     ) -> (Response<Body>, impl Send + use<>) {
         let (mut response, problem) = match served {

@@ -5,44 +5,41 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
 
 use super::wire::Connection;
 use super::{Address, Entered, Miss};
 
 /// A body that is still arriving.
 pub(crate) struct Answering {
-    body: Incoming,
-    connection: Option<(Connection, OwnedSemaphorePermit)>,
+    connection: Option<(Box<Connection>, OwnedSemaphorePermit)>,
     address: Arc<Address>,
     pause: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// When the next piece must have come; `None` where it is not waited for.
+    due: Option<Instant>,
     /// Held until the answer is at its end.
     entered: Option<Entered>,
 }
 
 impl Answering {
     pub(super) fn new(
-        body: Incoming,
-        connection: Connection,
+        connection: Box<Connection>,
         address: Arc<Address>,
         permit: OwnedSemaphorePermit,
         pause: Duration,
     ) -> Self {
         let mut this = Self {
-            body,
             connection: Some((connection, permit)),
             address,
             pause,
-            timer: None,
+            due: None,
             entered: None,
         };
-        if this.body.is_end_stream() {
+        if this.length() == Some(0) {
             this.release();
         }
         this
@@ -64,14 +61,23 @@ impl Answering {
         }
     }
 
-    /// Its length, where the system said so.
+    /// Ends it before its end, and the connection with it.
+    fn broken(&mut self) {
+        self.entered = None;
+        self.connection = None;
+    }
+
+    /// How much of it is still to come, where the system said so.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.body.size_hint().exact()
+        match &self.connection {
+            Some((connection, _)) => connection.left(),
+            None => Some(0),
+        }
     }
 
     /// Reads it to its end, at most `most` bytes.
     pub(crate) async fn whole(mut self, most: usize) -> Result<Bytes, Miss> {
-        if self.body.is_end_stream() {
+        if self.is_end_stream() {
             return Ok(Bytes::new());
         }
         if self.length().is_some_and(|length| length > most as u64) {
@@ -120,44 +126,43 @@ impl Body for Answering {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        let body = &mut this.body;
-        let polled = match &mut this.connection {
-            Some((connection, _)) => {
-                connection.drive_for(cx, |cx| Pin::new(&mut *body).poll_frame(cx))
-            }
-            None => Pin::new(body).poll_frame(cx),
+        let Some((connection, _)) = &mut this.connection else {
+            return Poll::Ready(None);
         };
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.timer = None;
-                if this.body.is_end_stream() {
+        match connection.poll_piece(cx) {
+            Poll::Ready(Some(Ok(piece))) => {
+                this.due = None;
+                if connection.left() == Some(0) {
                     this.release();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(Some(Err(error))) => {
+                this.broken();
+                Poll::Ready(Some(Err(error)))
+            }
             Poll::Ready(None) => {
                 this.release();
                 Poll::Ready(None)
             }
             Poll::Pending => {
                 let pause = this.pause;
-                let timer = this
-                    .timer
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                match timer.as_mut().poll(cx) {
-                    Poll::Ready(()) => Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into()))),
-                    Poll::Pending => Poll::Pending,
+                let due = *this.due.get_or_insert_with(|| Instant::now() + pause);
+                if connection.poll_due(due, cx) {
+                    this.broken();
+                    return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
                 }
+                Poll::Pending
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.connection.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.length()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

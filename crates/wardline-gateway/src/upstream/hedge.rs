@@ -58,7 +58,7 @@ impl Remote {
 
     pub(super) async fn hedged(
         &self,
-        call: Outgoing,
+        mut call: Outgoing,
         after: Duration,
         deadline: Instant,
     ) -> Answer {
@@ -67,7 +67,7 @@ impl Remote {
         // One extra call is one, however it ends.
         again.repeatable = false;
         let from = self.first_well(0);
-        let mut first = pin!(self.attempts(call, from, deadline));
+        let mut first = pin!(self.attempts(&mut call, from, deadline));
         if let Ok(answer) = tokio::time::timeout(after, &mut first).await {
             return answer;
         }
@@ -75,7 +75,7 @@ impl Remote {
             return first.await;
         }
         let next = self.first_well((from + 1) % self.addresses.len());
-        let mut second = pin!(self.attempts(again, next, deadline));
+        let mut second = pin!(self.attempts(&mut again, next, deadline));
         // Whichever is not waited for is dropped, and its connection with it.
         tokio::select! {
             answer = &mut first => if settles(&answer) { answer } else { better(answer, second.await) },

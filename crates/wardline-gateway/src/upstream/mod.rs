@@ -6,8 +6,10 @@
 //! so that repeats never become a storm.
 
 mod answer;
+mod head;
 mod health;
 mod hedge;
+mod sending;
 mod wire;
 
 pub(crate) use answer::Answering;
@@ -19,9 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::HOST;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -105,7 +106,7 @@ pub(crate) struct Address {
     health: Health,
     /// Connections without a call, by the thread that opened them: each is driven by that
     /// thread's event queue, so elsewhere it would wake two threads for every step.
-    idle: Box<[Mutex<Vec<Connection>>]>,
+    idle: Box<[Mutex<Vec<Box<Connection>>>]>,
     /// Calls that may be under way.
     open: Arc<Semaphore>,
     /// Connections that are open, idle ones included.
@@ -186,17 +187,17 @@ impl Remote {
             return Box::pin(self.hedged(call, after, deadline)).await;
         }
         let from = self.first_well(0);
-        self.attempts(call, from, deadline).await
+        self.attempts(&mut call, from, deadline).await
     }
 
     /// Tries the addresses from this one on, as often as that is safe and the budget lasts.
     async fn attempts(
         &self,
-        mut call: Outgoing,
+        call: &mut Outgoing,
         from: usize,
         deadline: Instant,
     ) -> Result<Response<Answering>, Miss> {
-        let mut pass = self.enter(&call).await?;
+        let mut pass = self.enter(call).await?;
         let mut tries = 0;
         let mut last = Miss::Unreachable;
         let mut at = from;
@@ -204,7 +205,6 @@ impl Remote {
         let most = usize::from(self.settings.retries) + self.addresses.len();
         loop {
             let address = &self.addresses[at];
-            let again = matches!(call.body, OutBody::Full(_)).then(|| call.copy());
             match address.attempt(&self.settings, call, deadline).await {
                 Ok(answer) => {
                     address.health.well(&self.settings.health);
@@ -221,7 +221,7 @@ impl Remote {
                     });
                     return Ok(answer.map(|body| body.holding(pass)));
                 }
-                Err((miss, unsent)) => {
+                Err((miss, intact)) => {
                     if let Miss::Body(_) = miss {
                         pass.undecided();
                         return Err(miss);
@@ -234,15 +234,13 @@ impl Remote {
                         (true, false) => last,
                         _ => miss,
                     };
-                    let next = unsent
-                        .or_else(|| again.filter(|again| again.repeatable || !miss.arrived()));
-                    let Some(next) = next.filter(|_| {
-                        tries < most && Instant::now() < deadline && self.afford(tries)
-                    }) else {
+                    // What may have arrived goes again only where that does nothing twice.
+                    let whole = matches!(call.body, OutBody::Full(_));
+                    let may = intact || whole && (call.repeatable || !miss.arrived());
+                    if !(may && tries < most && Instant::now() < deadline && self.afford(tries)) {
                         pass.note(Err(last.words()));
                         return Err(last);
-                    };
-                    call = next;
+                    }
                     let failed = at;
                     at = self.first_well((at + 1) % self.addresses.len());
                     if at == failed {
@@ -300,7 +298,7 @@ impl Remote {
             return;
         };
         for address in &self.addresses {
-            let call = Outgoing {
+            let mut call = Outgoing {
                 method: Method::GET,
                 target: path.clone(),
                 headers: HeaderMap::new(),
@@ -310,7 +308,7 @@ impl Remote {
                 time: self.settings.time,
             };
             let deadline = Instant::now() + self.settings.time;
-            let said = address.attempt(&self.settings, call, deadline).await;
+            let said = address.attempt(&self.settings, &mut call, deadline).await;
             let well = said.is_ok_and(|answer| answer.status().is_success());
             address.health.probed(well, &self.settings.health);
         }
@@ -398,119 +396,62 @@ impl Address {
             && self.prefix == other.prefix
     }
 
-    /// One attempt. A call that certainly did not leave comes back with the failure.
+    /// One attempt. With a failure comes whether the call certainly did not leave and is as it was.
     async fn attempt(
         self: &Arc<Self>,
         settings: &Upstream,
-        call: Outgoing,
+        call: &mut Outgoing,
         deadline: Instant,
-    ) -> Result<Response<Answering>, (Miss, Option<Outgoing>)> {
+    ) -> Result<Response<Answering>, (Miss, bool)> {
         let permit = match Arc::clone(&self.open).try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_) => match timeout(
-                settings.connect_time,
-                Arc::clone(&self.open).acquire_owned(),
-            )
-            .await
-            {
-                Ok(Ok(permit)) => permit,
-                _ => return Err((Miss::Closed(Duration::from_secs(1)), Some(call))),
-            },
+            Err(_) => {
+                let waiting = timeout(
+                    settings.connect_time,
+                    Arc::clone(&self.open).acquire_owned(),
+                );
+                match Box::pin(waiting).await {
+                    Ok(Ok(permit)) => permit,
+                    _ => return Err((Miss::Closed(Duration::from_secs(1)), true)),
+                }
+            }
         };
-        let mut call = call;
         loop {
             let (mut connection, kept) = match self.kept(settings.idle) {
                 Some(connection) => (connection, true),
                 None => {
-                    match timeout(settings.connect_time, Connection::open(self, settings)).await {
+                    let opening = timeout(settings.connect_time, Connection::open(self, settings));
+                    match Box::pin(opening).await {
                         Ok(Ok(connection)) => (connection, false),
                         Ok(Err(error)) => {
                             tracing::debug!(upstream = %settings.name, %error, "cannot connect");
-                            return Err((Miss::Unreachable, Some(call)));
+                            return Err((Miss::Unreachable, true));
                         }
-                        Err(_) => return Err((Miss::Unreachable, Some(call))),
+                        Err(_) => return Err((Miss::Unreachable, true)),
                     }
                 }
             };
-            let Outgoing {
-                method,
-                target,
-                headers,
-                body,
-                stopped,
-                repeatable,
-                time,
-            } = call;
-            let request = self.request(method, target, headers, body);
-            let sent = tokio::time::timeout_at(deadline.into(), connection.exchange(request)).await;
-            let why = || stopped.as_ref().and_then(Stopped::why);
-            return match sent {
-                Ok(Ok(response)) => Ok(response.map(|body| {
-                    Answering::new(body, connection, Arc::clone(self), permit, settings.time)
-                })),
-                Ok(Err(Failed::Unsent(request))) => {
-                    let unsent = self.undo(*request, repeatable, time, stopped);
-                    if kept {
-                        // The system closed a connection that was idle: another one, at once.
-                        call = unsent;
-                        continue;
-                    }
-                    Err((Miss::Unreachable, Some(unsent)))
+            let miss = match connection.exchange(self, call, deadline).await {
+                Ok(head) => {
+                    let body = Answering::new(connection, Arc::clone(self), permit, settings.time);
+                    let mut response = Response::new(body);
+                    *response.status_mut() = head.status;
+                    *response.headers_mut() = head.headers;
+                    return Ok(response);
                 }
-                Ok(Err(Failed::Broken)) => Err((why().map_or(Miss::Broken, Miss::Body), None)),
-                Err(_) => Err((why().map_or(Miss::TooLate, Miss::Body), None)),
+                // The system closed a connection that was idle: another one, at once.
+                Err(Failed::Unsent) if kept => continue,
+                Err(Failed::Unsent) => return Err((Miss::Unreachable, true)),
+                Err(Failed::Broken) => Miss::Broken,
+                Err(Failed::Late) => Miss::TooLate,
             };
-        }
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        target: String,
-        mut headers: HeaderMap,
-        body: OutBody,
-    ) -> Request<OutBody> {
-        headers.insert(HOST, self.authority.clone());
-        let path = if self.prefix.is_empty() {
-            target
-        } else {
-            format!("{}{target}", self.prefix)
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        // Made of a path that was a path before; a system's own template is checked with the plan.
-        *request.uri_mut() = http::Uri::try_from(path).unwrap_or_default();
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers;
-        request
-    }
-
-    fn undo(
-        &self,
-        request: Request<OutBody>,
-        repeatable: bool,
-        time: Duration,
-        stopped: Option<Stopped>,
-    ) -> Outgoing {
-        let (parts, body) = request.into_parts();
-        let path = parts.uri.to_string();
-        let target = path
-            .strip_prefix(self.prefix.as_str())
-            .unwrap_or(&path)
-            .to_owned();
-        Outgoing {
-            method: parts.method,
-            target,
-            headers: parts.headers,
-            body,
-            stopped,
-            repeatable,
-            time,
+            let why = call.stopped.as_ref().and_then(Stopped::why);
+            return Err((why.map_or(miss, Miss::Body), false));
         }
     }
 
     /// An open connection of this thread; of another where there may be no more.
-    fn kept(&self, idle: Duration) -> Option<Connection> {
+    fn kept(&self, idle: Duration) -> Option<Box<Connection>> {
         let own = self.seat(wardline_connect::threads::seat());
         if let Some(connection) = take(own, idle) {
             return Some(connection);
@@ -521,12 +462,12 @@ impl Address {
         self.idle.iter().find_map(|pool| take(pool, idle))
     }
 
-    fn seat(&self, seat: usize) -> &Mutex<Vec<Connection>> {
+    fn seat(&self, seat: usize) -> &Mutex<Vec<Box<Connection>>> {
         self.idle.get(seat).unwrap_or(&self.idle[0])
     }
 
     /// Takes a connection back whose answer was read to its end.
-    fn keep(&self, connection: Connection) {
+    fn keep(&self, connection: Box<Connection>) {
         if connection.reusable() {
             self.seat(connection.seat()).lock().push(connection);
         }
@@ -535,7 +476,7 @@ impl Address {
     /// Closes connections that were idle for too long.
     pub(crate) fn sweep(&self, idle: Duration) {
         for pool in &self.idle {
-            let old: Vec<Connection> = {
+            let old: Vec<Box<Connection>> = {
                 let mut kept = pool.lock();
                 let (old, young) = std::mem::take(&mut *kept)
                     .into_iter()
@@ -549,7 +490,7 @@ impl Address {
 }
 
 /// The connection that was used last and still can be; the others grow old and are closed.
-fn take(pool: &Mutex<Vec<Connection>>, idle: Duration) -> Option<Connection> {
+fn take(pool: &Mutex<Vec<Box<Connection>>>, idle: Duration) -> Option<Box<Connection>> {
     loop {
         let mut connection = pool.lock().pop()?;
         if connection.usable(idle) {
