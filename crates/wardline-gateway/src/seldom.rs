@@ -78,7 +78,8 @@ mod tests {
             })
             .await;
         };
-        let mut seldom = pin!(Seldom::new(pin!(sleep)));
+        let sleep = pin!(sleep);
+        let mut seldom = pin!(Seldom::new(sleep));
         let busy = async {
             loop {
                 tokio::task::yield_now().await;

@@ -65,7 +65,7 @@ impl<'a> Decoder<'a> {
                 .and_then(|node| self.deadline(node, &around, &path)),
             show: expressions(view.get("show")),
             facility: view.text("facility"),
-            reconciliation: view.get("reconciliation").map(|node| reconciliation(node)),
+            reconciliation: view.get("reconciliation").map(reconciliation),
             steps: self.steps(view.get("steps"), &around, &path),
             runbook: around.runbook,
             name: name.value,

@@ -95,6 +95,9 @@ impl Entered {
     }
 }
 
+/// Connections without a call; boxed, because they go in and out with each call and are large.
+type Pool = Mutex<Vec<Box<Connection>>>;
+
 /// One address of a system.
 #[derive(Debug)]
 pub(crate) struct Address {
@@ -106,7 +109,7 @@ pub(crate) struct Address {
     health: Health,
     /// Connections without a call, by the thread that opened them: each is driven by that
     /// thread's event queue, so elsewhere it would wake two threads for every step.
-    idle: Box<[Mutex<Vec<Box<Connection>>>]>,
+    idle: Box<[Pool]>,
     /// Calls that may be under way.
     open: Arc<Semaphore>,
     /// Connections that are open, idle ones included.
@@ -403,32 +406,30 @@ impl Address {
         call: &mut Outgoing,
         deadline: Instant,
     ) -> Result<Response<Answering>, (Miss, bool)> {
-        let permit = match Arc::clone(&self.open).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let waiting = timeout(
-                    settings.connect_time,
-                    Arc::clone(&self.open).acquire_owned(),
-                );
-                match Box::pin(waiting).await {
-                    Ok(Ok(permit)) => permit,
-                    _ => return Err((Miss::Closed(Duration::from_secs(1)), true)),
-                }
+        let permit = if let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() {
+            permit
+        } else {
+            let waiting = timeout(
+                settings.connect_time,
+                Arc::clone(&self.open).acquire_owned(),
+            );
+            match Box::pin(waiting).await {
+                Ok(Ok(permit)) => permit,
+                _ => return Err((Miss::Closed(Duration::from_secs(1)), true)),
             }
         };
         loop {
-            let (mut connection, kept) = match self.kept(settings.idle) {
-                Some(connection) => (connection, true),
-                None => {
-                    let opening = timeout(settings.connect_time, Connection::open(self, settings));
-                    match Box::pin(opening).await {
-                        Ok(Ok(connection)) => (connection, false),
-                        Ok(Err(error)) => {
-                            tracing::debug!(upstream = %settings.name, %error, "cannot connect");
-                            return Err((Miss::Unreachable, true));
-                        }
-                        Err(_) => return Err((Miss::Unreachable, true)),
+            let (mut connection, kept) = if let Some(connection) = self.kept(settings.idle) {
+                (connection, true)
+            } else {
+                let opening = timeout(settings.connect_time, Connection::open(self, settings));
+                match Box::pin(opening).await {
+                    Ok(Ok(connection)) => (connection, false),
+                    Ok(Err(error)) => {
+                        tracing::debug!(upstream = %settings.name, %error, "cannot connect");
+                        return Err((Miss::Unreachable, true));
                     }
+                    Err(_) => return Err((Miss::Unreachable, true)),
                 }
             };
             let miss = match connection.exchange(self, call, deadline).await {
@@ -462,7 +463,7 @@ impl Address {
         self.idle.iter().find_map(|pool| take(pool, idle))
     }
 
-    fn seat(&self, seat: usize) -> &Mutex<Vec<Box<Connection>>> {
+    fn seat(&self, seat: usize) -> &Pool {
         self.idle.get(seat).unwrap_or(&self.idle[0])
     }
 
@@ -490,7 +491,7 @@ impl Address {
 }
 
 /// The connection that was used last and still can be; the others grow old and are closed.
-fn take(pool: &Mutex<Vec<Box<Connection>>>, idle: Duration) -> Option<Box<Connection>> {
+fn take(pool: &Pool, idle: Duration) -> Option<Box<Connection>> {
     loop {
         let mut connection = pool.lock().pop()?;
         if connection.usable(idle) {

@@ -185,14 +185,11 @@ impl Sending {
             let written = self.outbox.poll(stream, cx);
             self.begun |= self.outbox.led > before || matches!(written, Poll::Ready(Ok(())));
             ready!(written)?;
-            match self.rest {
-                Rest::Nothing => return Poll::Ready(Ok(())),
-                _ if next.is_pending() => {
-                    if self.poll_next(cx)?.is_pending() {
-                        return Poll::Pending;
-                    }
-                }
-                _ => {}
+            if matches!(self.rest, Rest::Nothing) {
+                return Poll::Ready(Ok(()));
+            }
+            if next.is_pending() && self.poll_next(cx)?.is_pending() {
+                return Poll::Pending;
             }
         }
     }
