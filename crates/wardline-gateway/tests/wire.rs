@@ -113,7 +113,11 @@ async fn answers_in_every_form_are_understood() {
         let site = site(url).await;
         for _ in 0..3 {
             let reply = site.get("/wire/v1/one").await;
-            assert!((200..300).contains(&reply.status), "{answer:?}: {}", reply.status);
+            assert!(
+                (200..300).contains(&reply.status),
+                "{answer:?}: {}",
+                reply.status
+            );
             assert_eq!(reply.body, body, "{answer:?}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
