@@ -282,18 +282,26 @@ async fn transactions(
 
 impl App {
     /// Reconciliations as somebody may see them: what a break is about is for the role that
-    /// answers for it.
+    /// answers for it, amounts are for the roles that answer for any of it.
     pub(crate) async fn reconciliations_for(
         &self,
         who: &Who,
         query: ReconciliationQuery,
     ) -> Result<Reconciliations, Problem> {
         let mut found = self.desk.reconciliations(query).await?;
-        let breaks = found.rows.iter_mut().flat_map(|row| &mut row.breaks);
-        for one in breaks {
-            if one.owner.as_deref().is_none_or(|role| !holds(who, role)) {
-                one.subject = None;
-                one.detail = serde_json::Value::Null;
+        let answers = |role: &Option<String>| role.as_deref().is_some_and(|role| holds(who, role));
+        for row in &mut found.rows {
+            if !answers(&row.owner) && !row.breaks.iter().any(|one| answers(&one.owner)) {
+                row.amount_open = None;
+                for hop in &mut row.hops {
+                    (hop.amount, hop.amount_difference) = (None, None);
+                }
+            }
+            for one in &mut row.breaks {
+                if !answers(&one.owner) {
+                    one.subject = None;
+                    one.detail = serde_json::Value::Null;
+                }
             }
         }
         Ok(found)

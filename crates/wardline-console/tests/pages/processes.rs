@@ -341,6 +341,7 @@ async fn what_was_compared_is_shown_and_a_break_is_for_its_role() {
     let engineer = house.person("integration-engineer").await;
     let page = engineer.get(&path).await;
     assert!(page.text.contains("NOT_POSTED") && !page.text.contains("C-2"));
+    assert!(page.text.contains("posted") && !page.text.contains("-4.00"));
     let listed = engineer
         .send(script(&engineer, "/api/reconciliations", "{}"))
         .await;

@@ -165,7 +165,9 @@ impl Desk {
                 "`{name}` begins by itself, not on demand: its process says no `begin`, or no Api starts it"
             )));
         };
-        let asked = wardline_mapping::Value::from(json!({ "date": date, "scope": scope }));
+        let id = unique_id(self.acceptor.clock.now());
+        let asked = json!({ "date": date, "scope": scope, "id": id });
+        let asked = wardline_mapping::Value::from(asked);
         let data = with_runtime(|runtime| begin.value(&Subject::json(asked), runtime)).map_err(
             |error| DeskError::Invalid(format!("`begin` of `{name}` gives nothing: {error}")),
         )?;
@@ -177,7 +179,7 @@ impl Desk {
             operation: &operation,
             system: None,
             client: "",
-            correlation: &unique_id(self.acceptor.clock.now()),
+            correlation: &id,
             facility: None,
             body: body.into(),
             once: None,
@@ -221,7 +223,9 @@ impl Desk {
             let class = known
                 .and_then(|known| known.definition.show_classes.get(class).copied())
                 .unwrap_or(Sensitivity::Phi);
-            if !class.may_be_shown() && compared.is_object() {
+            // Totals are money, and no person's: whom they are shown to is for who shows them.
+            let shown = class.may_be_shown() || class == Sensitivity::Financial;
+            if !shown && compared.is_object() {
                 compared[field] = Value::Null;
             }
         }

@@ -181,7 +181,8 @@ impl Compiler<'_> {
         let hops = self.expression(&declared.hops);
         let breaks = self.expression(&declared.breaks);
         // Whoever begins one says what it is about, and nothing else is known yet.
-        let asked = Shape::of_fields(["date", "scope"].map(|name| (name.to_owned(), None, true)));
+        let asked =
+            Shape::of_fields(["date", "scope", "id"].map(|name| (name.to_owned(), None, true)));
         let variables = self.environment.data.replace(asked);
         let begin = declared.begin.as_ref().map(|text| self.expression(text));
         self.environment.data = variables;

@@ -21,7 +21,7 @@ pub(crate) struct ReconciliationPlan {
     pub(super) scope: Option<Expression>,
     pub(super) hops: Expression,
     pub(super) breaks: Expression,
-    /// Over `.date` and `.scope`: the data of the event that begins one.
+    /// Over `.date`, `.scope` and `.id`: the data of the event that begins one.
     pub(crate) begin: Option<Expression>,
     pub(crate) sign_off: Option<Arc<str>>,
 }

@@ -10,7 +10,7 @@ use wardline_engine::view::{Decision, Reconcile, ReconciliationQuery, Reconcilia
 const PROCESS: &str = "process: day\nversion: 1\nowner: finance\nentity: visit\non: visit.opened\nkey: .visit.visit\nagain: true\n\
     statuses: [comparing, signed_off]\nreconciliation:\n  name: charges\n  date: .visit.day\n  scope: .visit.ward\n  \
     hops: .found.totals\n  breaks: .found.breaks\n  \
-    begin: '{ \"id\": \"R\", \"visit\": string!(.scope) + \":\" + string!(.date), \"day\": .date, \"ward\": .scope }'\n  \
+    begin: '{ \"id\": .id, \"visit\": string!(.scope) + \":\" + string!(.date), \"day\": .date, \"ward\": .scope }'\n  \
     sign_off: sign-off\nsteps:\n  \
     - look: { call: billing.open, with: { day: .visit.day }, save: found, status: comparing }\n  \
     - each-break:\n      each: .found.breaks\n      as: one\n      at_once: 10\n      steps:\n        \

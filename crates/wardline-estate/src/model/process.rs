@@ -132,7 +132,7 @@ pub struct Reconciliation {
     pub hops: Spanned<String>,
     /// What does not tie: an array of objects with `code`, `subject`, `owner`.
     pub breaks: Spanned<String>,
-    /// The data of the event that begins one, over `.date` and `.scope`; without it none begins on
+    /// The data of the event that begins one, over `.date`, `.scope` and `.id`; without it none begins on
     /// demand.
     pub begin: Option<Spanned<String>>,
     /// The step at which somebody signs it off: the path of a task.

@@ -168,7 +168,7 @@ pub(crate) static RECONCILIATION: Object = Object {
             "begin",
             Text(Form::Expression),
             Optional,
-            "The data of the event that begins one, an expression in VRL over `.date` and `.scope`. Without it none begins on demand.",
+            "The data of the event that begins one, an expression in VRL over `.date`, `.scope` and `.id` (another one each time: what says the same as before is taken for its duplicate). Without it none begins on demand.",
         ),
         field(
             "sign_off",

@@ -104,6 +104,10 @@ fn decimal(out: &mut Vec<u8>, mut number: u64) {
 
 /// Where a head ends, looking on from where the line that is not whole begins; `line` is moved on.
 pub(super) fn end(bytes: &[u8], line: &mut usize) -> Result<Option<usize>, NoAnswer> {
+    // Who speaks something else says so with the first bytes, and may then wait for us.
+    if !bytes.iter().zip(b"HTTP/1.").all(|(is, must)| is == must) {
+        return Err(NoAnswer);
+    }
     let from = *line;
     for feed in memchr::memchr_iter(b'\n', &bytes[from..]) {
         let feed = from + feed;

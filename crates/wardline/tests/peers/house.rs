@@ -362,7 +362,8 @@ pub(crate) fn free_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 10_000 + (std::process::id().wrapping_mul(97).wrapping_add(step)) % 20_000;
+        // Above those that the examples name, which are replaced by address.
+        let port = 20_000 + (std::process::id().wrapping_mul(97).wrapping_add(step)) % 10_000;
         let port = u16::try_from(port).unwrap();
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return format!("127.0.0.1:{port}");
