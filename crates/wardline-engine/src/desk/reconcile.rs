@@ -149,16 +149,22 @@ impl Desk {
             .find(|(declared, _)| declared == name)
             .ok_or_else(|| no_such(name, &declared))?;
         let plan = self.acceptor.plan();
-        let begin = plan
-            .processes
-            .current
-            .get(process.as_str())
-            .and_then(|process| process.reconciliation.as_ref())
+        let known = plan.processes.current.get(process.as_str());
+        let begin = known
+            .and_then(|known| known.reconciliation.as_ref())
             .and_then(|plan| plan.begin.as_ref());
+        // An operation that starts the process by name, or tells an event that starts it.
         let operation = plan
             .later
             .iter()
-            .find(|(_, later)| later.starts.as_deref() == Some(process.as_str()))
+            .find(|(_, later)| {
+                let told = later.ways.first();
+                let told = told.and_then(|(_, flow)| plan.flows[*flow].emit.as_ref());
+                later.starts.as_deref() == Some(process.as_str())
+                    || told
+                        .zip(known)
+                        .is_some_and(|(event, known)| known.on.contains(&event.name))
+            })
             .map(|(operation, _)| operation.to_string());
         let (Some(begin), Some(operation)) = (begin, operation) else {
             return Err(DeskError::Invalid(format!(
