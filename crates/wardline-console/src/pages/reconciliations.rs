@@ -213,7 +213,7 @@ fn hops(rows: &[HopView]) -> Markup {
             } }
             tbody { @for row in rows { tr {
                 th scope="row" data-label="Hop" { (row.hop) }
-                td.num data-label="Count" { (number(row.count)) }
+                td.num data-label="Count" { @match row.count { Some(count) => (number(count)), None => span.zero { "—" } } }
                 td.num data-label="Difference" { @match row.count_difference { Some(0) | None => span.zero { "—" }, Some(more) => (format!("{more:+}")) } }
                 td.num data-label="Amount" { (or_none(row.amount.as_deref())) }
                 td.num data-label="Difference" { (or_none(row.amount_difference.as_deref())) }

@@ -572,7 +572,7 @@ impl ProcessDesk for Hospital {
 fn hop(name: &str, count: u64, amount: &str, more: Option<&str>) -> HopView {
     HopView {
         hop: name.into(),
-        count,
+        count: Some(count),
         amount: Some(amount.into()),
         count_difference: more.map(|_| -1),
         amount_difference: more.map(str::to_owned),

@@ -326,7 +326,7 @@ impl HopView {
 fn hops(found: &Value) -> Vec<HopView> {
     let mut all: Vec<HopView> = Vec::new();
     for line in found.as_array().into_iter().flatten() {
-        let count = line["count"].as_u64().unwrap_or_default();
+        let count = line["count"].as_u64();
         let amount = line["amount"].as_str().map(str::to_owned);
         let before = all.last();
         let sum =
@@ -334,10 +334,9 @@ fn hops(found: &Value) -> Vec<HopView> {
         let more = before.and_then(|before| sum(&amount)?.checked_sub(sum(&before.amount)?));
         all.push(HopView {
             hop: line["hop"].as_str().unwrap_or_default().to_owned(),
-            count_difference: before.map(|before| {
-                count
-                    .cast_signed()
-                    .saturating_sub(before.count.cast_signed())
+            count_difference: before.and_then(|before| {
+                let before = before.count?.cast_signed();
+                Some(count?.cast_signed().saturating_sub(before))
             }),
             amount_difference: more.map(|more| more.to_string()),
             count,

@@ -53,7 +53,7 @@ impl ReconciliationPlan {
 
 /// Totals, several of one hop added up, in the order in which hops first come.
 fn hops(found: &Json) -> Vec<Json> {
-    let mut sums: Vec<(String, u64, Option<Decimal>)> = Vec::new();
+    let mut sums: Vec<(String, Option<u64>, Option<Decimal>)> = Vec::new();
     for line in found.as_array().into_iter().flatten() {
         let Some(hop) = line["hop"].as_str() else {
             continue;
@@ -61,13 +61,15 @@ fn hops(found: &Json) -> Vec<Json> {
         let at = match sums.iter().position(|(name, ..)| name == hop) {
             Some(at) => at,
             None if sums.len() < MOST_HOPS => {
-                sums.push((hop.to_owned(), 0, None));
+                sums.push((hop.to_owned(), None, None));
                 sums.len() - 1
             }
             None => continue,
         };
         let (_, count, amount) = &mut sums[at];
-        *count = count.saturating_add(line["count"].as_u64().unwrap_or_default());
+        if let Some(more) = line["count"].as_u64() {
+            *count = Some(count.unwrap_or_default().saturating_add(more));
+        }
         if let Some(more) = decimal(&line["amount"]) {
             *amount = Some(match *amount {
                 None => more,

@@ -96,9 +96,9 @@ pub struct ReconciliationView {
 pub struct HopView {
     /// Where.
     pub hop: String,
-    /// How many.
-    pub count: u64,
-    /// How much; a decimal.
+    /// How many, where they are counted there.
+    pub count: Option<u64>,
+    /// How much, where that is known there; a decimal.
     pub amount: Option<String>,
     /// How many more or fewer than at the hop before.
     pub count_difference: Option<i64>,

@@ -84,7 +84,13 @@ async fn a_day_is_compared_on_demand_until_every_break_has_an_answer() {
     let hops: Vec<_> = day
         .hops
         .iter()
-        .map(|hop| (hop.hop.as_str(), hop.count, hop.amount.as_deref().unwrap()))
+        .map(|hop| {
+            (
+                hop.hop.as_str(),
+                hop.count.unwrap(),
+                hop.amount.as_deref().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(hops, [("charged", 3, "10.50"), ("posted", 2, "6.50")]);
     let more = &day.hops[1];

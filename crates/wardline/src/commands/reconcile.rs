@@ -195,7 +195,7 @@ fn one_of(row: &ReconciliationView, now: Timestamp) {
 fn hop(hop: &HopView) -> Vec<String> {
     vec![
         hop.hop.clone(),
-        hop.count.to_string(),
+        hop.count.map(|count| count.to_string()).unwrap_or_default(),
         hop.count_difference
             .filter(|more| *more != 0)
             .map(|more| format!("{more:+}"))
