@@ -319,6 +319,10 @@ pub struct Settlement {
     pub result: SettlementResult,
     /// A message that follows from the answer, committed together with it.
     pub follow: Option<Box<Acceptance>>,
+    /// Nobody waits for this to be written down. It may wait some milliseconds to share a commit
+    /// with something that somebody waits for; a crash in between sends the delivery again under
+    /// the same idempotency key, as a crash before the answer would.
+    pub patient: bool,
 }
 
 /// The end of an attempt.

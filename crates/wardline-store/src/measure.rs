@@ -179,6 +179,7 @@ pub fn delivered(store: &dyn Store, delivery: Id) -> Settlement {
         response: None,
         result: SettlementResult::Delivered,
         follow: None,
+        patient: false,
     }
 }
 

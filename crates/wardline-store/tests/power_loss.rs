@@ -167,6 +167,7 @@ async fn settle(
         response: None,
         result: SettlementResult::Delivered,
         follow: None,
+        patient: true,
     };
     match &store
         .commit(vec![Change::Settle(Box::new(settlement))])

@@ -18,12 +18,11 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Failure, FailureKind, Outbound, Reply, Request};
 use wardline_core::{Clock, DeliveryState, Id, Lane, Sym, Timestamp};
@@ -40,11 +39,6 @@ const READ: usize = 1_024;
 /// Settlements in one commit, and commits under way.
 const SETTLE_BATCH: usize = 256;
 const SETTLE_COMMITS: usize = 2;
-/// How long, and how many of them, deliveries that ended well and have no followers wait to be
-/// settled together. Nobody waits for them; a crash in between sends them again under the same
-/// idempotency key, as a crash before the answer would.
-const LINGER: Duration = Duration::from_millis(3);
-const LINGER_MOST: usize = 48;
 
 /// What a flow declared about its deliveries here.
 #[derive(Debug, Clone)]
@@ -138,8 +132,6 @@ pub(crate) struct Channel {
 /// How an attempt ended, before it is durable.
 struct Finished {
     ready: Ready,
-    /// By a clock that no test stops: lingering is about the disk, not about time.
-    at: Instant,
     settlement: Settlement,
     /// The other side said when it wants to be asked again.
     asked: bool,
@@ -233,16 +225,18 @@ impl Channel {
                 store_pause = None;
             }
 
-            // Settle what has ended, in as few commits as keep the writer busy.
-            while commits < SETTLE_COMMITS
+            // Settle what has ended, in as few commits as keep the writer busy. What nobody waits
+            // for rides with other commits, so that accepting messages has the disk to itself;
+            // what somebody waits for does not stand behind it.
+            urgent |= stopping || self.queue.lock().take_awaited();
+            while commits < SETTLE_COMMITS + usize::from(urgent)
                 && store_pause.is_none()
-                && (stopping || self.is_ripe(&finished, &mut urgent))
                 && !finished.is_empty()
             {
                 let batch: Vec<Finished> =
                     finished.drain(..finished.len().min(SETTLE_BATCH)).collect();
                 commits += 1;
-                background.push(Arc::clone(&self).settle(batch).boxed());
+                background.push(Arc::clone(&self).settle(batch, !urgent).boxed());
                 urgent &= !finished.is_empty();
             }
 
@@ -251,12 +245,6 @@ impl Channel {
             freed.as_mut().enable();
 
             let mut again: Option<Timestamp> = store_pause;
-            if let Some(first) = finished.first().filter(|_| commits < SETTLE_COMMITS) {
-                again = earlier(
-                    again,
-                    Some(now.after(next_tick(first.at).saturating_duration_since(Instant::now()))),
-                );
-            }
             if !stopping && store_pause.is_none() {
                 let mut queue = self.queue.lock();
                 // Whoever found out that the other side is back: what waited for that goes.
@@ -355,16 +343,6 @@ impl Channel {
         }
     }
 
-    /// Whether what has ended should be written down now. An end that nobody waits for rides
-    /// with the next ones, so that accepting messages has the disk to itself in between.
-    fn is_ripe(&self, finished: &[Finished], urgent: &mut bool) -> bool {
-        let Some(first) = finished.first() else {
-            return false;
-        };
-        *urgent |= self.queue.lock().take_awaited();
-        *urgent || finished.len() >= LINGER_MOST || Instant::now() >= next_tick(first.at)
-    }
-
     /// Takes the end of an attempt; true when somebody waits for it to be written down.
     fn collect(
         &self,
@@ -441,11 +419,14 @@ impl Channel {
         Background::Reload(reload, read)
     }
 
-    async fn settle(self: Arc<Self>, batch: Vec<Finished>) -> Background {
-        let changes = batch
-            .iter()
-            .map(|one| Change::Settle(Box::new(one.settlement.clone())))
-            .collect();
+    async fn settle(self: Arc<Self>, batch: Vec<Finished>, patient: bool) -> Background {
+        let settled = |one: &Finished| {
+            Change::Settle(Box::new(Settlement {
+                patient,
+                ..one.settlement.clone()
+            }))
+        };
+        let changes = batch.iter().map(settled).collect();
         let outcomes = self.shared.store.commit(changes).await;
         Background::Settled(batch, outcomes)
     }
@@ -597,10 +578,10 @@ impl Channel {
             response,
             result: decision,
             follow,
+            patient: false,
         };
         Finished {
             ready,
-            at: Instant::now(),
             settlement,
             asked,
         }
@@ -677,16 +658,6 @@ impl Channel {
             None => {}
         }
     }
-}
-
-/// When what ended at `at` is written down at the latest. All connections have the same ticks, so
-/// that their settlements meet in one commit.
-fn next_tick(at: Instant) -> Instant {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let first = *FIRST.get_or_init(|| at);
-    let linger = LINGER.as_nanos();
-    let after = (at.saturating_duration_since(first).as_nanos() / linger + 1) * linger;
-    first + Duration::from_nanos(u64::try_from(after).unwrap_or(u64::MAX))
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -217,6 +217,7 @@ impl World {
             response: None,
             result,
             follow: None,
+            patient: false,
         }
     }
 

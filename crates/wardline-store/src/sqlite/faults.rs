@@ -3,7 +3,7 @@
 //! and are tested from outside.
 
 use super::queue::{Answer, Request, Work};
-use super::writer::Writer;
+use super::writer::{Writer, gather};
 use super::{Fatal, Opened, Options, Shared, connect, prepare};
 use crate::change::{Acceptance, AuditRecord, Change, Lease, MessageRef, NewDelivery, NewMessage};
 use crate::process::{Advance, Mail, NewMail, NewTimer, NewWait, Phase, Which};
@@ -59,6 +59,7 @@ fn request(changes: Vec<Change>) -> (Request, Reply) {
             work: Work::Commit(changes),
             reply,
             bytes: 0,
+            patient: false,
             room: None,
         },
         answer,
@@ -134,6 +135,64 @@ fn count(conn: &Connection, what: &str) -> i64 {
 
 fn status(shared: &Shared) -> StoreStatus {
     shared.health.status(&shared.path, 0)
+}
+
+/// A call that nobody waits for.
+fn patient() -> (Request, Reply) {
+    let (request, reply) = request(vec![Change::SetMeta {
+        name: "patient".into(),
+        value: vec![1],
+    }]);
+    let patient = Request {
+        patient: true,
+        ..request
+    };
+    (patient, reply)
+}
+
+#[test]
+fn what_nobody_waits_for_rides_with_what_somebody_does() {
+    let folder = tempfile::tempdir().unwrap();
+    with_writer(
+        &folder.path().join("journal.db"),
+        never(),
+        |writer, _, _| {
+            let (calls, queue) = std::sync::mpsc::channel();
+            let (mut batch, mut replies) = (Vec::new(), Vec::new());
+            let mut send = |(request, reply)| {
+                calls.send(request).unwrap();
+                replies.push(reply);
+            };
+            // With the next call, in the order in which they came.
+            send(patient());
+            send(patient());
+            send(request(vec![accept(10)]));
+            send(patient());
+            let first = writer.next(&queue, &mut batch).unwrap();
+            assert!(first.as_ref().is_some_and(|call| !call.patient));
+            assert!(gather(first, &queue, &mut batch), "the queue is empty");
+            let order: Vec<bool> = batch.drain(..).map(|call| call.patient).collect();
+            assert_eq!(order, [true, true, false, true]);
+            // Alone after a while.
+            send(patient());
+            assert!(writer.next(&queue, &mut batch).unwrap().is_none());
+            assert_eq!(batch.drain(..).count(), 1);
+            // At once where many wait.
+            for _ in 0..200 {
+                send(patient());
+            }
+            assert!(writer.next(&queue, &mut batch).unwrap().is_none());
+            assert!(batch.len() < 200 && batch.len() > 1, "{}", batch.len());
+            assert!(gather(None, &queue, &mut batch));
+            assert_eq!(batch.drain(..).count(), 200);
+            // And before the end.
+            send(patient());
+            drop(calls);
+            assert!(writer.next(&queue, &mut batch).unwrap().is_none());
+            assert_eq!(batch.drain(..).count(), 1);
+            assert!(writer.next(&queue, &mut batch).is_err());
+        },
+    );
 }
 
 #[test]

@@ -41,7 +41,20 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Result<Answer, StoreError>>,
     /// Bytes of payload, for the size of a batch.
     pub(super) bytes: usize,
+    /// Nobody waits for it: it may ride with the next call that somebody does wait for.
+    pub(super) patient: bool,
     pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Request {
+    /// Changes that it brings.
+    pub(super) fn changes(&self) -> usize {
+        match &self.work {
+            Work::Commit(list) => list.len(),
+            Work::Intern(_) => 1,
+            Work::Prune(_) | Work::Close => 0,
+        }
+    }
 }
 
 /// The callers' end.
@@ -92,10 +105,17 @@ impl Queue {
             .await
             .map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
+        let patient = match &work {
+            Work::Commit(changes) => changes
+                .iter()
+                .all(|change| matches!(change, Change::Settle(settlement) if settlement.patient)),
+            _ => false,
+        };
         let request = Request {
             work,
             reply,
             bytes,
+            patient,
             room: Some(room),
         };
         match &*self.sender.lock() {
@@ -115,6 +135,7 @@ impl Queue {
             work: Work::Close,
             reply,
             bytes: 0,
+            patient: false,
             room: None,
         };
         // A writer that is already gone has nothing left to finish.

@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what is queued, commits it as one transaction, answers.
 //!
-//! It never waits for more work on purpose. While one transaction is being synced the next
+//! It never waits for more work on purpose, except with what nobody waits for: that rides with
+//! the next call that somebody does wait for. While one transaction is being synced the next
 //! batch gathers by itself, so the size of batches follows the load: one call alone costs
 //! one commit, hundreds share it. Each call stands or falls alone, without savepoints: what
 //! could be refused is checked before the first row of the call is written, and when the
@@ -25,7 +26,7 @@ use crate::query::Ready;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wardline_core::{Id, Sym, Timestamp};
 
 /// Most calls in one transaction.
@@ -42,6 +43,9 @@ const CHECKPOINT_BYTES: u64 = 16 << 20;
 const READS_END_WITHIN: Duration = Duration::from_secs(2);
 /// How long what a commit made owed waits for the next commit to begin.
 const HEAD_START: Duration = Duration::from_micros(300);
+/// How long calls that nobody waits for wait for one to ride with, and how many of their changes.
+const RIDE_WITHIN: Duration = Duration::from_millis(3);
+const RIDE_MOST: usize = 48;
 /// How often a store in trouble tries whether it can write again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -149,7 +153,7 @@ impl<'c> Writer<'c> {
             let first = if self.shared.health.in_trouble() {
                 self.let_begin();
                 match queue.recv_timeout(PROBE_EVERY) {
-                    Ok(request) => request,
+                    Ok(request) => Some(request),
                     Err(mpsc::RecvTimeoutError::Timeout) => {
                         if self.probe().is_err() {
                             return;
@@ -159,7 +163,7 @@ impl<'c> Writer<'c> {
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 }
             } else {
-                match self.next(queue) {
+                match self.next(queue, &mut batch) {
                     Ok(request) => request,
                     Err(mpsc::RecvError) => break,
                 }
@@ -354,20 +358,55 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// The next request.
-    fn next(&mut self, queue: &mpsc::Receiver<Request>) -> Result<Request, mpsc::RecvError> {
+    /// The next call that somebody waits for. Those that nobody waits for are put into `batch`
+    /// meanwhile; `None` where they have waited long enough for one to ride with.
+    pub(super) fn next(
+        &mut self,
+        queue: &mpsc::Receiver<Request>,
+        batch: &mut Vec<Request>,
+    ) -> Result<Option<Request>, mpsc::RecvError> {
+        let mut until = None;
+        let mut changes = 0;
+        loop {
+            let Some(request) = self.receive(queue, until)? else {
+                return Ok(None);
+            };
+            if !request.patient {
+                return Ok(Some(request));
+            }
+            until.get_or_insert_with(|| Instant::now() + RIDE_WITHIN);
+            changes += request.changes();
+            batch.push(request);
+            if changes >= RIDE_MOST {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next call, or `None` at this time. Lets what the last commit made owed begin once
+    /// the next transaction begins, or has not for a while.
+    fn receive(
+        &mut self,
+        queue: &mpsc::Receiver<Request>,
+        until: Option<Instant>,
+    ) -> Result<Option<Request>, mpsc::RecvError> {
         if self.told.is_some() {
             if let Ok(request) = queue.try_recv() {
                 self.let_begin();
-                return Ok(request);
+                return Ok(Some(request));
             }
             match queue.recv_timeout(HEAD_START) {
-                Ok(request) => return Ok(request),
+                Ok(request) => return Ok(Some(request)),
                 Err(mpsc::RecvTimeoutError::Timeout) => self.let_begin(),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(mpsc::RecvError),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {}
             }
         }
-        queue.recv()
+        let Some(until) = until else {
+            return queue.recv().map(Some);
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        // Where the queue is closed what has waited is still done; the next call tells.
+        Ok(queue.recv_timeout(left).ok())
     }
 
     /// Tries whether a store in trouble takes writes again.
@@ -495,31 +534,32 @@ impl<'c> Writer<'c> {
 
 /// Takes what is queued, up to a full batch; true when the queue was emptied. A
 /// [`Work::Close`] is always the last of a batch.
-fn gather(first: Request, queue: &mpsc::Receiver<Request>, batch: &mut Vec<Request>) -> bool {
-    let mut bytes = 0;
-    let mut changes = 0;
-    let mut next = first;
-    loop {
-        bytes += next.bytes;
-        changes += match &next.work {
-            Work::Commit(list) => list.len(),
+pub(super) fn gather(
+    first: Option<Request>,
+    queue: &mpsc::Receiver<Request>,
+    batch: &mut Vec<Request>,
+) -> bool {
+    let mut bytes: usize = batch.iter().map(|request| request.bytes).sum();
+    let mut changes: usize = batch.iter().map(Request::changes).sum();
+    let mut next = first.or_else(|| queue.try_recv().ok());
+    while let Some(request) = next {
+        bytes += request.bytes;
+        changes += match &request.work {
             // Retention gives way: a step of it ends the batch.
             Work::Prune(_) => BATCH_CHANGES,
-            Work::Intern(_) => 1,
-            Work::Close => {
-                batch.push(next);
-                return true;
-            }
+            _ => request.changes(),
         };
-        batch.push(next);
+        let closes = matches!(request.work, Work::Close);
+        batch.push(request);
+        if closes {
+            return true;
+        }
         if batch.len() >= BATCH_CALLS || changes >= BATCH_CHANGES || bytes >= BATCH_BYTES {
             return false;
         }
-        match queue.try_recv() {
-            Ok(request) => next = request,
-            Err(_) => return true,
-        }
+        next = queue.try_recv().ok();
     }
+    true
 }
 
 fn answer_call(request: Request, answer: Result<Answer, StoreError>) {

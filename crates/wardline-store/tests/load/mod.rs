@@ -247,6 +247,7 @@ fn settle(
         status: "200".into(),
         response: Some(Sealed::from_sealed_bytes(Bytes::from_static(b"answer"))),
         result,
+        patient: follow.is_none(),
         follow,
     }))
 }
