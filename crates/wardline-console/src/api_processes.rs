@@ -8,7 +8,8 @@ use serde::Deserialize;
 use wardline_access::policy::Action;
 use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
-    Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
+    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView,
+    Measured, PageView, ProcessAct, ProcessView,
     Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
     TransactionView,
 };
@@ -36,6 +37,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/tasks/{id}/reassign", post(reassign))
         .route("/api/tasks/{id}/answer", post(answer))
         .route("/api/transactions", post(transactions))
+        .route("/api/figures", post(figures))
+        .route("/api/boards", get(boards))
+        .route("/api/board", post(board))
         .route("/api/reconciliations", post(reconciliations))
         .route("/api/reconcile", post(reconcile))
 }
@@ -280,7 +284,63 @@ async fn transactions(
     Ok(Json(app.desk.transactions(query).await?))
 }
 
+async fn figures(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(query): Body<FigureQuery>,
+) -> Answer<Figures> {
+    let mut found = app.desk.figures(query).await?;
+    veil(&caller.who, &mut found);
+    Ok(Json(found))
+}
+
+async fn boards(State(app): State<Shared>, _: Caller) -> Answer<Vec<String>> {
+    Ok(Json(app.desk.boards().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OneBoard {
+    name: String,
+    #[serde(default)]
+    facility: Option<String>,
+}
+
+async fn board(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(one): Body<OneBoard>,
+) -> Answer<BoardView> {
+    let board = app.board_for(&caller.who, &one.name, one.facility.as_deref());
+    Ok(Json(board.await?))
+}
+
+/// Amounts are for the role that answers for them.
+fn veil(who: &Who, figures: &mut Figures) {
+    for row in &mut figures.rows {
+        let answers = row.owner.as_deref().is_some_and(|role| holds(who, role));
+        if row.restricted
+            && !answers
+            && let Measured::Sum { sums } = &mut row.measured
+        {
+            *sums = None;
+        }
+    }
+}
+
 impl App {
+    /// A board as somebody may see it.
+    pub(crate) async fn board_for(
+        &self,
+        who: &Who,
+        name: &str,
+        facility: Option<&str>,
+    ) -> Result<BoardView, Problem> {
+        let mut board = self.desk.board(name, facility).await?;
+        veil(who, &mut board.figures);
+        Ok(board)
+    }
+
     /// Reconciliations as somebody may see them: what a break is about is for the role that
     /// answers for it, amounts are for the roles that answer for any of it.
     pub(crate) async fn reconciliations_for(

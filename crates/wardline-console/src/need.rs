@@ -63,6 +63,7 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/tasks/{id}/answer", Anybody),   // and to be asked
         ("GET", "/transactions", May(View)),
         ("POST", "/transactions", May(Search)),
+        ("GET", "/boards", May(View)),
         ("GET", "/reconciliations", May(View)),
         ("GET", "/reconciliations/{id}", May(View)),
         // The same for programs.
@@ -91,6 +92,9 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/api/tasks/{id}/reassign", Anybody),
         ("POST", "/api/tasks/{id}/answer", Anybody), // and to be asked
         ("POST", "/api/transactions", May(Search)),
+        ("POST", "/api/figures", May(View)),
+        ("GET", "/api/boards", May(View)),
+        ("POST", "/api/board", May(View)),
         ("POST", "/api/reconciliations", May(View)),
         ("POST", "/api/reconcile", May(Replay)),
         ("GET", "/api/audit", May(Audit)),

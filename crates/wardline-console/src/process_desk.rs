@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::Desk;
 use wardline_engine::view::{
-    Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
+    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
     Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
     TransactionView,
 };
@@ -68,6 +68,12 @@ pub trait ProcessDesk: Send + Sync + 'static {
         &self,
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError>;
+    /// Figures that owners are judged by.
+    async fn figures(&self, query: FigureQuery) -> Result<Figures, DeskError>;
+    /// The names of all boards.
+    async fn boards(&self) -> Result<Vec<String>, DeskError>;
+    /// One board, of one facility where that is said.
+    async fn board(&self, name: &str, facility: Option<&str>) -> Result<BoardView, DeskError>;
     /// Reconciliations, newest first.
     async fn reconciliations(
         &self,
@@ -160,6 +166,18 @@ impl ProcessDesk for Desk {
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError> {
         Ok(Self::transactions(self, &query).await?)
+    }
+
+    async fn figures(&self, query: FigureQuery) -> Result<Figures, DeskError> {
+        Ok(Self::figures(self, &query).await?)
+    }
+
+    async fn boards(&self) -> Result<Vec<String>, DeskError> {
+        Ok(Self::boards(self))
+    }
+
+    async fn board(&self, name: &str, facility: Option<&str>) -> Result<BoardView, DeskError> {
+        Ok(Self::board(self, name, facility).await?)
     }
 
     async fn reconciliations(

@@ -11,6 +11,8 @@ mod keys;
 mod look;
 mod overview;
 mod payload;
+mod boards;
+mod figures;
 mod reconcile;
 mod register;
 mod replay;

@@ -3,12 +3,14 @@
 //! these types; none of them reads the store.
 
 mod process;
+mod figure;
 mod reconcile;
 
 pub use process::{
     Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, ProcessAct, ProcessView,
     TaskQuery, TaskView, TransactionQuery, TransactionView,
 };
+pub use figure::{AgeBucket, BoardView, FigureQuery, FigureView, Figures, Measured};
 pub use reconcile::{
     BreakView, HopView, Reconcile, ReconciliationQuery, ReconciliationView, Reconciliations,
 };

@@ -112,6 +112,8 @@ codes! {
     "The file holds the private part of a key. Only its owner may have that; files of an estate are under version control. Take the key as compromised, make a new one, and put only its public part here."
     BAD_RECIPIENT "W1141" "not a recipient of age"
     "Recipients are written `age1…` and are public. What begins with `AGE-SECRET-KEY-` opens files and belongs into none of the estate's."
+    BAD_GOAL "W1142" "not a goal"
+    "A goal is a limit with its side: `>= 95 %` of a share, `<= 50000 USD` of a sum, `p99 <= 5m` of a lag. Of a lag `p50`, `p90`, `p95`, `p99` or `max` says which of its values; of others nothing is said there."
     DUPLICATE_NAME "W1201" "a name is used twice"
     "Two declarations of the same kind have the same name. Names are how everything else refers to them, so they are unique across all files."
     UNKNOWN_CONNECTION "W1202" "no such connection"

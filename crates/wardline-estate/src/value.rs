@@ -1,7 +1,7 @@
 //! Values that are written as text but mean something: durations, sizes, rates, addresses, URLs,
 //! schedules, names. Each reader says in plain words what is wrong; the caller adds the place.
 
-use crate::model::{Charset, Network, Quota, Share};
+use crate::model::{Charset, Goal, Limit, Network, Quota, Share};
 use crate::suggest::clip;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -172,6 +172,60 @@ pub(crate) fn share(text: &str) -> Result<Share, String> {
     } else {
         Err("a share is from `0.01%` to `100%`".to_owned())
     }
+}
+
+/// Reads `>= 95 %`, `p99 <= 5m`, `<= 50000 USD`.
+pub(crate) fn goal(text: &str) -> Result<Goal, String> {
+    let hint = "expected a limit with its side, such as `>= 95 %`, `p99 <= 5m` or `<= 50000 USD`";
+    let mut rest = text.trim();
+    let percentile = [("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99), ("max", 100)]
+        .into_iter()
+        .find_map(|(word, percentile)| Some((rest.strip_prefix(word)?, percentile)));
+    if let Some((after, _)) = percentile {
+        rest = after.trim_start();
+    }
+    let sides = [("<=", true), ("≤", true), (">=", false), ("≥", false)];
+    let (rest, at_most) = sides
+        .into_iter()
+        .find_map(|(side, at_most)| Some((rest.strip_prefix(side)?.trim(), at_most)))
+        .ok_or(hint)?;
+    let limit = if let Some(number) = rest.strip_suffix('%') {
+        let number: f64 = number.trim().parse().map_err(|_| hint)?;
+        let hundredths = (number * 100.0).round();
+        if !(0.0..=10_000.0).contains(&hundredths) {
+            return Err("a share is from `0 %` to `100 %`".to_owned());
+        }
+        Limit::Share(hundredths as u16)
+    } else {
+        let mut words = rest.split_whitespace();
+        let (number, currency) = (words.next().ok_or(hint)?, words.next());
+        let decimal = |text: &str| {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+            let fits = |text: &str| {
+                (1..=18).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+            };
+            fits(whole) && fits(part)
+        };
+        let named = |word: &str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_uppercase());
+        match currency {
+            Some(word) if decimal(number) && named(word) && words.next().is_none() => {
+                Limit::Sum(number.to_owned(), Some(word.to_owned()))
+            }
+            None if decimal(number) => Limit::Sum(number.to_owned(), None),
+            None => Limit::Lag(duration(number)?),
+            Some(_) => return Err(hint.to_owned()),
+        }
+    };
+    let percentile = percentile.map(|(_, percentile)| percentile);
+    if percentile.is_some() && !matches!(limit, Limit::Lag(_)) {
+        return Err("which value is looked at is said of times only, as in `p99 <= 5m`".to_owned());
+    }
+    Ok(Goal {
+        percentile,
+        at_most,
+        limit,
+    })
 }
 
 /// Reads a scope: `supplier.read`. RFC 6749 allows more; this is what people can tell apart.

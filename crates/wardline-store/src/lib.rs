@@ -171,6 +171,9 @@ pub trait Store: Send + Sync {
     /// Deliveries of an instance's calls and what repeats them, by its own numbers, oldest first;
     /// at most 10,000.
     async fn calls(&self, id: InstanceId) -> Result<Vec<(u32, DeliveryRow)>, StoreError>;
+    /// Running instances that have a call which is tried again or held, newest first, with their process;
+    /// at most this many.
+    async fn troubled(&self, limit: usize) -> Result<Vec<(InstanceId, Sym)>, StoreError>;
     /// Who waits for this, oldest first.
     async fn waiting(
         &self,

@@ -18,7 +18,7 @@ pub(crate) use estate::{
 };
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
-    InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile, TaskAnswer,
+    Figures, InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile, TaskAnswer,
     TaskCommand, TaskFilter, TaskReassign, Tasks, Transactions,
 };
 pub(crate) use trust::{
@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Tasks(Tasks),
     /// List business transactions: where each stands, since when, and who must do something.
     Transactions(Transactions),
+    /// Show the figures that owners are judged by, beside their goals.
+    Figures(Figures),
     /// Compare both sides of something now, or show what was compared: totals, breaks, who signed off.
     Reconcile(Reconcile),
     /// Show how every destination, flow and source stands, and whether counts in = counts out.

@@ -2,6 +2,7 @@
 //! times are written, `marks` the small drawings.
 
 pub(crate) mod audit;
+pub(crate) mod boards;
 pub(crate) mod callers;
 pub(crate) mod dead;
 pub(crate) mod destination;
@@ -61,6 +62,7 @@ pub(crate) fn processes() -> Router<Shared> {
             "/transactions",
             get(transactions::page).post(transactions::search),
         )
+        .route("/boards", get(boards::page))
         .route("/reconciliations", get(reconciliations::page))
         .route("/reconciliations/{id}", get(reconciliations::one))
 }

@@ -13,6 +13,7 @@ pub(crate) enum Place {
     Overview,
     Processes,
     Tasks,
+    Boards,
     Transactions,
     Reconciliations,
     Messages,
@@ -21,10 +22,11 @@ pub(crate) enum Place {
     Elsewhere,
 }
 
-const PLACES: [(Place, &str, &str); 8] = [
+const PLACES: [(Place, &str, &str); 9] = [
     (Place::Overview, "/", "Overview"),
     (Place::Processes, "/processes", "Processes"),
     (Place::Tasks, "/tasks", "Tasks"),
+    (Place::Boards, "/boards", "Boards"),
     (Place::Transactions, "/transactions", "Transactions"),
     (
         Place::Reconciliations,

@@ -23,8 +23,6 @@ use crate::link;
 use crate::problem::PageProblem;
 
 const ROWS: usize = 100;
-/// What is looked at to count those that retry: it is not kept as a number.
-const COUNTED: usize = 200;
 const STATES: [(&str, &str); 5] = [
     ("pending", "Pending"),
     ("retrying", "Retrying"),
@@ -52,6 +50,7 @@ pub(crate) struct Asked {
 struct Counts {
     /// Pending or retrying.
     under_way: u64,
+    retrying: u64,
     failed: u64,
     completed: u64,
     cancelled: u64,
@@ -60,6 +59,7 @@ struct Counts {
 impl Counts {
     fn add(&mut self, process: &ProcessView) {
         self.under_way += phase(process, "running") + phase(process, "asking");
+        self.retrying += process.retrying;
         self.failed += phase(process, "stuck") + phase(process, "failed");
         self.completed += phase(process, "completed");
         self.cancelled += phase(process, "cancelled");
@@ -108,19 +108,6 @@ pub(crate) async fn page(
         before: before(asked.before.as_deref())?,
         limit: ROWS,
     };
-    let retrying = match (&kind, by_key) {
-        (Some(_), false) => {
-            let query = TransactionQuery {
-                state: Some("retrying".to_owned()),
-                before: None,
-                limit: COUNTED,
-                ..query.clone()
-            };
-            let found = app.desk.transactions(query).await?;
-            Some((found.rows.len() as u64, found.next.is_some()))
-        }
-        _ => None,
-    };
     let found = app.desk.transactions(query).await?;
     let next = found.next.map(|next| next.to_string());
     let board = Board {
@@ -142,12 +129,12 @@ pub(crate) async fn page(
                 }
             }
             @if let Some(counts) = kind.as_ref().and_then(|kind| kinds.get(kind)).filter(|_| !by_key) {
-                (board.states(*counts, retrying))
+                (board.states(*counts))
             }
             div.filters { (key_form("/transactions", "Find by key")) (board.filters()) }
             @if found.rows.is_empty() {
                 (empty("Nothing here", "No transaction is in that state, or matches.", None))
-            } @else { (table(&found.rows)) }
+            } @else { (table(&found.rows, "Transactions, newest first")) }
             @if next.is_some() { p.more { a.button href=(board.link(state, late, next.as_deref())) rel="next" { "Older" } } }
         }
     };
@@ -165,7 +152,7 @@ pub(crate) async fn page(
 }
 
 /// `purchase-order` as `Purchase order`.
-fn title(kind: &str) -> String {
+pub(crate) fn title(kind: &str) -> String {
     let text = kind.replace(['-', '_'], " ");
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -197,9 +184,7 @@ impl Board<'_> {
     }
 
     /// The tabs. Counts are of the kind as a whole, whatever else is chosen.
-    fn states(&self, counts: Counts, retrying: Option<(u64, bool)>) -> Markup {
-        let (again, more) = retrying.unwrap_or_default();
-        let plus = if more { "+" } else { "" };
+    fn states(&self, counts: Counts) -> Markup {
         let late = self.asked.late.is_some();
         html! {
             nav.pills.tabs aria-label="States" {
@@ -207,8 +192,8 @@ impl Board<'_> {
                     a href=(self.link(Some(word), false, None)) aria-current=[(self.state == Some(word) && !late).then_some("true")] {
                         (title) " " span.pill-count { @match word {
                             // Those that retry are among those under way.
-                            "pending" => (number(counts.under_way.saturating_sub(again))),
-                            "retrying" => { (number(again)) (plus) },
+                            "pending" => (number(counts.under_way.saturating_sub(counts.retrying))),
+                            "retrying" => (number(counts.retrying)),
                             "failed" => (number(counts.failed)),
                             "completed" => (number(counts.completed)),
                             _ => (number(counts.cancelled)),
@@ -236,7 +221,7 @@ impl Board<'_> {
     }
 }
 
-fn table(rows: &[TransactionView]) -> Markup {
+pub(crate) fn table(rows: &[TransactionView], caption: &str) -> Markup {
     let now = Timestamp::now();
     let old = |row: &TransactionView| {
         let us = now.0.saturating_sub(row.began.0).max(0);
@@ -244,7 +229,7 @@ fn table(rows: &[TransactionView]) -> Markup {
     };
     html! {
         table.grid {
-            caption.hush { "Transactions, newest first" }
+            caption.hush { (caption) }
             thead { tr {
                 th scope="col" { "Key" }
                 th scope="col" { "State" }
@@ -305,6 +290,7 @@ mod tests {
             definition: name.into(),
             declared: true,
             phases: [(phase.to_owned(), 2)].into(),
+            retrying: 1,
             statuses: BTreeMap::new(),
             older: 0,
         };

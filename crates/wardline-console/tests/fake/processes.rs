@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use wardline_console::{DeskError, DeskErrorKind, ProcessDesk, Reassign};
 use wardline_core::{Code, DeliveryState, Id, InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
-    BreakView, Decision, HistoryView, HopView, InstanceDetail, InstanceQuery, InstanceView,
+    AgeBucket, BoardView, BreakView, Decision, FigureQuery, FigureView, Figures, HistoryView, Measured, HopView, InstanceDetail, InstanceQuery, InstanceView,
     PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, ReconciliationView,
     Reconciliations, TaskQuery, TaskView, TransactionQuery, TransactionView,
 };
@@ -261,6 +261,7 @@ impl ProcessDesk for Hospital {
             definition: "procure-to-pay@4:e5f60718".into(),
             declared: true,
             phases: BTreeMap::new(),
+            retrying: 0,
             statuses: BTreeMap::new(),
             older: 0,
         };
@@ -487,6 +488,7 @@ impl ProcessDesk for Hospital {
                 since: one.since,
                 due: one.due,
                 overdue: one.overdue,
+                asked: one.phase == "asking",
                 process: one.process.clone(),
                 instance: one.id,
             }
@@ -498,6 +500,76 @@ impl ProcessDesk for Hospital {
             .filter(|row| query.owner.is_none() || query.owner == row.owner)
             .filter(|row| !query.overdue || row.overdue);
         Ok(page(rows.collect()))
+    }
+
+    async fn figures(&self, query: FigureQuery) -> Result<Figures, DeskError> {
+        self.up()?;
+        let rows = vec![
+            FigureView {
+                name: "perfect-order".into(),
+                title: "Perfect order lines".into(),
+                process: "procure-to-pay".into(),
+                owner: Some("process-owner".into()),
+                facility: query.facility.clone(),
+                of: "completed".into(),
+                restricted: false,
+                n: 200,
+                measured: Measured::Share {
+                    percent: Some(91.5),
+                },
+                goal: Some("≥ 95 %".into()),
+                met: Some(false),
+            },
+            FigureView {
+                name: "grni".into(),
+                title: "Received, not invoiced".into(),
+                process: "procure-to-pay".into(),
+                owner: Some("process-owner".into()),
+                facility: query.facility,
+                of: "open".into(),
+                restricted: true,
+                n: 3,
+                measured: Measured::Sum {
+                    sums: Some([("USD".to_owned(), "7310.25".to_owned())].into()),
+                },
+                goal: None,
+                met: None,
+            },
+        ];
+        Ok(Figures {
+            rows,
+            ..Figures::default()
+        })
+    }
+
+    async fn boards(&self) -> Result<Vec<String>, DeskError> {
+        self.up()?;
+        Ok(vec!["accounts-payable".into(), "supply-chain".into()])
+    }
+
+    async fn board(&self, name: &str, facility: Option<&str>) -> Result<BoardView, DeskError> {
+        if !self.boards().await?.iter().any(|known| known == name) {
+            return Err(invalid(format!("there is no board `{name}`")));
+        }
+        let query = FigureQuery {
+            facility: facility.map(str::to_owned),
+            ..FigureQuery::default()
+        };
+        let rows = self.transactions(TransactionQuery::default()).await?.rows;
+        Ok(BoardView {
+            name: name.to_owned(),
+            processes: vec!["procure-to-pay".into()],
+            figures: self.figures(query).await?,
+            states: [("failed".to_owned(), 2), ("late".to_owned(), 1)].into(),
+            ageing: vec![AgeBucket {
+                title: "1–3 d".into(),
+                count: 4,
+                late: 1,
+            }],
+            at_risk: [("USD".to_owned(), "48.00".to_owned())].into(),
+            rows,
+            partial: false,
+        })
     }
 
     async fn reconciliations(

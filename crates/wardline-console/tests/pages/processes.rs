@@ -322,6 +322,43 @@ async fn programs_do_the_same() {
 }
 
 #[tokio::test]
+async fn a_board_shows_figures_goals_and_what_needs_somebody() {
+    let house = house();
+    let owner = house.person("process-owner").await;
+    let page = owner.get("/boards").await;
+    for said in [
+        "Accounts payable",
+        "Perfect order lines",
+        "91.5 %",
+        "goal ≥ 95 %",
+        "missed",
+        "7310.25 USD",
+        "1–3 d",
+        "48.00 USD",
+        "2 failed, 1 late",
+    ] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
+    let other = owner.get("/boards?board=supply-chain&facility=north").await;
+    assert!(other.text.contains("Supply chain") && other.text.contains("north"));
+    let none = owner.get("/boards?board=nothing").await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST, "{}", none.text);
+
+    // Amounts are for the role that answers for them, shares for all who look.
+    let engineer = house.person("integration-engineer").await;
+    let page = engineer.get("/boards?board=accounts-payable").await;
+    assert!(page.text.contains("91.5 %") && !page.text.contains("7310.25"));
+    for (path, body) in [
+        ("/api/figures", "{}"),
+        ("/api/board", r#"{"name":"accounts-payable"}"#),
+    ] {
+        let said = engineer.send(script(&engineer, path, body)).await;
+        assert_eq!(said.status, StatusCode::OK, "{}", said.text);
+        assert!(said.text.contains("perfect-order") && !said.text.contains("7310.25"));
+    }
+}
+
+#[tokio::test]
 async fn what_was_compared_is_shown_and_a_break_is_for_its_role() {
     let house = house();
     let owner = house.person("process-owner").await;

@@ -1,6 +1,7 @@
 //! Instances of processes: looked at, and acted upon.
 
 use super::act::demand_reason;
+use super::transactions::MOST_RETRYING;
 use super::{Desk, DeskError};
 use crate::process::{InstanceAct, Loaded, Migration};
 use crate::view::{
@@ -38,6 +39,7 @@ impl Desk {
                     definition: process.definition_name.to_string(),
                     declared: true,
                     phases: BTreeMap::new(),
+                    retrying: 0,
                     statuses: BTreeMap::new(),
                     older: 0,
                 };
@@ -59,6 +61,7 @@ impl Desk {
                 definition: definition.clone(),
                 declared: false,
                 phases: BTreeMap::new(),
+                retrying: 0,
                 statuses: BTreeMap::new(),
                 older: 0,
             });
@@ -73,6 +76,11 @@ impl Desk {
                 if view.definition != definition {
                     view.older += count.count;
                 }
+            }
+        }
+        for (_, process) in self.acceptor.store.troubled(MOST_RETRYING).await? {
+            if let Some(view) = all.get_mut(&self.name(process)) {
+                view.retrying += 1;
             }
         }
         Ok(all.into_values().collect())

@@ -3,9 +3,11 @@
 
 use super::{Desk, DeskError};
 use crate::view::{InstanceQuery, PageView, TransactionQuery, TransactionView};
-use wardline_core::DeliveryState;
+use wardline_core::{DeliveryState, Sym};
 use wardline_store::{InstanceRow, Phase};
 
+/// Transactions with a call that is tried again that are looked at.
+pub(super) const MOST_RETRYING: usize = 100_000;
 /// The words for states.
 const STATES: [&str; 5] = ["pending", "retrying", "failed", "completed", "cancelled"];
 
@@ -65,6 +67,9 @@ impl Desk {
             before: query.before,
             limit: query.limit.clamp(1, 1_000),
         };
+        if query.state.as_deref() == Some("retrying") {
+            return self.retrying(query, &processes).await;
+        }
         let mut found: Vec<InstanceRow> = Vec::new();
         let (mut scanned, mut next) = (0, None);
         let queries = if processes.is_empty() {
@@ -109,6 +114,50 @@ impl Desk {
             scanned,
             next,
         })
+    }
+
+    /// Those with a call that is tried again or held: found by their calls, so that all are, however
+    /// many others are under way.
+    async fn retrying(
+        &self,
+        query: &TransactionQuery,
+        processes: &[String],
+    ) -> Result<PageView<TransactionView>, DeskError> {
+        let store = &self.acceptor.store;
+        let of: Vec<Sym> = processes
+            .iter()
+            .filter_map(|name| store.lookup(name))
+            .collect();
+        let key = query.key.as_deref().map(|key| self.blind(key));
+        let limit = query.limit.clamp(1, 1_000);
+        let mut page = PageView::<TransactionView> {
+            rows: Vec::new(),
+            scanned: 0,
+            next: None,
+        };
+        for (id, process) in store.troubled(MOST_RETRYING).await? {
+            let wanted = (query.kind.is_none() || of.contains(&process))
+                && query.before.is_none_or(|before| id.0 < before);
+            let row = if wanted { store.instance(id).await? } else { None };
+            let Some(row) = row.filter(|row| key.is_none_or(|key| row.key.index == key)) else {
+                continue;
+            };
+            page.scanned += 1;
+            let view = self.transaction_view(&row).await?;
+            let is = |wanted: &Option<String>, it: &Option<String>| wanted.is_none() || wanted == it;
+            if view.state == "retrying"
+                && is(&query.facility, &view.facility)
+                && is(&query.owner, &view.owner)
+                && (!query.overdue || view.overdue)
+            {
+                if page.rows.len() == limit {
+                    page.next = page.rows.last().map(|row| row.instance.0);
+                    break;
+                }
+                page.rows.push(view);
+            }
+        }
+        Ok(page)
     }
 
     async fn transaction_view(&self, row: &InstanceRow) -> Result<TransactionView, DeskError> {
@@ -168,6 +217,7 @@ impl Desk {
             since: view.since,
             due: view.due,
             overdue: view.overdue,
+            asked: row.phase == Phase::Asking,
             process: view.process,
             instance: view.id,
         })

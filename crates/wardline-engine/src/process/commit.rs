@@ -4,15 +4,15 @@
 use super::effects::{Effects, OutCall, Standing};
 use super::machine::Machine;
 use super::plan::ProcessPlan;
-use super::reconcile;
 use super::ways::{self, Asked};
+use super::{figure, reconcile};
 use crate::accept::{AcceptError, Acceptor, with_runtime};
 use crate::plan::Plan;
 use crate::route::{self, PlainKey, Told};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
-use wardline_core::{DeliveryState, Id, InstanceId, Lane, MessageId, OrderingKey};
+use wardline_core::{DeliveryState, Id, InstanceId, Lane, MessageId, OrderingKey, Timestamp};
 use wardline_mapping::{Content, Metadata, Value, to_json_bytes};
 use wardline_store::{
     Acceptance, Advance, CallRef, Cause, History, MailId, MessageRef, NewDelivery, NewTask,
@@ -59,7 +59,7 @@ impl Acceptor {
         take: Vec<MailId>,
     ) -> Result<Ready, AcceptError> {
         let facility = facility_of(process, &machine);
-        let summary = summary_of(process, &machine, &standing);
+        let summary = summary_of(process, &machine, &standing, self.clock.now());
         machine.state.facility.clone_from(&facility);
         let (state, effects) = machine.into_state();
         let cause = state.cause;
@@ -308,6 +308,7 @@ fn summary_of(
     process: &ProcessPlan,
     machine: &Machine<'_>,
     standing: &Standing,
+    now: Timestamp,
 ) -> Option<Vec<u8>> {
     let mut shown = serde_json::Map::new();
     for (name, expression) in &process.show {
@@ -327,6 +328,16 @@ fn summary_of(
     let mut summary = json!({ "key": key, "show": shown, "at": at });
     if let Some(plan) = &process.reconciliation {
         summary[reconcile::SUMMARY] = plan.compared(machine.subject());
+    }
+    let looked = figure::Looked {
+        subject: machine.subject(),
+        phase: standing.phase,
+        began: machine.state.began,
+        now,
+    };
+    let given = with_runtime(|runtime| figure::given(&process.figures, &looked, runtime));
+    if let Some(given) = given {
+        summary[figure::SUMMARY] = given;
     }
     serde_json::to_vec(&summary).ok()
 }

@@ -7,6 +7,7 @@ use super::plan::{
     CallPlan, CallTerms, Correlator, DataPlan, DeadlinePlan, KindPlan, ProcessPlan, StepPlan,
     TaskPlan, UndoPlan, UntilPlan, WaitEvent, WaitPlan,
 };
+use super::figure::FigurePlan;
 use super::reconcile::ReconciliationPlan;
 use crate::codes;
 use crate::plan::{EventPlan, MapPlan, backoff_of};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use wardline_core::Code;
 use wardline_estate::Spanned;
 use wardline_estate::model::{
-    CallStep, Data, Deadline, Exhausted, MapRef, Reconciliation, Step, StepKind, TaskStep, Undo,
+    CallStep, Data, Deadline, Exhausted, Figure, MapRef, Reconciliation, Step, StepKind, TaskStep, Undo,
     Until, WaitStep,
 };
 use wardline_mapping::{
@@ -128,6 +129,11 @@ impl Compiler<'_> {
             .reconciliation
             .as_ref()
             .map(|declared| self.reconciliation(declared));
+        let figures: Vec<_> = process
+            .figures
+            .iter()
+            .map(|declared| self.figure(declared))
+            .collect();
         let steps = self.steps(&process.steps, "");
         let deadline = process
             .deadline
@@ -156,6 +162,7 @@ impl Compiler<'_> {
                 None => None,
                 Some(compiled) => Some(compiled?),
             },
+            figures: figures.into_iter().collect::<Option<_>>()?,
             reconciliation: match reconciliation {
                 None => None,
                 Some(compiled) => Some(compiled?),
@@ -203,6 +210,24 @@ impl Compiler<'_> {
                 .sign_off
                 .as_ref()
                 .map(|path| path.value.as_str().into()),
+        })
+    }
+
+    fn figure(&mut self, declared: &Figure) -> Option<FigurePlan> {
+        let maps = self.maps(&declared.map);
+        // What maps make is theirs to know.
+        let variables = self.environment.data.clone();
+        if !declared.map.is_empty() {
+            self.environment.data = None;
+        }
+        let value = self.expression(&declared.value);
+        self.environment.data = variables;
+        Some(FigurePlan {
+            name: declared.name.value.as_str().into(),
+            of: declared.of,
+            measure: declared.measure,
+            maps: maps?,
+            value: value?,
         })
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_core::Sensitivity;
-use wardline_estate::model::{Data, Estate, MapRef, Process, Step, StepKind};
+use wardline_estate::model::{Data, Estate, Figure, MapRef, Process, Step, StepKind};
 
 /// Where definitions stand among the journal's meta values.
 pub(crate) const META: &str = "definition/";
@@ -51,6 +51,9 @@ impl Definition {
         for event in &process.on {
             gathered.entity_of(event);
         }
+        for figure in &process.figures {
+            gathered.refs(&figure.map);
+        }
         gathered.steps(&process.steps);
         if let Some(deadline) = &process.deadline {
             gathered.steps(&deadline.steps);
@@ -64,6 +67,11 @@ impl Definition {
                     let class = class_of(estate, process, &text.value);
                     (name.value.clone(), class)
                 })
+                .chain(process.figures.iter().map(|figure| {
+                    let text = figure.value.value.as_str();
+                    let of = if figure.map.is_empty() { text } else { "" };
+                    (class_key(figure), class_of(estate, process, of))
+                }))
                 .chain(process.reconciliation.iter().flat_map(|declared| {
                     [(HOPS, &declared.hops), (BREAKS, &declared.breaks)]
                         .map(|(name, text)| (name.to_owned(), class_of(estate, process, text)))
@@ -76,6 +84,12 @@ impl Definition {
         }
     }
 
+    /// Whether what instances give to a figure may be shown to all who may look.
+    pub(crate) fn shows(&self, figure: &Figure) -> bool {
+        let class = self.show_classes.get(&class_key(figure));
+        class.is_some_and(|class| class.may_be_shown())
+    }
+
     /// Its name: `procure-to-pay@3-9f2c51d07e6a44b1`. Definitions that say the same have the same.
     pub(crate) fn name(&self) -> String {
         let text = serde_json::to_vec(self).unwrap_or_default();
@@ -86,6 +100,10 @@ impl Definition {
             .collect();
         format!("{}@{}-{hash}", self.process.name, self.process.version)
     }
+}
+
+fn class_key(figure: &Figure) -> String {
+    format!("figures.{}", figure.name.value)
 }
 
 struct Gathered<'a> {

@@ -3,6 +3,7 @@
 
 use super::act::InstanceAct;
 use super::effects::{Effects, Input, OutCall, OutTask, Standing};
+use super::figure::Looked;
 use super::machine::{Context, Machine};
 use super::plan::ProcessPlan;
 use super::state::State;
@@ -12,7 +13,7 @@ use crate::route::{self, Arrival, Start};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::{BlindIndex, Id, Lane, Timestamp};
@@ -79,6 +80,8 @@ pub(crate) struct One {
     timers: BTreeSet<(Timestamp, u32)>,
     waits: Vec<(u32, Arc<str>, String)>,
     pub(crate) open: Vec<Question>,
+    /// What it gives to figures.
+    pub(crate) figures: BTreeMap<Arc<str>, Vec<Json>>,
 }
 
 impl One {
@@ -327,6 +330,17 @@ impl<'p> Rehearsal<'p> {
                 .ok()?;
             Some(value.to_str_lossy()?.into_owned())
         });
+        let looked = Looked {
+            subject: machine.subject(),
+            phase: standing.phase,
+            began: machine.state.began,
+            now: self.now,
+        };
+        let mut figures = BTreeMap::new();
+        for figure in &self.process.figures {
+            let values = figure.values(&looked, &mut self.runtime);
+            figures.insert(Arc::clone(&figure.name), values);
+        }
         let (state, effects) = machine.into_state();
         let Effects {
             calls,
@@ -349,6 +363,7 @@ impl<'p> Rehearsal<'p> {
                 timers: BTreeSet::new(),
                 waits: Vec::new(),
                 open: Vec::new(),
+                figures: BTreeMap::new(),
             });
         }
         let one = &mut self.ones[index];
@@ -369,6 +384,7 @@ impl<'p> Rehearsal<'p> {
             one.open.clear();
         }
         one.standing = standing;
+        one.figures = figures;
         one.state = state;
         self.again
             .retain(|(_, one)| one.one != index || !withdraw.contains(&one.call.n));

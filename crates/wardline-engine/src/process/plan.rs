@@ -1,6 +1,7 @@
 //! A definition made ready to run.
 
 use super::definition::Definition;
+use super::figure::FigurePlan;
 use super::reconcile::ReconciliationPlan;
 use crate::plan::{EventPlan, MapPlan};
 use ahash::AHashMap;
@@ -27,6 +28,7 @@ pub(crate) struct ProcessPlan {
     pub(crate) show: Vec<(Arc<str>, Expression)>,
     pub(crate) facility: Option<Expression>,
     pub(crate) reconciliation: Option<ReconciliationPlan>,
+    pub(crate) figures: Vec<FigurePlan>,
     pub(crate) runbook: Option<Arc<str>>,
     pub(crate) deadline: Option<DeadlinePlan>,
     pub(crate) steps: Vec<StepPlan>,

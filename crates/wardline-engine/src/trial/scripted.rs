@@ -151,7 +151,8 @@ fn compare(rehearsal: &mut Rehearsal<'_>, expected: &ExpectedState) -> Vec<Failu
         || expected.steps.is_some()
         || expected.tasks.is_some()
         || expected.error.is_some()
-        || !expected.vars.is_empty();
+        || !expected.vars.is_empty()
+        || !expected.figures.is_empty();
     if !asks_for_one {
         return failures;
     }
@@ -213,6 +214,24 @@ fn compare_one(one: &One, expected: &ExpectedState) -> Vec<Failure> {
                 message: format!("variable `{}` is another", name.value),
                 expected: Some(pretty(value)),
                 actual: Some(pretty(actual)),
+            });
+        }
+    }
+    for (name, value) in &expected.figures {
+        let actual = one
+            .figures
+            .get(name.value.as_str())
+            .map_or(Value::Null, |values| Value::Array(values.clone()));
+        if actual != *value {
+            failures.push(Failure {
+                at: name.at,
+                message: if actual.is_null() {
+                    format!("the process has no figure `{}`", name.value)
+                } else {
+                    format!("it gives something else to the figure `{}`", name.value)
+                },
+                expected: Some(pretty(value)),
+                actual: Some(pretty(&actual)),
             });
         }
     }

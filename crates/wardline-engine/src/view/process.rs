@@ -25,6 +25,9 @@ pub struct ProcessView {
     pub declared: bool,
     /// How many instances stand where, by phase.
     pub phases: BTreeMap<String, u64>,
+    /// How many of those that run have a call which is tried again or held.
+    #[serde(default)]
+    pub retrying: u64,
     /// How many open instances have each declared status.
     pub statuses: BTreeMap<String, u64>,
     /// How many open instances run by older definitions.
@@ -289,6 +292,8 @@ pub struct TransactionView {
     pub due: Option<Timestamp>,
     /// Whether that time has passed.
     pub overdue: bool,
+    /// Whether somebody is asked something.
+    pub asked: bool,
     /// The process.
     pub process: String,
     /// The instance.

@@ -4,7 +4,7 @@
 use super::references::References;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{ApiOperation, Process, Reconciliation, Step, StepKind, Work};
+use crate::model::{ApiOperation, Measure, Process, Reconciliation, Step, StepKind, Work};
 use crate::source::Spanned;
 use crate::suggest::{clip, did_you_mean};
 use crate::value;
@@ -28,6 +28,7 @@ impl References<'_> {
                 }
                 self.sign_off(process, reconciliation);
             }
+            self.goals(process);
             if let Some(entity) = &process.entity {
                 self.entity(&entity.value, entity.at);
             }
@@ -78,6 +79,31 @@ impl References<'_> {
             );
         }
         large.is_empty() && deepest.is_none()
+    }
+
+    /// A goal is of the same kind as its figure.
+    fn goals(&mut self, process: &Process) {
+        for figure in &process.figures {
+            let Some(goal) = &figure.goal else {
+                continue;
+            };
+            let (is, of) = (figure.measure, goal.limit.measure());
+            if is != of {
+                let example = match is {
+                    Measure::Share => "`>= 95 %`",
+                    Measure::Sum => "`<= 50000 USD`",
+                    Measure::Lag => "`p99 <= 5m`",
+                };
+                self.problems.push(
+                    Diagnostic::error(
+                        codes::BAD_GOAL,
+                        format!("`{}` is a {}, its goal is that of a {}", clip(&figure.name), is.as_str(), of.as_str()),
+                    )
+                    .at(figure.name.at)
+                    .help(format!("write a goal such as {example}, or measure a {}", of.as_str())),
+                );
+            }
+        }
     }
 
     /// Somebody signs off by answering a task.

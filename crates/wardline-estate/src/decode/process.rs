@@ -3,8 +3,8 @@
 use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Deadline, Estate, Process, Reconciliation};
-use crate::shape::process::{DEADLINE, PROCESS, RECONCILIATION};
+use crate::model::{Deadline, Estate, Figure, FigureOf, Measure, Process, Reconciliation};
+use crate::shape::process::{DEADLINE, FIGURE, PROCESS, RECONCILIATION};
 use crate::source::Spanned;
 use crate::suggest::clip;
 use crate::value;
@@ -66,10 +66,37 @@ impl<'a> Decoder<'a> {
             show: expressions(view.get("show")),
             facility: view.text("facility"),
             reconciliation: view.get("reconciliation").map(reconciliation),
+            figures: self.figures(view.get("figures")),
+            boards: view.texts("board"),
             steps: self.steps(view.get("steps"), &around, &path),
             runbook: around.runbook,
             name: name.value,
         }
+    }
+
+    fn figures(&mut self, node: Option<&'a Node>) -> Vec<Figure> {
+        let entries = node.map_or(&[][..], Node::entries).iter();
+        entries
+            .filter_map(|entry| {
+                let view = View::new(Some(&entry.value), &FIGURE);
+                let (measure, value) = [Measure::Share, Measure::Sum, Measure::Lag]
+                    .into_iter()
+                    .find_map(|measure| Some((measure, view.text(measure.as_str())?)))?;
+                Some(Figure {
+                    name: Spanned::new(entry.key.clone(), entry.key_at),
+                    title: view.string("title"),
+                    of: match view.string("of").as_deref() {
+                        Some("open") => FigureOf::Open,
+                        Some("any") => FigureOf::Any,
+                        _ => FigureOf::Completed,
+                    },
+                    map: self.maps(view.texts("map")),
+                    measure,
+                    value,
+                    goal: view.parsed("goal", value::goal),
+                })
+            })
+            .collect()
     }
 
     /// What the event's data is called: said, or as the entity of all events is.

@@ -158,6 +158,7 @@ fn state(node: &Node) -> ExpectedState {
             .get("tasks")
             .map(|list| each(list, |node| Some(expected_task(node)))),
         vars: values(view.get("vars")),
+        figures: values(view.get("figures")),
         error: view.text("error"),
     }
 }

@@ -10,6 +10,7 @@ mod flow;
 mod identity;
 mod people;
 mod policy;
+mod figure;
 mod process;
 mod secrets;
 mod system;
@@ -34,6 +35,7 @@ pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
 };
+pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use identity::{
     Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,
     WatchSettings,

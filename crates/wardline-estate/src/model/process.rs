@@ -1,5 +1,6 @@
 //! Processes: what has to happen, over days, until this purchase order is paid.
 
+use super::figure::Figure;
 use super::flow::{Exhausted, MapRef, Retry};
 use crate::source::{Span, Spanned};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ pub struct Process {
     /// What its instances compare, where that is what they are for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,
+    /// Figures that its owner is judged by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
+    /// The boards that show its figures and its instances, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boards: Vec<Spanned<String>>,
     /// What a person should do when a step fails for good.
     pub runbook: Option<PathBuf>,
     /// What has to happen.

@@ -292,6 +292,8 @@ pub struct ExpectedState {
     pub tasks: Option<Vec<ExpectedTask>>,
     /// What variables must have; a mapping may leave out keys.
     pub vars: Vec<(Spanned<String>, Value)>,
+    /// The values that it gives to figures.
+    pub figures: Vec<(Spanned<String>, Value)>,
     /// What the reason must say for which it is stuck or has failed.
     pub error: Option<Spanned<String>>,
 }

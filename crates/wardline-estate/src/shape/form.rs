@@ -21,6 +21,8 @@ pub(crate) enum Form {
     Quota,
     /// A percentage.
     Share,
+    /// What a figure should be.
+    Goal,
     /// An address to listen on.
     Bind,
     /// `host:port` of another machine.
@@ -89,6 +91,7 @@ impl Form {
             Self::Rate => value::rate(text).map(drop).map_err(with(codes::BAD_RATE)),
             Self::Quota => value::quota(text).map(drop).map_err(with(codes::BAD_RATE)),
             Self::Share => value::share(text).map(drop).map_err(with(codes::BAD_SHARE)),
+            Self::Goal => value::goal(text).map(drop).map_err(with(codes::BAD_GOAL)),
             Self::Bind => value::bind(text)
                 .map(drop)
                 .map_err(with(codes::BAD_ADDRESS)),
@@ -172,6 +175,7 @@ impl Form {
             Self::Rate => "a rate",
             Self::Quota => "a quota",
             Self::Share => "a share",
+            Self::Goal => "a goal",
             Self::Bind => "a local address",
             Self::HostPort => "a host and port",
             Self::Network => "a network",

@@ -1,8 +1,8 @@
 //! `processes/*.yaml`. What a step may say is in [`super::step`].
 
 use super::Need::{Default, Optional, Required};
-use super::Shape::{Bool, Defined, Integer, Map, Object as Obj, OneOrMany, Text};
-use super::estate::{EXHAUSTED, LANE, RETRY};
+use super::Shape::{Bool, Defined, Integer, Map, Object as Obj, OneOrMany, Text, Word};
+use super::estate::{EXHAUSTED, LANE, MAPS, RETRY};
 use super::step::STEPS;
 use super::{Form, Object, field};
 
@@ -96,6 +96,18 @@ pub(crate) static PROCESS: Object = Object {
             "Its instances compare both sides of something; `wardline reconcile` shows totals and breaks.",
         ),
         field(
+            "figures",
+            Map(Form::Name, &Obj(&FIGURE)),
+            Optional,
+            "Figures that its owner is judged by, by name; `wardline figures` and boards show them.",
+        ),
+        field(
+            "board",
+            OneOrMany(&Text(Form::Name)),
+            Optional,
+            "The boards that show its figures and its instances. All processes that name a board share it.",
+        ),
+        field(
             "deadline",
             Obj(&DEADLINE),
             Optional,
@@ -178,6 +190,51 @@ pub(crate) static RECONCILIATION: Object = Object {
         ),
     ],
     exactly_one: &[],
+};
+
+pub(crate) static FIGURE: Object = Object {
+    name: "a figure",
+    doc: "What the instances of a process come to together: a share, a sum, or how long something takes. Each instance gives one value, an array of them, or null where it has none.",
+    fields: &[
+        field("title", Text(Form::Prose), Optional, "What people call it."),
+        field(
+            "of",
+            Word(&["completed", "open", "any"]),
+            Default("completed"),
+            "Whose values count: those of instances that are done, of those under way (how it stands now), or of all.",
+        ),
+        field(
+            "map",
+            MAPS,
+            Optional,
+            "Mapping programs, each fed by the one before; the first is given the object of all variables. The expression is then over what they make.",
+        ),
+        field(
+            "share",
+            Text(Form::Expression),
+            Optional,
+            "True or false: the figure is the share of those that are true. An expression in VRL over the variables.",
+        ),
+        field(
+            "sum",
+            Text(Form::Expression),
+            Optional,
+            "A number, a decimal as text, or `{ amount, currency }`: the figure is the sum, for each currency. An expression in VRL over the variables.",
+        ),
+        field(
+            "lag",
+            Text(Form::Expression),
+            Optional,
+            "Seconds, or `{ from, to }` of two times: the figure is how they are spread. An expression in VRL over the variables.",
+        ),
+        field(
+            "goal",
+            Text(Form::Goal),
+            Optional,
+            "What it should be: `>= 95 %` of a share, `<= 50000 USD` of a sum, `p99 <= 5m` of a lag (`p50`, `p90`, `p95`, `p99`, `max`; `p99` where nothing is said).",
+        ),
+    ],
+    exactly_one: &["share", "sum", "lag"],
 };
 
 pub(crate) static DEADLINE: Object = Object {

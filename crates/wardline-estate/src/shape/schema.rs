@@ -160,6 +160,7 @@ fn text(form: Form) -> Value {
         Form::Rate => r"^[0-9]+(\.[0-9]+)? ?/ ?(s|m|h|d|day)$",
         Form::Quota => "^[0-9]+ ?/ ?(h|hour|d|day|w|week)$",
         Form::Share => r"^[0-9]+(\.[0-9]+)? ?%$",
+        Form::Goal => r"^((p50|p90|p95|p99|max) )?(<=|>=|≤|≥) ?-?[0-9].*$",
         Form::Scope => "^[A-Za-z0-9._:/*-]{1,128}$",
         Form::Digest => "^([0-9A-Fa-f]:?){64}$",
         Form::Bind => "^[0-9A-Fa-f.:\\[\\]]+:[0-9]{1,5}$",

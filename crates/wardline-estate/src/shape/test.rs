@@ -378,6 +378,12 @@ pub(crate) static EXPECTED_STATE: Object = Object {
             "Variables: a mapping may leave out keys, anything else must be equal.",
         ),
         field(
+            "figures",
+            Map(Form::Name, &Any),
+            Optional,
+            "What it gives to figures of its process, by name: an array of its values (true or false, decimals as text, seconds); the empty one where it has none.",
+        ),
+        field(
             "error",
             Text(Form::Prose),
             Optional,

@@ -260,6 +260,14 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn troubled(&self, limit: usize) -> Result<Vec<(InstanceId, Sym)>, StoreError> {
+        self.readers
+            .run("looking for instances whose calls are tried again", move |conn| {
+                instances::troubled(conn, limit)
+            })
+            .await
+    }
+
     async fn waiting(
         &self,
         correlator: Sym,

@@ -94,6 +94,24 @@ pub(super) fn history(
 }
 
 /// Deliveries of its calls.
+/// Those that run with a call that is tried again or held, newest first. As many rows are looked at as
+/// deliveries are stopped.
+pub(super) fn troubled(
+    conn: &Connection,
+    limit: usize,
+) -> rusqlite::Result<Vec<(InstanceId, Sym)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT i.id, i.process FROM delivery AS d INDEXED BY delivery_stopped
+         JOIN instance AS i ON i.id = d.instance
+         WHERE d.state IN (1, 2) AND d.instance IS NOT NULL AND i.phase = 0
+         ORDER BY i.id DESC LIMIT ?1",
+    )?;
+    let found = statement.query_map([limit as i64], |row| {
+        Ok((InstanceId(rows::id(row, 0)?), Sym(row.get(1)?)))
+    })?;
+    found.collect()
+}
+
 pub(super) fn calls(
     conn: &Connection,
     InstanceId(id): InstanceId,

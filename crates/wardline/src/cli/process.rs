@@ -225,6 +225,26 @@ pub(crate) struct Transactions {
     pub(crate) place: Where,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Figures {
+    /// Of this process.
+    pub(crate) process: Option<String>,
+    /// Of the processes on this board.
+    #[arg(long)]
+    pub(crate) board: Option<String>,
+    /// Of this facility.
+    #[arg(long)]
+    pub(crate) facility: Option<String>,
+    /// Of what ended since then: an age (7d) or a time. What is under way counts as it stands.
+    #[arg(long, default_value = "30d", value_parser = super::time::moment, value_name = "WHEN")]
+    pub(crate) since: wardline_core::Timestamp,
+    /// One row for each facility, besides the one for all.
+    #[arg(long)]
+    pub(crate) by_facility: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
 /// Without `--reason` nothing is done: what was compared is shown.
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {

@@ -14,6 +14,7 @@ mod demo_cases;
 mod doors;
 mod doors_again;
 mod entrance;
+mod figures;
 mod hl7;
 mod keys;
 mod map;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Process { command } => runtime()?.block_on(processes::run(command)),
         Command::Tasks(args) => runtime()?.block_on(tasks::run(args)),
         Command::Transactions(args) => runtime()?.block_on(transactions::run(args)),
+        Command::Figures(args) => runtime()?.block_on(figures::run(args)),
         Command::Reconcile(args) => runtime()?.block_on(reconcile::run(args)),
         Command::Status(place) => runtime()?.block_on(search::status(place)),
         Command::Clients(args) => runtime()?.block_on(clients::clients(args)),

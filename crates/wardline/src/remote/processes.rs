@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wardline_console::{DeskError, ProcessDesk, Reassign};
 use wardline_core::{InstanceId, TaskId};
 use wardline_engine::view::{
-    Decision, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
+    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
     Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
     TransactionView,
 };
@@ -91,6 +91,16 @@ impl ProcessDesk for RemoteDesk {
         query: TransactionQuery,
     ) -> Result<PageView<TransactionView>, DeskError> {
         self.post("/api/transactions", json!(query)).await
+    }
+    async fn figures(&self, query: FigureQuery) -> Result<Figures, DeskError> {
+        self.post("/api/figures", json!(query)).await
+    }
+    async fn boards(&self) -> Result<Vec<String>, DeskError> {
+        self.get("/api/boards").await
+    }
+    async fn board(&self, name: &str, facility: Option<&str>) -> Result<BoardView, DeskError> {
+        let body = json!({ "name": name, "facility": facility });
+        self.post("/api/board", body).await
     }
     async fn reconciliations(
         &self,
