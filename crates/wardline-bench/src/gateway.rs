@@ -13,11 +13,12 @@ use crate::report::Row;
 use crate::{BenchError, Options};
 use parties::{House, Nginx, Party};
 use std::time::Duration;
-use web::{Load, Seen, System};
+use web::{Load, System};
 
-const SECONDS: u64 = 8;
+const SECONDS: u64 = 12;
 const CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_secs(1);
+const ROUNDS: u32 = 4;
 
 pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let time = Duration::from_secs(options.seconds.unwrap_or(SECONDS));
@@ -40,13 +41,24 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     };
     let direct = system.target();
     let direct_all = web::send(load("the system alone", &direct)).await?;
-    let mut peer = None;
-    if let Some(nginx) = &nginx {
-        let one = measured(nginx, load("nginx", &nginx.target())).await?;
-        peer = Some((one, nginx.target()));
+    // In rounds, one after the other: a machine that becomes slower for a while is slower for all.
+    let (mut plain, mut full) = (Measured::default(), Measured::default());
+    let mut peer = nginx
+        .as_ref()
+        .map(|nginx| (Measured::default(), nginx.target()));
+    for round in 1..=ROUNDS {
+        let load = |what: &str, target: &web::Target| Load {
+            time: time / ROUNDS,
+            ..load(&format!("{what}, round {round}"), target)
+        };
+        if let (Some(nginx), Some((peer, target))) = (&nginx, &mut peer) {
+            peer.add(nginx, load("nginx", target)).await?;
+        }
+        plain
+            .add(&house, load("a plain binding", &house.plain()))
+            .await?;
+        full.add(&house, load("everything", &house.full())).await?;
     }
-    let plain = measured(&house, load("a plain binding", &house.plain())).await?;
-    let full = measured(&house, load("everything", &house.full())).await?;
 
     // At half of what each reaches, its answers' times beside those of the system alone.
     let mut rows = Vec::new();
@@ -55,18 +67,18 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         ("full", &full, house.full()),
     ];
     for (name, one, target) in named {
-        let mut row = Row::new(format!("{name}_per_cpu_s"), one.per_cpu_s, "requests/s");
+        let mut row = Row::new(format!("{name}_per_cpu_s"), one.per_cpu_s(), "requests/s");
         if let Some((peer, _)) = &peer {
-            row = row.peer("nginx", peer.per_cpu_s);
+            row = row.peer("nginx", peer.per_cpu_s());
         }
         rows.push(row);
-        let mut row = Row::new(format!("{name}_per_s"), one.seen.per_s(), "requests/s")
-            .limit(direct_all.per_s());
+        let mut row =
+            Row::new(format!("{name}_per_s"), one.per_s(), "requests/s").limit(direct_all.per_s());
         if let Some((peer, _)) = &peer {
-            row = row.peer("nginx", peer.seen.per_s());
+            row = row.peer("nginx", peer.per_s());
         }
         rows.push(row);
-        let half = one.seen.per_s() / 2.0;
+        let half = one.per_s() / 2.0;
         let at_half = |what: &str, target: &web::Target| Load {
             per_s: Some(half),
             ..load(what, target)
@@ -87,14 +99,14 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         ));
         rows.push(Row::new(
             format!("{name}_processor_us"),
-            1e6 / one.per_cpu_s.max(1.0),
+            1e6 / one.per_cpu_s().max(1.0),
             "µs/request",
         ));
     }
     if let Some((peer, _)) = &peer {
         rows.push(Row::new(
             "nginx_processor_us",
-            1e6 / peer.per_cpu_s.max(1.0),
+            1e6 / peer.per_cpu_s().max(1.0),
             "µs/request",
         ));
     }
@@ -131,23 +143,36 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
 }
 
 /// What went through a program, and the processor time that it took.
+#[derive(Default)]
 struct Measured {
-    seen: Seen,
-    per_cpu_s: f64,
+    counted: u64,
+    elapsed: Duration,
+    took: Duration,
 }
 
-async fn measured(party: &impl Party, load: Load) -> Result<Measured, BenchError> {
-    // The warm-up takes processor time that does not count, so the program's time is read when
-    // the counted time begins and when it ends.
-    let (begins, ends) = (load.warm_up, load.time);
-    let watch = async {
-        tokio::time::sleep(begins).await;
-        let before = party.processor_time();
-        tokio::time::sleep(ends).await;
-        party.processor_time().saturating_sub(before)
-    };
-    let (seen, took) = tokio::join!(web::send(load), watch);
-    let seen = seen?;
-    let per_cpu_s = seen.counted as f64 / took.as_secs_f64().max(0.001);
-    Ok(Measured { seen, per_cpu_s })
+impl Measured {
+    async fn add(&mut self, party: &impl Party, load: Load) -> Result<(), BenchError> {
+        // The warm-up takes processor time that does not count, so the program's time is read
+        // when the counted time begins and when it ends.
+        let (begins, ends) = (load.warm_up, load.time);
+        let watch = async {
+            tokio::time::sleep(begins).await;
+            let before = party.processor_time();
+            tokio::time::sleep(ends).await;
+            party.processor_time().saturating_sub(before)
+        };
+        let (seen, took) = tokio::join!(web::send(load), watch);
+        self.counted += seen?.counted;
+        self.elapsed += ends;
+        self.took += took;
+        Ok(())
+    }
+
+    fn per_s(&self) -> f64 {
+        self.counted as f64 / self.elapsed.as_secs_f64().max(0.001)
+    }
+
+    fn per_cpu_s(&self) -> f64 {
+        self.counted as f64 / self.took.as_secs_f64().max(0.001)
+    }
 }

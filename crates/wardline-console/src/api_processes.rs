@@ -9,9 +9,8 @@ use wardline_access::policy::Action;
 use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
     BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView,
-    Measured, PageView, ProcessAct, ProcessView,
-    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
-    TransactionView,
+    Measured, PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, Reconciliations,
+    TaskQuery, TaskView, TransactionQuery, TransactionView,
 };
 
 use crate::api::{Answer, Body, needed, rows, with_purpose};

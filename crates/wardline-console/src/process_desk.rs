@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use wardline_core::{InstanceId, TaskId, Timestamp};
 use wardline_engine::Desk;
 use wardline_engine::view::{
-    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
-    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
-    TransactionView,
+    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView,
+    PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, Reconciliations, TaskQuery,
+    TaskView, TransactionQuery, TransactionView,
 };
 
 use crate::desk::DeskError;

@@ -2,15 +2,15 @@
 //! reasons in words. The console, the command line and the JSON API all show exactly
 //! these types; none of them reads the store.
 
-mod process;
 mod figure;
+mod process;
 mod reconcile;
 
+pub use figure::{AgeBucket, BoardView, FigureQuery, FigureView, Figures, Measured};
 pub use process::{
     Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, ProcessAct, ProcessView,
     TaskQuery, TaskView, TransactionQuery, TransactionView,
 };
-pub use figure::{AgeBucket, BoardView, FigureQuery, FigureView, Figures, Measured};
 pub use reconcile::{
     BreakView, HopView, Reconcile, ReconciliationQuery, ReconciliationView, Reconciliations,
 };

@@ -178,9 +178,15 @@ pub(crate) fn share(text: &str) -> Result<Share, String> {
 pub(crate) fn goal(text: &str) -> Result<Goal, String> {
     let hint = "expected a limit with its side, such as `>= 95 %`, `p99 <= 5m` or `<= 50000 USD`";
     let mut rest = text.trim();
-    let percentile = [("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99), ("max", 100)]
-        .into_iter()
-        .find_map(|(word, percentile)| Some((rest.strip_prefix(word)?, percentile)));
+    let percentile = [
+        ("p50", 50),
+        ("p90", 90),
+        ("p95", 95),
+        ("p99", 99),
+        ("max", 100),
+    ]
+    .into_iter()
+    .find_map(|(word, percentile)| Some((rest.strip_prefix(word)?, percentile)));
     if let Some((after, _)) = percentile {
         rest = after.trim_start();
     }

@@ -18,8 +18,8 @@ pub(crate) use estate::{
 };
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
-    Figures, InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile, TaskAnswer,
-    TaskCommand, TaskFilter, TaskReassign, Tasks, Transactions,
+    Figures, InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile,
+    TaskAnswer, TaskCommand, TaskFilter, TaskReassign, Tasks, Transactions,
 };
 pub(crate) use trust::{
     AuditCommand, AuditCosign, AuditFormat, AuditVerify, KeysCommand, PeopleCommand, PersonRef,

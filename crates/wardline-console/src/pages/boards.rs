@@ -71,7 +71,11 @@ pub(crate) async fn page(
 /// How it stands, in a sentence.
 fn sentence(board: &BoardView) -> String {
     let of = |name: &str| board.states.get(name).copied().unwrap_or_default();
-    let missed = board.figures.rows.iter().filter(|row| row.met == Some(false));
+    let missed = board
+        .figures
+        .rows
+        .iter()
+        .filter(|row| row.met == Some(false));
     let mut parts = vec![
         format!("{} failed", number(of("failed"))),
         format!("{} late", number(of("late"))),
@@ -154,7 +158,10 @@ fn value(row: &FigureView) -> String {
             } else {
                 ("p99", p99)
             };
-            time.map_or_else(|| "—".to_owned(), |time| format!("{word} {}", seconds(time)))
+            time.map_or_else(
+                || "—".to_owned(),
+                |time| format!("{word} {}", seconds(time)),
+            )
         }
         Measured::Share { percent: None } => "—".to_owned(),
     }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use wardline_console::{DeskError, DeskErrorKind, ProcessDesk, Reassign};
 use wardline_core::{Code, DeliveryState, Id, InstanceId, TaskId, Timestamp};
 use wardline_engine::view::{
-    AgeBucket, BoardView, BreakView, Decision, FigureQuery, FigureView, Figures, HistoryView, Measured, HopView, InstanceDetail, InstanceQuery, InstanceView,
-    PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, ReconciliationView,
-    Reconciliations, TaskQuery, TaskView, TransactionQuery, TransactionView,
+    AgeBucket, BoardView, BreakView, Decision, FigureQuery, FigureView, Figures, HistoryView,
+    HopView, InstanceDetail, InstanceQuery, InstanceView, Measured, PageView, ProcessAct,
+    ProcessView, Reconcile, ReconciliationQuery, ReconciliationView, Reconciliations, TaskQuery,
+    TaskView, TransactionQuery, TransactionView,
 };
 
 /// A key that finds one order.

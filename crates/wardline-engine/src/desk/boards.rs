@@ -56,7 +56,10 @@ impl Desk {
             return Err(DeskError::Invalid(if names.is_empty() {
                 format!("there is no board `{board}`: no process of the estate names one")
             } else {
-                format!("there is no board `{board}`: there are {}", names.join(", "))
+                format!(
+                    "there is no board `{board}`: there are {}",
+                    names.join(", ")
+                )
             }));
         }
         Ok(all)
@@ -66,11 +69,7 @@ impl Desk {
     ///
     /// # Errors
     /// Where there is none of that name, or the journal does not answer.
-    pub async fn board(
-        &self,
-        name: &str,
-        facility: Option<&str>,
-    ) -> Result<BoardView, DeskError> {
+    pub async fn board(&self, name: &str, facility: Option<&str>) -> Result<BoardView, DeskError> {
         let processes = self.board_processes(name)?;
         let figures = self
             .figures(&FigureQuery {
@@ -108,8 +107,9 @@ impl Desk {
         }
         let now = self.acceptor.clock.now();
         rows.sort_by_key(|row| (urgency(row), row.began));
-        let mut states: BTreeMap<String, u64> =
-            ["pending", "retrying", "failed", "late", "asked"].map(|name| (name.to_owned(), 0)).into();
+        let mut states: BTreeMap<String, u64> = ["pending", "retrying", "failed", "late", "asked"]
+            .map(|name| (name.to_owned(), 0))
+            .into();
         for row in &rows {
             let mut count = |name: &str| *states.entry(name.to_owned()).or_default() += 1;
             count(&row.state);
@@ -174,9 +174,14 @@ fn worth<'a>(rows: impl Iterator<Item = &'a TransactionView>) -> BTreeMap<String
         let Some(amount) = text.and_then(|text| text.parse::<Decimal>().ok()) else {
             continue;
         };
-        let currency = value.get("currency").and_then(Value::as_str).unwrap_or_default();
+        let currency = value
+            .get("currency")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let sum = sums.entry(currency.to_owned()).or_default();
         *sum = sum.checked_add(amount).unwrap_or(*sum);
     }
-    sums.into_iter().map(|(currency, sum)| (currency, sum.to_string())).collect()
+    sums.into_iter()
+        .map(|(currency, sum)| (currency, sum.to_string()))
+        .collect()
 }

@@ -78,7 +78,10 @@ impl Desk {
             .values()
             .filter(|process| {
                 let declared = &process.definition.process;
-                query.process.as_ref().is_none_or(|name| **name == *process.name)
+                query
+                    .process
+                    .as_ref()
+                    .is_none_or(|name| **name == *process.name)
                     && query.board.as_ref().is_none_or(|board| {
                         declared.boards.iter().any(|named| named.value == *board)
                     })
@@ -99,7 +102,10 @@ impl Desk {
     ) -> Result<(AHashMap<(usize, Option<Sym>), Fold>, bool), DeskError> {
         let mut folds = AHashMap::new();
         let figures = &process.definition.process.figures;
-        let facility = query.facility.as_ref().map(|name| self.acceptor.store.lookup(name));
+        let facility = query
+            .facility
+            .as_ref()
+            .map(|name| self.acceptor.store.lookup(name));
         let (Some(sym), false) = (
             self.acceptor.store.lookup(&process.name),
             figures.is_empty() || facility == Some(None),
@@ -113,7 +119,10 @@ impl Desk {
             ..InstanceFilter::default()
         };
         if figures.iter().all(|figure| figure.of == FigureOf::Open) {
-            filter.phases = Phase::ALL.into_iter().filter(|phase| phase.is_open()).collect();
+            filter.phases = Phase::ALL
+                .into_iter()
+                .filter(|phase| phase.is_open())
+                .collect();
         }
         let (mut looked, mut times) = (0, 0);
         loop {
@@ -127,8 +136,14 @@ impl Desk {
                     let Some(given) = given.get(figure.name.as_str()) else {
                         continue;
                     };
+                    // What goes on for years is new once.
+                    if figure.of == FigureOf::Any && row.ended.is_none() && row.began < since {
+                        continue;
+                    }
                     let place = row.facility.filter(|_| query.by_facility);
-                    let places = [None, place].into_iter().take(1 + usize::from(place.is_some()));
+                    let places = [None, place]
+                        .into_iter()
+                        .take(1 + usize::from(place.is_some()));
                     for place in places {
                         let fold: &mut Fold = folds.entry((at, place)).or_default();
                         times += fold.take(given);
@@ -147,7 +162,11 @@ impl Desk {
     /// What an instance gives to figures.
     fn given(&self, row: &InstanceRow) -> Value {
         let summary = row.summary.as_ref().and_then(|sealed| {
-            let bytes = self.acceptor.vault.open_sealed(Kind::Variables, sealed).ok()?;
+            let bytes = self
+                .acceptor
+                .vault
+                .open_sealed(Kind::Variables, sealed)
+                .ok()?;
             serde_json::from_slice::<Value>(&bytes).ok()
         });
         summary.map_or(Value::Null, |mut summary| summary[FIGURES].take())
@@ -208,7 +227,13 @@ impl Fold {
 
     /// Whether it is as it should be; nothing is said where there is no value.
     fn meets(&self, goal: &Goal) -> Option<bool> {
-        let holds = |is: f64, limit: f64| if goal.at_most { is <= limit } else { is >= limit };
+        let holds = |is: f64, limit: f64| {
+            if goal.at_most {
+                is <= limit
+            } else {
+                is >= limit
+            }
+        };
         match &goal.limit {
             Limit::Share(hundredths) => {
                 let share = (self.n > 0).then(|| self.yes as f64 / self.n as f64)?;
@@ -224,7 +249,11 @@ impl Fold {
                 let limit: Decimal = amount.parse().ok()?;
                 let is = self.sums.get(currency.as_deref().unwrap_or_default());
                 let is = is.copied().unwrap_or_default();
-                Some(if goal.at_most { is <= limit } else { is >= limit })
+                Some(if goal.at_most {
+                    is <= limit
+                } else {
+                    is >= limit
+                })
             }
         }
     }
@@ -287,19 +316,34 @@ mod tests {
                 percent: Some(75.0)
             }
         );
-        assert_eq!(fold.meets(&goal(None, false, Limit::Share(7_500))), Some(true));
-        assert_eq!(fold.meets(&goal(None, false, Limit::Share(7_501))), Some(false));
+        assert_eq!(
+            fold.meets(&goal(None, false, Limit::Share(7_500))),
+            Some(true)
+        );
+        assert_eq!(
+            fold.meets(&goal(None, false, Limit::Share(7_501))),
+            Some(false)
+        );
 
         let mut fold = Fold::default();
         fold.take(&json!({ "n": 1, "sums": { "USD": "10.10" } }));
         fold.take(&json!({ "n": 2, "sums": { "USD": "0.20", "EUR": "-1" } }));
-        let usd = |limit: &str| goal(None, true, Limit::Sum(limit.to_owned(), Some("USD".to_owned())));
+        let usd = |limit: &str| {
+            goal(
+                None,
+                true,
+                Limit::Sum(limit.to_owned(), Some("USD".to_owned())),
+            )
+        };
         assert_eq!(fold.meets(&usd("10.30")), Some(true));
         assert_eq!(fold.meets(&usd("10.29")), Some(false));
         let Measured::Sum { sums: Some(sums) } = fold.measured(Measure::Sum) else {
             panic!("a sum");
         };
-        assert_eq!((sums["USD"].as_str(), sums["EUR"].as_str()), ("10.30", "-1"));
+        assert_eq!(
+            (sums["USD"].as_str(), sums["EUR"].as_str()),
+            ("10.30", "-1")
+        );
     }
 
     #[test]
@@ -317,11 +361,18 @@ mod tests {
             }
         );
         let within = |percentile, seconds| {
-            goal(Some(percentile), true, Limit::Lag(Duration::from_secs(seconds)))
+            goal(
+                Some(percentile),
+                true,
+                Limit::Lag(Duration::from_secs(seconds)),
+            )
         };
         assert_eq!(fold.meets(&within(50, 2)), Some(true));
         assert_eq!(fold.meets(&within(99, 99)), Some(false));
-        assert_eq!(fold.meets(&goal(None, true, Limit::Lag(Duration::from_secs(100)))), Some(true));
+        assert_eq!(
+            fold.meets(&goal(None, true, Limit::Lag(Duration::from_secs(100)))),
+            Some(true)
+        );
         assert_eq!(Fold::default().meets(&within(99, 1)), None);
     }
 }

@@ -138,13 +138,18 @@ impl Desk {
         for (id, process) in store.troubled(MOST_RETRYING).await? {
             let wanted = (query.kind.is_none() || of.contains(&process))
                 && query.before.is_none_or(|before| id.0 < before);
-            let row = if wanted { store.instance(id).await? } else { None };
+            let row = if wanted {
+                store.instance(id).await?
+            } else {
+                None
+            };
             let Some(row) = row.filter(|row| key.is_none_or(|key| row.key.index == key)) else {
                 continue;
             };
             page.scanned += 1;
             let view = self.transaction_view(&row).await?;
-            let is = |wanted: &Option<String>, it: &Option<String>| wanted.is_none() || wanted == it;
+            let is =
+                |wanted: &Option<String>, it: &Option<String>| wanted.is_none() || wanted == it;
             if view.state == "retrying"
                 && is(&query.facility, &view.facility)
                 && is(&query.owner, &view.owner)

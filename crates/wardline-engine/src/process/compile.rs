@@ -3,11 +3,11 @@
 
 use super::correlate;
 use super::definition::{Definition, entity_of};
+use super::figure::FigurePlan;
 use super::plan::{
     CallPlan, CallTerms, Correlator, DataPlan, DeadlinePlan, KindPlan, ProcessPlan, StepPlan,
     TaskPlan, UndoPlan, UntilPlan, WaitEvent, WaitPlan,
 };
-use super::figure::FigurePlan;
 use super::reconcile::ReconciliationPlan;
 use crate::codes;
 use crate::plan::{EventPlan, MapPlan, backoff_of};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use wardline_core::Code;
 use wardline_estate::Spanned;
 use wardline_estate::model::{
-    CallStep, Data, Deadline, Exhausted, Figure, MapRef, Reconciliation, Step, StepKind, TaskStep, Undo,
-    Until, WaitStep,
+    CallStep, Data, Deadline, Exhausted, Figure, MapRef, Reconciliation, Step, StepKind, TaskStep,
+    Undo, Until, WaitStep,
 };
 use wardline_mapping::{
     Environment, Expression, Input, KeyExpression, Predicate, Problem, Program, Schema, Severity,

@@ -7,14 +7,14 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use wardline_estate::model::{FigureOf, Measure};
 use wardline_core::Timestamp;
+use wardline_estate::model::{FigureOf, Measure};
 use wardline_mapping::{Content, Expression, Output, Runtime, Subject, Value};
 use wardline_store::Phase;
 
 /// Under which name they stand in an instance's summary.
 pub(crate) const SUMMARY: &str = "figures";
-/// Times that are kept of one instance; how many there are is kept always.
+/// Times that are kept of one instance. How many there are is kept always.
 const MOST_LAGS: usize = 1_000;
 
 /// A figure, compiled.
@@ -45,7 +45,11 @@ impl FigurePlan {
             FigureOf::Open => phase.is_open(),
             FigureOf::Any => phase.is_open() || phase == Phase::Completed,
         };
-        let found = if counts { self.found(looked.subject, runtime) } else { None };
+        let found = if counts {
+            self.found(looked.subject, runtime)
+        } else {
+            None
+        };
         let all = match found {
             None => Vec::new(),
             Some(Json::Array(all)) => all,
@@ -75,7 +79,9 @@ impl FigurePlan {
         }
         let subject = made.as_ref().unwrap_or(subject);
         let value = self.value.value(subject, runtime).ok()?;
-        serde_json::to_value(&value).ok().filter(|value| !value.is_null())
+        serde_json::to_value(&value)
+            .ok()
+            .filter(|value| !value.is_null())
     }
 }
 
@@ -115,8 +121,21 @@ fn kept(measure: Measure, values: &[Json]) -> Json {
                 .collect();
             json!({ "n": n, "sums": sums })
         }
-        Measure::Lag => json!({ "n": n, "s": &values[..n.min(MOST_LAGS)] }),
+        Measure::Lag => json!({ "n": n, "s": spread(values) }),
     }
+}
+
+/// All times, or as many as are kept, evenly spaced over all of them from the shortest to the
+/// longest.
+fn spread(values: &[Json]) -> Vec<f64> {
+    let mut times: Vec<f64> = values.iter().filter_map(Json::as_f64).collect();
+    if times.len() > MOST_LAGS {
+        times.sort_by(f64::total_cmp);
+        let last = times.len() - 1;
+        let at = |one: usize| times[one * last / (MOST_LAGS - 1)];
+        times = (0..MOST_LAGS).map(at).collect();
+    }
+    times
 }
 
 /// An amount with its currency, which is empty where it has none.
@@ -180,17 +199,20 @@ mod tests {
         let pair = json!({ "from": "2026-11-24T10:00:00Z", "to": "2026-11-24T05:01:30.5-05:00" });
         assert_eq!(seconds(pair), Some(90.5));
         assert_eq!(seconds(json!({})), Some(2.25));
-        assert_eq!(seconds(json!({ "from": "1970-01-01T00:00:07Z" })), Some(0.25));
+        assert_eq!(
+            seconds(json!({ "from": "1970-01-01T00:00:07Z" })),
+            Some(0.25)
+        );
         assert_eq!(seconds(json!(-4)), Some(0.0));
         assert_eq!(seconds(json!({ "from": "then" })), None);
         assert_eq!(seconds(json!("soon")), None);
         let share = kept(Measure::Share, &[json!(true), json!(false), json!(true)]);
         assert_eq!(share, json!({ "n": 3, "yes": 2 }));
-        let many = vec![json!(1.0); 5_000];
+        let many: Vec<Json> = (0..5_000).rev().map(|n| json!(f64::from(n))).collect();
         assert_eq!(kept(Measure::Lag, &many)["n"], 5_000);
-        assert_eq!(
-            kept(Measure::Lag, &many)["s"].as_array().map(Vec::len),
-            Some(MOST_LAGS)
-        );
+        let kept = spread(&many);
+        assert_eq!(kept.len(), MOST_LAGS);
+        assert_eq!((kept[0], kept[MOST_LAGS - 1]), (0.0, 4_999.0));
+        assert!((kept[MOST_LAGS / 2] - 2_500.0).abs() < 10.0);
     }
 }

@@ -10,6 +10,7 @@ mod again;
 mod change;
 mod flowing;
 mod http_receiver;
+mod judged;
 mod keys;
 mod lasting;
 mod logs;

@@ -97,10 +97,18 @@ impl References<'_> {
                 self.problems.push(
                     Diagnostic::error(
                         codes::BAD_GOAL,
-                        format!("`{}` is a {}, its goal is that of a {}", clip(&figure.name), is.as_str(), of.as_str()),
+                        format!(
+                            "`{}` is a {}, its goal is that of a {}",
+                            clip(&figure.name),
+                            is.as_str(),
+                            of.as_str()
+                        ),
                     )
                     .at(figure.name.at)
-                    .help(format!("write a goal such as {example}, or measure a {}", of.as_str())),
+                    .help(format!(
+                        "write a goal such as {example}, or measure a {}",
+                        of.as_str()
+                    )),
                 );
             }
         }

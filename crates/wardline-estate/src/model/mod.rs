@@ -6,11 +6,11 @@ mod api;
 mod client;
 mod connection;
 mod data;
+mod figure;
 mod flow;
 mod identity;
 mod people;
 mod policy;
-mod figure;
 mod process;
 mod secrets;
 mod system;
@@ -32,10 +32,10 @@ pub use connection::{
     WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
+pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
 };
-pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use identity::{
     Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,
     WatchSettings,

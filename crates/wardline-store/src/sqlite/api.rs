@@ -262,9 +262,10 @@ impl Store for SqliteStore {
 
     async fn troubled(&self, limit: usize) -> Result<Vec<(InstanceId, Sym)>, StoreError> {
         self.readers
-            .run("looking for instances whose calls are tried again", move |conn| {
-                instances::troubled(conn, limit)
-            })
+            .run(
+                "looking for instances whose calls are tried again",
+                move |conn| instances::troubled(conn, limit),
+            )
             .await
     }
 

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use wardline_console::{DeskError, ProcessDesk, Reassign};
 use wardline_core::{InstanceId, TaskId};
 use wardline_engine::view::{
-    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView, PageView, ProcessAct, ProcessView,
-    Reconcile, ReconciliationQuery, Reconciliations, TaskQuery, TaskView, TransactionQuery,
-    TransactionView,
+    BoardView, Decision, FigureQuery, Figures, InstanceDetail, InstanceQuery, InstanceView,
+    PageView, ProcessAct, ProcessView, Reconcile, ReconciliationQuery, Reconciliations, TaskQuery,
+    TaskView, TransactionQuery, TransactionView,
 };
 
 impl RemoteDesk {
