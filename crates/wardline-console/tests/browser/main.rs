@@ -395,6 +395,7 @@ async fn every_page_is_accessible_in_light_dark_and_narrow() {
         ("tasks", "/tasks".into()),
         ("task", format!("/tasks/{task}")),
         ("transactions", "/transactions".into()),
+        ("boards", "/boards".into()),
         ("messages", "/messages".into()),
         ("trace", format!("/trace/{root}")),
         ("hop", format!("/trace/{root}?hop={}&part=body", held.id)),

@@ -342,7 +342,12 @@ async fn a_board_shows_figures_goals_and_what_needs_somebody() {
     let other = owner.get("/boards?board=supply-chain&facility=north").await;
     assert!(other.text.contains("Supply chain") && other.text.contains("north"));
     let none = owner.get("/boards?board=nothing").await;
-    assert_eq!(none.status, StatusCode::BAD_REQUEST, "{}", none.text);
+    assert_eq!(
+        none.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        none.text
+    );
 
     // Amounts are for the role that answers for them, shares for all who look.
     let engineer = house.person("integration-engineer").await;
