@@ -98,7 +98,9 @@ impl Fault {
                 let written = part("faultcode").map(Element::text).unwrap_or_default();
                 let written = written.trim();
                 let name = part("faultcode").and_then(|code| code.resolve(written));
-                let local = name.as_ref().map_or(written, |name| &name.local);
+                // Some name a code by a prefix that they do not declare.
+                let bare = written.rsplit(':').next().unwrap_or_default();
+                let local = name.as_ref().map_or(bare, |name| &name.local);
                 let (first, rest) = local.split_once('.').unwrap_or((local, ""));
                 let code = code(first);
                 if code == FaultCode::Other {
