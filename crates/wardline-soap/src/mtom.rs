@@ -102,13 +102,12 @@ impl<'a> Package<'a> {
         let start = parameter(content_type, "start").map(|id| bare(&id).to_owned());
         let mark = format!("--{boundary}");
         let finder = memchr::memmem::Finder::new(mark.as_bytes());
-        let mut at = match body.strip_prefix(mark.as_bytes()) {
-            Some(_) => mark.len(),
-            None => {
-                let before = format!("\r\n{mark}");
-                memchr::memmem::find(body, before.as_bytes()).ok_or(MtomError::Malformed)?
-                    + before.len()
-            }
+        let mut at = if body.starts_with(mark.as_bytes()) {
+            mark.len()
+        } else {
+            let before = format!("\r\n{mark}");
+            memchr::memmem::find(body, before.as_bytes()).ok_or(MtomError::Malformed)?
+                + before.len()
         };
         let mut root = None;
         let mut parts = AHashMap::new();
@@ -207,15 +206,12 @@ fn unescape(text: &str) -> String {
             .then(|| text.get(at + 1..at + 3))
             .flatten()
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match hex {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
+        if let Some(byte) = hex {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -182,7 +182,7 @@ impl Outbound {
     }
 
     /// The answer's envelope, where it is one.
-    fn open(&self, reply: &Reply) -> Result<Envelope, String> {
+    fn open(reply: &Reply) -> Result<Envelope, String> {
         if reply.truncated {
             return Err("the answer is larger than 8 MiB".to_owned());
         }
@@ -257,7 +257,7 @@ impl Outbound {
             self.failed(FailureKind::Permanent, codes::SOAP_BAD_ANSWER, &text)
                 .with_reply(reply)
         };
-        let envelope = match self.open(&reply) {
+        let envelope = match Self::open(&reply) {
             Ok(envelope) => envelope,
             Err(why) => return Err(bad(why, reply)),
         };
@@ -314,7 +314,7 @@ impl crate::Outbound for Outbound {
                 // credentials or of coming later.
                 let told = [codes::HTTP_SERVER_ERROR, codes::HTTP_REJECTED].contains(&failure.code);
                 let said = failure.reply.as_ref().filter(|_| told).and_then(|reply| {
-                    let envelope = self.open(reply).ok()?;
+                    let envelope = Self::open(reply).ok()?;
                     self.fault(operation, &envelope, reply)
                 });
                 Err(said.unwrap_or(failure))

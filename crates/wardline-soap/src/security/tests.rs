@@ -32,12 +32,12 @@ fn later(seconds: i64) -> Timestamp {
     Timestamp::from_second(now().as_second() + seconds).unwrap()
 }
 
-fn username(password: &str, plain: bool) -> Option<Username> {
-    Some(Username {
+fn username(password: &str, plain: bool) -> Username {
+    Username {
         user: "supplier".into(),
         password: password.as_bytes().to_vec(),
         plain,
-    })
+    }
 }
 
 fn policy(users: bool, certificates: &str) -> Policy {
@@ -71,7 +71,7 @@ fn a_digest_is_as_the_profile_says() {
 fn a_user_is_known_by_a_fresh_digest_once() {
     let guard = Guard::new(policy(true, ""));
     let sender = |password: &str, plain| Protection {
-        username: username(password, plain),
+        username: Some(username(password, plain)),
         ..Protection::default()
     };
     let sent = sender("sesame", false).write(&message(), now()).unwrap();
@@ -113,7 +113,7 @@ fn a_signature_holds_for_what_it_covers_and_nothing_else() {
     for algorithm in [&PKCS_RSA_SHA256, &PKCS_ECDSA_P256_SHA256] {
         let (key, certificate) = identity(algorithm);
         let protection = Protection {
-            username: username("sesame", false),
+            username: Some(username("sesame", false)),
             signer: Some(Signer::from_pem(key.as_bytes(), certificate.as_bytes()).unwrap()),
             good_for: None,
         };

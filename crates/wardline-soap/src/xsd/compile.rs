@@ -65,11 +65,11 @@ fn anything() -> Complex {
 }
 
 fn simple(name: Option<Name>, variety: Variety) -> Type {
-    Type::Simple(Simple {
+    Type::Simple(Box::new(Simple {
         name,
         variety,
         facets: Facets::default(),
-    })
+    }))
 }
 
 fn wrong(text: impl Into<String>) -> SchemaError {
@@ -293,11 +293,11 @@ impl Compiler<'_> {
                 )));
             }
         };
-        Ok(Type::Simple(Simple {
+        Ok(Type::Simple(Box::new(Simple {
             name,
             variety,
             facets: facets(inner)?,
-        }))
+        })))
     }
 
     fn base(
@@ -332,42 +332,38 @@ impl Compiler<'_> {
             ..anything()
         };
         let first = parts(written).next();
-        match first.map(|first| &*first.name.local) {
-            Some(kind @ ("simpleContent" | "complexContent")) => {
-                let Some(content) = first else {
-                    return Err(wrong("a complex type says nothing"));
-                };
-                made.mixed |= flag(content, "mixed");
-                let derivation = parts(content)
-                    .next()
-                    .ok_or_else(|| wrong("a derived type does not say from what"))?;
-                made.extends = match &*derivation.name.local {
-                    "extension" => true,
-                    "restriction" => false,
-                    other => return Err(SchemaError::Unsupported(format!("xs:{other}"))),
-                };
-                let base = derivation
-                    .attribute("base")
-                    .ok_or_else(|| wrong("a derived type does not say from what"))?;
-                let base_name = Self::name(base, derivation, context)?;
-                if &*base_name.namespace == "http://schemas.xmlsoap.org/soap/encoding/" {
-                    return Err(SchemaError::Unsupported(
+        let derived =
+            first.filter(|first| matches!(&*first.name.local, "simpleContent" | "complexContent"));
+        if let Some(content) = derived {
+            made.mixed |= flag(content, "mixed");
+            let derivation = parts(content)
+                .next()
+                .ok_or_else(|| wrong("a derived type does not say from what"))?;
+            made.extends = match &*derivation.name.local {
+                "extension" => true,
+                "restriction" => false,
+                other => return Err(SchemaError::Unsupported(format!("xs:{other}"))),
+            };
+            let base = derivation
+                .attribute("base")
+                .ok_or_else(|| wrong("a derived type does not say from what"))?;
+            let base_name = Self::name(base, derivation, context)?;
+            if &*base_name.namespace == "http://schemas.xmlsoap.org/soap/encoding/" {
+                return Err(SchemaError::Unsupported(
                         "SOAP encoding (rpc/encoded arrays); ask for a document/literal description: it".into(),
                     ));
-                }
-                let base = self.reference(base, derivation, context)?;
-                made.base = Some(base);
-                if kind == "simpleContent" {
-                    made.own_simple = Some(base);
-                } else {
-                    made.own = self.content(derivation, context)?;
-                }
-                self.attributes(derivation, context, &mut made)?;
             }
-            _ => {
-                made.own = self.content(written, context)?;
-                self.attributes(written, context, &mut made)?;
+            let base = self.reference(base, derivation, context)?;
+            made.base = Some(base);
+            if &*content.name.local == "simpleContent" {
+                made.own_simple = Some(base);
+            } else {
+                made.own = self.content(derivation, context)?;
             }
+            self.attributes(derivation, context, &mut made)?;
+        } else {
+            made.own = self.content(written, context)?;
+            self.attributes(written, context, &mut made)?;
         }
         Ok(Type::Complex(Box::new(made)))
     }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::Facets;
+use super::{Bound, Facets};
 use crate::xml::is_space;
 
 /// What kind of value a text stands for.
@@ -149,7 +149,9 @@ impl Kind {
             Self::Base64 => text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"+/= \t\r\n".contains(&b)),
-            Self::Hex => text.len() % 2 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit()),
+            Self::Hex => {
+                text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())
+            }
             Self::Date => shape(zoneless(text), b"9999-99-99") && date(text),
             Self::Time => time(zoneless(text)),
             Self::DateTime => match zoneless(text).split_once('T') {
@@ -339,7 +341,7 @@ impl Facets {
         let Some(number) = Number::read(text) else {
             return Ok(());
         };
-        let outside = |bound: &Option<(std::sync::Arc<str>, bool)>, wrong: Ordering| {
+        let outside = |bound: &Option<Bound>, wrong: Ordering| {
             bound.as_ref().is_some_and(|(bound, exclusive)| {
                 Number::read(bound).is_some_and(|bound| match number.compare(&bound) {
                     Ordering::Equal => *exclusive,

@@ -79,7 +79,7 @@ pub struct Schemas {
 #[derive(Clone, Debug)]
 pub enum Type {
     /// A text that stands for a value.
-    Simple(Simple),
+    Simple(Box<Simple>),
     /// Elements and attributes.
     Complex(Box<Complex>),
 }
@@ -108,6 +108,9 @@ pub enum Variety {
     Union(Vec<TypeId>),
 }
 
+/// A number, and whether it itself is one too many.
+pub type Bound = (Arc<str>, bool);
+
 /// What a value must obey beyond its type. Patterns are not held against values.
 #[derive(Clone, Debug, Default)]
 pub struct Facets {
@@ -115,8 +118,8 @@ pub struct Facets {
     pub enumeration: Vec<Arc<str>>,
     /// Characters, bytes or list items: at least and at most.
     pub length: (Option<u64>, Option<u64>),
-    /// Smallest and largest number, and whether that itself is one too many.
-    pub range: (Option<(Arc<str>, bool)>, Option<(Arc<str>, bool)>),
+    /// Smallest and largest number.
+    pub range: (Option<Bound>, Option<Bound>),
     /// Digits of a decimal, all and behind the point.
     pub digits: (Option<u64>, Option<u64>),
 }
