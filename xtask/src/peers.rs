@@ -69,6 +69,8 @@ const PYPI: &[(&str, &str)] = &[
     ("dnslib", "0.9.26"),
     ("schemathesis", "4.32.5"),
     ("sslyze", "6.3.1"),
+    ("zeep", "4.3.3"),
+    ("xmlsec", "1.3.17"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
@@ -79,6 +81,7 @@ const NPM: &[(&str, &str)] = &[
     ("openid-client", "6.9.0"),
     ("standardwebhooks", "1.1.1"),
     ("oidc-provider", "9.13.3"),
+    ("soap", "1.13.0"),
 ];
 
 /// Installs what is missing.

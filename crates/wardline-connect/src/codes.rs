@@ -111,6 +111,23 @@ codes! {
     HTTP_GONE "W4211" "a webhook's receiver answered 410"
         "By the Standard Webhooks specification the receiver wants no more of these. The delivery is not tried again. Remove \
          the connection from its flow, or ask the receiver, then replay."
+
+    SOAP_UNSENDABLE "W4301" "the payload does not fit the service's description"
+        "The text names the place and the reason. Compare with `wardline soap show`, correct the map, then replay. Nothing was sent."
+    SOAP_SENDER "W4302" "a SOAP service refused the request"
+        "It answered with a fault of the sender (`Client` in SOAP 1.1), or one whose code SOAP does not know: the same request will be \
+         refused again. The fault is kept with the delivery as JSON. Correct the map or the service's data, then replay."
+    SOAP_RECEIVER "W4303" "a SOAP service met a fault of its own"
+        "It answered with a fault of the receiver (`Server` in SOAP 1.1). It is tried again. The fault is kept with the delivery as JSON."
+    SOAP_CREDENTIALS "W4304" "a SOAP service refused our credentials"
+        "The fault says FailedAuthentication or InvalidSecurityToken. It is tried again, since the fault lies in a credential and not in \
+         the payload: correct `security` of the connection, and look at the clocks of both machines."
+    SOAP_NOT_SPOKEN "W4305" "a SOAP service does not speak as its description says"
+        "It answered that it does not know the version of SOAP, an encoding or a header block that must be understood. Compare the port of the \
+         connection with what the service offers."
+    SOAP_BAD_ANSWER "W4306" "the answer of a SOAP service cannot be used"
+        "It is no SOAP message, or does not fit the description; the text says where. What was asked for may have been done, so it is not asked \
+         again by itself. The answer is kept with the delivery. Ask the service's people for a description that fits, or correct the one in the estate."
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod mllp;
 pub mod null;
 mod outbound;
 mod secret;
+pub mod soap;
 pub mod stream;
 pub mod threads;
 pub mod tls;

@@ -34,7 +34,7 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    fn read(&self, what: &'static str) -> Result<Secret, ConnectError> {
+    pub(crate) fn read(&self, what: &'static str) -> Result<Secret, ConnectError> {
         match self {
             Self::File(path) => {
                 std::fs::read(path)

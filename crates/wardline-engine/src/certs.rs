@@ -139,6 +139,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
         let tls = match &connection.kind {
             ConnectionKind::MllpConnect(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,
+            ConnectionKind::SoapOut(declared) => &declared.http.tls,
             _ => continue,
         };
         if let Some(tls) = tls {

@@ -8,12 +8,15 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, tls,
+    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, soap,
+    tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
     Limits, SecretRef, ServerTls,
 };
+use wardline_soap::source::Directory;
+use wardline_soap::wsdl::{Definitions, WsdlError};
 use wardline_vault::{Secrets, VaultError};
 
 /// Why the estate cannot be connected.
@@ -34,6 +37,16 @@ pub enum WireError {
         connection: String,
         /// The header's name.
         header: String,
+    },
+    /// The description of a service cannot be used any more.
+    #[error("connection {connection}: {file} cannot be used: {error}")]
+    Description {
+        /// `system.connection`.
+        connection: String,
+        /// The file.
+        file: String,
+        /// Why.
+        error: WsdlError,
     },
 }
 
@@ -318,28 +331,16 @@ impl Wiring<'_> {
             }
             ConnectionKind::HttpOut(declared) => {
                 for url in std::iter::once(&declared.url).chain(&connection.failover) {
-                    let mut config = http::OutboundConfig::new(
-                        connection.reference.as_str(),
-                        url.value.as_str(),
-                    );
-                    config.timeout = declared.timeout;
-                    config.connect_timeout = declared.connect_timeout;
-                    config.auth = self.outbound_auth(connection, &declared.auth)?;
-                    config.headers = self.headers(connection, &declared.headers)?;
-                    if let Some(tls) = &declared.tls {
-                        config.tls = self.client_tls(tls)?;
-                    }
-                    if let Some(webhook) = &declared.webhook {
-                        // Receivers that know only the value before verify by its signature.
-                        let mut keys = self.accepted(&webhook.secret)?;
-                        keys.extend(self.secrets(&webhook.previous)?);
-                        let signer = http::WebhookSigner::new(&connection.reference, &keys)?;
-                        config.webhook = Some(Arc::new(signer));
-                    }
-                    if declared.public_only {
-                        config.reach = http::Reach::Public;
-                    }
+                    let config = self.http_config(connection, declared, &url.value)?;
                     all.push(Arc::new(http::Outbound::new(config)?));
+                }
+            }
+            ConnectionKind::SoapOut(declared) => {
+                let definitions = Arc::new(self.definitions(connection, &declared.wsdl)?);
+                for url in std::iter::once(&declared.http.url).chain(&connection.failover) {
+                    let config =
+                        self.soap_config(connection, declared, &definitions, &url.value)?;
+                    all.push(Arc::new(soap::Outbound::new(config)?));
                 }
             }
             ConnectionKind::MllpListen(_) | ConnectionKind::HttpIn(_) => return Ok(None),
@@ -348,6 +349,94 @@ impl Wiring<'_> {
             all.pop()
         } else {
             Some(Arc::new(Failover(all)))
+        })
+    }
+
+    fn http_config(
+        &self,
+        connection: &Connection,
+        declared: &model::HttpOut,
+        url: &str,
+    ) -> Result<http::OutboundConfig, WireError> {
+        let mut config = http::OutboundConfig::new(connection.reference.as_str(), url);
+        config.timeout = declared.timeout;
+        config.connect_timeout = declared.connect_timeout;
+        config.auth = self.outbound_auth(connection, &declared.auth)?;
+        config.headers = self.headers(connection, &declared.headers)?;
+        if let Some(tls) = &declared.tls {
+            config.tls = self.client_tls(tls)?;
+        }
+        if let Some(webhook) = &declared.webhook {
+            // Receivers that know only the value before verify by its signature.
+            let mut keys = self.accepted(&webhook.secret)?;
+            keys.extend(self.secrets(&webhook.previous)?);
+            let signer = http::WebhookSigner::new(&connection.reference, &keys)?;
+            config.webhook = Some(Arc::new(signer));
+        }
+        if declared.public_only {
+            config.reach = http::Reach::Public;
+        }
+        Ok(config)
+    }
+
+    /// The description of a service, with all that it imports.
+    fn definitions(
+        &self,
+        connection: &Connection,
+        wsdl: &FileRef,
+    ) -> Result<Definitions, WireError> {
+        let source = Directory::new(&self.estate.root);
+        let read = Definitions::read(&source, &wsdl.path.to_string_lossy()).map_err(|error| {
+            WireError::Description {
+                connection: connection.reference.clone(),
+                file: wsdl.path.display().to_string(),
+                error,
+            }
+        })?;
+        let mut noted = self.noted.lock();
+        for file in &read.files {
+            noted.note_file(&self.estate.root.join(file));
+        }
+        drop(noted);
+        Ok(read)
+    }
+
+    fn soap_config(
+        &self,
+        connection: &Connection,
+        declared: &model::SoapOut,
+        definitions: &Arc<Definitions>,
+        url: &str,
+    ) -> Result<soap::OutboundConfig, WireError> {
+        let security = declared.security.as_ref();
+        let user = security.and_then(|security| {
+            let secret = security.username.as_ref()?;
+            Some((secret, security.plain))
+        });
+        let user = user
+            .map(|(secret, plain)| {
+                let credential = self.secret(secret)?;
+                Ok::<_, WireError>(soap::UserToken { credential, plain })
+            })
+            .transpose()?;
+        let signs = security.and_then(|security| security.cert.as_ref().zip(security.key.as_ref()));
+        let sign = signs
+            .map(|(cert, key)| {
+                Ok::<_, WireError>(soap::Identity {
+                    certificate: self.pem(cert),
+                    key: self.secret(key)?,
+                })
+            })
+            .transpose()?;
+        Ok(soap::OutboundConfig {
+            http: self.http_config(connection, &declared.http, url)?,
+            definitions: Arc::clone(definitions),
+            service: declared.service.as_ref().map(|name| name.value.clone()),
+            port: declared.port.as_ref().map(|name| name.value.clone()),
+            user,
+            sign,
+            good_for: security.and_then(|security| security.good_for),
+            mtom: declared.mtom,
         })
     }
 

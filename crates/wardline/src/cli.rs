@@ -25,7 +25,7 @@ pub(crate) use trust::{
     AuditCommand, AuditCosign, AuditFormat, AuditVerify, KeysCommand, PeopleCommand, PersonRef,
     SecretsCommand,
 };
-pub(crate) use wire::{Hl7Command, Listen, Send, TlsArgs};
+pub(crate) use wire::{Hl7Command, Listen, Send, SoapCommand, TlsArgs};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -75,6 +75,11 @@ pub(crate) enum Command {
     Hl7 {
         #[command(subcommand)]
         command: Hl7Command,
+    },
+    /// Look at descriptions of SOAP services.
+    Soap {
+        #[command(subcommand)]
+        command: SoapCommand,
     },
     /// Send HL7 messages of a file over MLLP and print the acknowledgements.
     Send(Send),

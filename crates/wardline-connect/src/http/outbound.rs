@@ -192,6 +192,50 @@ impl Outbound {
         Ok(built)
     }
 
+    /// Sends with further headers of this one request.
+    ///
+    /// # Errors
+    /// As [`crate::Outbound::send`].
+    pub(crate) async fn send_with(
+        &self,
+        request: Request<'_>,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<Reply, Failure> {
+        let mut built = self.build(&request)?;
+        for (name, value) in headers {
+            built.headers_mut().insert(name, value.clone());
+        }
+        let Ok(exchanged) = timeout(self.config.timeout, self.exchange(built)).await else {
+            let text = format!(
+                "{} did not answer within {:?}",
+                self.describe_target(),
+                self.config.timeout
+            );
+            return Err(Failure::new(
+                FailureKind::Timeout,
+                codes::HTTP_TIMEOUT,
+                text,
+            ));
+        };
+        let (reply, later) = exchanged?;
+        let status = reply.status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
+        if status == StatusCode::GONE && self.config.webhook.is_some() {
+            let text = format!(
+                "{} answered {status}: nobody wants these webhooks any more",
+                self.describe_target()
+            );
+            let gone = Failure::new(FailureKind::Permanent, codes::HTTP_GONE, text);
+            return Err(gone.with_reply(reply));
+        }
+        match classify(status, later) {
+            None => Ok(reply),
+            Some((kind, code, meaning)) => {
+                let text = format!("{} answered {status}: {meaning}", self.describe_target());
+                Err(Failure::new(kind, code, text).with_reply(reply))
+            }
+        }
+    }
+
     async fn exchange(
         &self,
         request: http::Request<Full<Bytes>>,
@@ -259,36 +303,7 @@ impl Outbound {
 #[async_trait]
 impl crate::Outbound for Outbound {
     async fn send(&self, request: Request<'_>) -> Result<Reply, Failure> {
-        let built = self.build(&request)?;
-        let Ok(exchanged) = timeout(self.config.timeout, self.exchange(built)).await else {
-            let text = format!(
-                "{} did not answer within {:?}",
-                self.describe_target(),
-                self.config.timeout
-            );
-            return Err(Failure::new(
-                FailureKind::Timeout,
-                codes::HTTP_TIMEOUT,
-                text,
-            ));
-        };
-        let (reply, later) = exchanged?;
-        let status = reply.status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
-        if status == StatusCode::GONE && self.config.webhook.is_some() {
-            let text = format!(
-                "{} answered {status}: nobody wants these webhooks any more",
-                self.describe_target()
-            );
-            let gone = Failure::new(FailureKind::Permanent, codes::HTTP_GONE, text);
-            return Err(gone.with_reply(reply));
-        }
-        match classify(status, later) {
-            None => Ok(reply),
-            Some((kind, code, meaning)) => {
-                let text = format!("{} answered {status}: {meaning}", self.describe_target());
-                Err(Failure::new(kind, code, text).with_reply(reply))
-            }
-        }
+        self.send_with(request, &[]).await
     }
 
     fn describe(&self) -> String {

@@ -8,6 +8,7 @@ mod mllp_acks;
 mod mllp_faults;
 mod mllp_flow;
 mod mllp_outbound;
+mod soap_outbound;
 mod stage;
 mod tls;
 mod webhooks;

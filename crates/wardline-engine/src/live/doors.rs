@@ -132,6 +132,7 @@ impl Doors {
                     .push((connection, declared)),
                 ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
+                | ConnectionKind::SoapOut(_)
                 | ConnectionKind::Null => {}
             }
         }

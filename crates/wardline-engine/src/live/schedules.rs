@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_core::Timestamp;
-use wardline_estate::model::{OperationKind, Source};
+use wardline_estate::model::Source;
 use wardline_estate::said;
 
 /// A scheduled flow that runs.
@@ -73,12 +73,8 @@ impl Schedules {
                 continue;
             }
             let call = called.map(|(operation, sender)| {
-                let (method, path) = match &operation.kind {
-                    OperationKind::Http { method, path } => {
-                        (Some(wire::method(*method)), Some(path.value.clone()))
-                    }
-                    _ => (None, None),
-                };
+                let (method, path) = operation.kind.request();
+                let method = method.map(wire::method);
                 Call {
                     outbound: Arc::clone(&sender.outbound),
                     method,

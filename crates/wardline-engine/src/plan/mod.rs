@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_core::{Lane, Sensitivity};
 use wardline_estate::Diagnostics;
-use wardline_estate::model::{self, ConnectionKind, Estate, OperationKind, Source, TargetKind};
+use wardline_estate::model::{self, ConnectionKind, Estate, Source, TargetKind};
 use wardline_mapping::{Input, KeyExpression, Predicate, Program, Schema};
 
 /// A compiled estate.
@@ -294,10 +294,8 @@ impl Plan {
                         .operation(&reference)
                         .map(|(_, operation)| &operation.kind)
                     {
-                        Some(OperationKind::Http { method, path }) => {
-                            (Some(*method), Some(path.value.clone()))
-                        }
-                        _ => (None, None),
+                        Some(kind) => kind.request(),
+                        None => (None, None),
                     },
                     TargetKind::Send { .. } => (None, None),
                 };
@@ -316,10 +314,7 @@ impl Plan {
             let Some((system, operation)) = estate.operation(&target.destination) else {
                 continue;
             };
-            let (method, path) = match &operation.kind {
-                OperationKind::Http { method, path } => (Some(*method), Some(path.value.clone())),
-                _ => (None, None),
-            };
+            let (method, path) = operation.kind.request();
             let plan = destinations
                 .entry(Arc::clone(&target.destination))
                 .or_insert_with(|| DestinationPlan {
@@ -407,6 +402,9 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
     match kind {
         ConnectionKind::MllpListen(_) => Some(Input::Hl7),
         ConnectionKind::HttpIn(_) => Some(Input::Json),
-        ConnectionKind::MllpConnect(_) | ConnectionKind::HttpOut(_) | ConnectionKind::Null => None,
+        ConnectionKind::MllpConnect(_)
+        | ConnectionKind::HttpOut(_)
+        | ConnectionKind::SoapOut(_)
+        | ConnectionKind::Null => None,
     }
 }

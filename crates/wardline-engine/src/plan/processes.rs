@@ -10,7 +10,7 @@ use std::iter;
 use std::sync::Arc;
 use wardline_core::Lane;
 use wardline_estate::Diagnostic;
-use wardline_estate::model::{Estate, OperationKind, Share, Work};
+use wardline_estate::model::{Estate, Share, Work};
 use wardline_mapping::Input;
 
 /// Compiles the processes of an estate. `None` where one does not compile, which the compiler has
@@ -243,10 +243,7 @@ fn add_destination(
     let Some((system, operation)) = estate.operation(name) else {
         return;
     };
-    let (method, path) = match &operation.kind {
-        OperationKind::Http { method, path } => (Some(*method), Some(path.value.clone())),
-        _ => (None, None),
-    };
+    let (method, path) = operation.kind.request();
     let plan = destinations
         .entry(Arc::clone(name))
         .or_insert_with(|| DestinationPlan {

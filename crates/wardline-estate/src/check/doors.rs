@@ -27,8 +27,10 @@ fn headers(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         "api-key",
     ];
     for (_, connection) in whole.estate.connections() {
-        let ConnectionKind::HttpOut(http) = &connection.kind else {
-            continue;
+        let http = match &connection.kind {
+            ConnectionKind::HttpOut(http) => http,
+            ConnectionKind::SoapOut(soap) => &soap.http,
+            _ => continue,
         };
         for (name, value) in &http.headers {
             let HeaderValue::Plain(written) = value else {

@@ -11,6 +11,7 @@ mod people;
 mod processes;
 mod references;
 mod routes;
+mod soap;
 mod steps;
 mod surface;
 mod tests;
@@ -47,6 +48,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
+    soap::check(whole, &mut problems);
     events::check(whole, &mut problems);
     people::check(whole, &mut problems);
     usage::check(whole, &mut problems);

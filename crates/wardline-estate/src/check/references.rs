@@ -118,14 +118,16 @@ impl References<'_> {
     fn failover(&mut self, connection: &Connection) {
         for place in &connection.failover {
             let (code, why) = match &connection.kind {
-                ConnectionKind::HttpOut(_) => match value::url(place) {
-                    Ok(()) => continue,
-                    Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
-                    Err(BadUrl::Password) => (
-                        codes::PASSWORD_IN_FILE,
-                        "it holds a user or a password".to_owned(),
-                    ),
-                },
+                ConnectionKind::HttpOut(_) | ConnectionKind::SoapOut(_) => {
+                    match value::url(place) {
+                        Ok(()) => continue,
+                        Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
+                        Err(BadUrl::Password) => (
+                            codes::PASSWORD_IN_FILE,
+                            "it holds a user or a password".to_owned(),
+                        ),
+                    }
+                }
                 ConnectionKind::MllpConnect(_) => match value::host_port(place) {
                     Ok(()) => continue,
                     Err(why) => (codes::BAD_ADDRESS, why),
@@ -175,12 +177,14 @@ impl References<'_> {
         let fits = matches!(
             (&operation.kind, kind),
             (OperationKind::Http { .. }, ConnectionKind::HttpOut(_))
+                | (OperationKind::Soap { .. }, ConnectionKind::SoapOut(_))
                 | (OperationKind::Mllp, ConnectionKind::MllpConnect(_))
                 | (OperationKind::Null, ConnectionKind::Null)
         );
         if !fits {
             let word = match operation.kind {
                 OperationKind::Http { .. } => "http",
+                OperationKind::Soap { .. } => "soap",
                 OperationKind::Mllp => "mllp",
                 OperationKind::Null => "null",
             };

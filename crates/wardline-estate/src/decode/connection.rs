@@ -7,11 +7,12 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
     HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut, KeyField, Method,
-    MllpConnect, MllpListen, SecretRef, VendorHmac, WebhookSigning,
+    MllpConnect, MllpListen, SecretRef, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 use crate::shape::connection::{
     AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HMAC_FIELDS,
-    HTTP_ACK, HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, WEBHOOK,
+    HTTP_ACK, HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, SOAP_OUT, WEBHOOK,
+    WS_SECURITY,
 };
 use crate::source::{Span, Spanned};
 use crate::value;
@@ -104,6 +105,14 @@ impl<'a> Decoder<'a> {
                     HTTP_CONCURRENT,
                 );
             }
+        }
+        if let Some(node) = view.get("soap")
+            && let Some(soap) = self.soap_out(node, entry.key_at)
+        {
+            return (
+                Some(ConnectionKind::SoapOut(Box::new(soap))),
+                HTTP_CONCURRENT,
+            );
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),
@@ -250,6 +259,44 @@ impl<'a> Decoder<'a> {
             webhook: self.webhook(view.get("webhook")),
             public_only: view.string("reach").as_deref() == Some("public"),
         }
+    }
+
+    fn soap_out(&mut self, node: &Node, at: Span) -> Option<SoapOut> {
+        let view = View::new(Some(node), &SOAP_OUT);
+        let headers = view.get("headers").map_or(&[][..], Node::entries).iter();
+        let http = HttpOut {
+            url: view.text_or_stand_in("url", at),
+            auth: self.auth(view.get("auth")),
+            timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
+            connect_timeout: view
+                .parsed("connect_timeout", value::duration)
+                .unwrap_or_default(),
+            headers: headers
+                .filter_map(|entry| Some((entry.key.clone(), self.header_value(&entry.value)?)))
+                .collect(),
+            tls: self.client_tls(view.get("tls")),
+            webhook: None,
+            public_only: false,
+        };
+        let security = view.get("security").map(|node| {
+            let view = View::new(Some(node), &WS_SECURITY);
+            WsSecurity {
+                username: self.secret(view.text("username")),
+                plain: view.string("password").as_deref() == Some("text"),
+                cert: self.file(view.text("cert")),
+                key: self.secret(view.text("key")),
+                good_for: view.parsed("good_for", value::duration),
+                at: node.at,
+            }
+        });
+        Some(SoapOut {
+            http,
+            wsdl: self.file(view.text("wsdl"))?,
+            service: view.text("service"),
+            port: view.text("port"),
+            security,
+            mtom: view.is_true("mtom"),
+        })
     }
 
     fn webhook(&mut self, node: Option<&Node>) -> Option<WebhookSigning> {

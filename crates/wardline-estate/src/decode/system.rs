@@ -2,7 +2,7 @@
 
 use super::{Decoder, View};
 use crate::model::{Caching, Method, Operation, OperationKind, System};
-use crate::shape::system::{CACHE, HTTP_CALL, OPERATION, PLAIN_CALL, SYSTEM};
+use crate::shape::system::{CACHE, HTTP_CALL, OPERATION, PLAIN_CALL, SOAP_CALL, SYSTEM};
 use crate::source::Spanned;
 use crate::value;
 use crate::yaml::{Data, Entry, Node};
@@ -52,6 +52,12 @@ impl<'a> Decoder<'a> {
             let kind = OperationKind::Http {
                 method,
                 path: call.text_or_stand_in(key, entry.key_at),
+            };
+            (kind, call.text("connection"))
+        } else if let Some(node) = view.get("soap") {
+            let call = View::new(Some(node), &SOAP_CALL);
+            let kind = OperationKind::Soap {
+                operation: call.text_or_stand_in("operation", entry.key_at),
             };
             (kind, call.text("connection"))
         } else if let Some(node) = view.get("mllp") {

@@ -57,6 +57,8 @@ pub enum ConnectionKind {
     HttpIn(HttpIn),
     /// Requests to an HTTP service.
     HttpOut(HttpOut),
+    /// Operations of a SOAP service.
+    SoapOut(Box<SoapOut>),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -66,15 +68,18 @@ impl ConnectionKind {
     pub const fn direction(&self) -> Direction {
         match self {
             Self::MllpListen(_) | Self::HttpIn(_) => Direction::In,
-            Self::MllpConnect(_) | Self::HttpOut(_) | Self::Null => Direction::Out,
+            Self::MllpConnect(_) | Self::HttpOut(_) | Self::SoapOut(_) | Self::Null => {
+                Direction::Out
+            }
         }
     }
 
-    /// The key that declares it: `mllp`, `http` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
+            Self::SoapOut(_) => "soap",
             Self::Null => "null",
         }
     }
@@ -197,6 +202,40 @@ pub struct HttpOut {
     pub webhook: Option<WebhookSigning>,
     /// Whether only public addresses may be reached, over https: urls that others supplied.
     pub public_only: bool,
+}
+
+/// A SOAP service that Wardline calls.
+#[derive(Clone, Debug)]
+pub struct SoapOut {
+    /// How it is reached.
+    pub http: HttpOut,
+    /// What it offers (WSDL 1.1).
+    pub wsdl: FileRef,
+    /// The service of the description; its first where absent.
+    pub service: Option<Spanned<String>>,
+    /// The port of the description; its first where absent.
+    pub port: Option<Spanned<String>>,
+    /// What messages carry to be believed (WS-Security).
+    pub security: Option<WsSecurity>,
+    /// Whether large values of bytes travel beside the message (MTOM).
+    pub mtom: bool,
+}
+
+/// What messages carry to be believed (WS-Security 1.1).
+#[derive(Clone, Debug)]
+pub struct WsSecurity {
+    /// The secret holds `user:password`.
+    pub username: Option<SecretRef>,
+    /// Whether the password goes as text instead of its digest.
+    pub plain: bool,
+    /// The certificate of the signature, PEM.
+    pub cert: Option<FileRef>,
+    /// Its private key, PEM.
+    pub key: Option<SecretRef>,
+    /// How long a message is good.
+    pub good_for: Option<Duration>,
+    /// Where it stands.
+    pub at: Span,
 }
 
 /// The value of a header that is sent with every request.

@@ -28,8 +28,8 @@ pub use client::{
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
     Direction, Duplicate, HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut,
-    KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac,
-    WebhookSigning,
+    KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac,
+    WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};

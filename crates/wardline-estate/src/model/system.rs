@@ -68,6 +68,11 @@ pub enum OperationKind {
         /// A path with `{names}` that the data fills, appended to the connection's URL.
         path: Spanned<String>,
     },
+    /// One operation of a SOAP service.
+    Soap {
+        /// Its name in the description.
+        operation: Spanned<String>,
+    },
     /// One HL7 message and its acknowledgement.
     Mllp,
     /// Nothing.
@@ -75,6 +80,16 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
+    /// The method and the path of a request: that of HTTP, or the name of a SOAP service's operation
+    /// behind a `/`.
+    pub fn request(&self) -> (Option<Method>, Option<String>) {
+        match self {
+            Self::Http { method, path } => (Some(*method), Some(path.value.clone())),
+            Self::Soap { operation } => (None, Some(format!("/{}", operation.value))),
+            Self::Mllp | Self::Null => (None, None),
+        }
+    }
+
     /// The names in braces of an HTTP path, in order: `/accounts/{account}/close` has `account`.
     pub fn parameters(&self) -> Vec<&str> {
         let Self::Http { path, .. } = self else {

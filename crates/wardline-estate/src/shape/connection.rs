@@ -30,7 +30,12 @@ pub(crate) static CONNECTION: Object = Object {
             "Accepts everything and keeps nothing; for benches and tests.",
         ),
         field("sftp", Any, Later, "Files over SFTP."),
-        field("soap", Any, Later, "SOAP services."),
+        field(
+            "soap",
+            Keyed(&[("wsdl", &SOAP_OUT)]),
+            Optional,
+            "SOAP 1.1 and 1.2.",
+        ),
         field("file", Any, Later, "A watched directory."),
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
@@ -516,6 +521,118 @@ pub(crate) static HMAC_FIELDS: Object = Object {
             Text(Form::Value),
             Optional,
             "The name of the time.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static SOAP_OUT: Object = Object {
+    name: "`soap` (calling)",
+    doc: "A SOAP service that Wardline calls. What is sent and answered is JSON, by the types of its description: `wardline soap show` prints the shapes.",
+    fields: &[
+        field(
+            "wsdl",
+            Text(Form::File),
+            Required,
+            "The description (WSDL 1.1). What it imports is read from the estate and from nowhere else.",
+        ),
+        field(
+            "service",
+            Text(Form::Prose),
+            Optional,
+            "The service of the description; its first where absent.",
+        ),
+        field(
+            "port",
+            Text(Form::Prose),
+            Optional,
+            "The port of the description, which says the version of SOAP; its first where absent.",
+        ),
+        field(
+            "url",
+            Text(Form::Url),
+            Required,
+            "Where it is. The address in the description is not used: it is often that of a vendor's test system.",
+        ),
+        field(
+            "auth",
+            AUTH,
+            Default("none"),
+            "How Wardline proves who it is by HTTP.",
+        ),
+        field(
+            "security",
+            Obj(&WS_SECURITY),
+            Optional,
+            "What messages carry to be believed (WS-Security).",
+        ),
+        field(
+            "mtom",
+            Bool,
+            Default("false"),
+            "Whether values of bytes from 1 KiB on travel beside the message (MTOM). Answers are read either way.",
+        ),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("30s"),
+            "Limit for one whole exchange.",
+        ),
+        field(
+            "connect_timeout",
+            Text(Form::Duration),
+            Default("5s"),
+            "Limit for establishing the connection.",
+        ),
+        field(
+            "headers",
+            Map(Form::Header, &Text(Form::SecretOrText)),
+            Optional,
+            "HTTP headers sent with every request; a value may be `secret:NAME`.",
+        ),
+        field(
+            "tls",
+            Obj(&CLIENT_TLS),
+            Optional,
+            "How to verify the server and prove who we are.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static WS_SECURITY: Object = Object {
+    name: "`security`",
+    doc: "What messages carry to be believed: WS-Security 1.1.",
+    fields: &[
+        field(
+            "username",
+            Text(Form::Secret),
+            Optional,
+            "A user token; the secret holds `user:password`.",
+        ),
+        field(
+            "password",
+            Word(&["digest", "text"]),
+            Default("digest"),
+            "`digest` with nonce and time; `text` only over https.",
+        ),
+        field(
+            "cert",
+            Text(Form::File),
+            Optional,
+            "The certificate (PEM) of a signature over body, timestamp and user token: rsa-sha256, or ecdsa-sha256 where the key is one of P-256.",
+        ),
+        field(
+            "key",
+            Text(Form::Secret),
+            Optional,
+            "The private key (PEM, PKCS#8) of that certificate.",
+        ),
+        field(
+            "good_for",
+            Text(Form::Duration),
+            Optional,
+            "How long a message is good, said by a timestamp; `5m` where it is signed.",
         ),
     ],
     exactly_one: &[],

@@ -61,7 +61,12 @@ pub(crate) static OPERATION: Object = Object {
             Optional,
             "Nothing, on a `null` connection.",
         ),
-        field("soap", Any, Later, "One SOAP request."),
+        field(
+            "soap",
+            Obj(&SOAP_CALL),
+            Optional,
+            "One operation of a SOAP service.",
+        ),
         field("sql", Any, Later, "One statement."),
         field(
             "accepts",
@@ -112,6 +117,26 @@ pub(crate) static CACHE: Object = Object {
             Text(Form::Duration),
             Optional,
             "And for how long after that, where the system cannot be asked or fails.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static SOAP_CALL: Object = Object {
+    name: "`soap` (an operation)",
+    doc: "One operation of a SOAP service. The body is JSON by the types of the description.",
+    fields: &[
+        field(
+            "connection",
+            Text(Form::Name),
+            Required,
+            "A connection of the same system.",
+        ),
+        field(
+            "operation",
+            Text(Form::Prose),
+            Required,
+            "The operation's name in the description.",
         ),
     ],
     exactly_one: &[],

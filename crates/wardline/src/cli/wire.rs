@@ -27,6 +27,30 @@ pub(crate) enum Hl7Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum SoapCommand {
+    /// Print services, ports and operations, and the shape of what they take and answer as JSON.
+    Show {
+        /// A WSDL file. What it imports is read from below DIR and from nowhere else.
+        file: PathBuf,
+        /// The directory that holds it and what it imports [default: the file's own].
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say for each WSDL file whether it can be used; exit 1 where one is refused.
+    Check {
+        /// WSDL files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TlsArgs {
     /// Use TLS.

@@ -31,6 +31,7 @@ mod search;
 mod secrets;
 mod serve;
 mod shadows;
+mod soap;
 mod tasks;
 mod transactions;
 mod webhooks;
@@ -70,6 +71,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => Ok(reference::completions(shell)),
         Command::Map { command } => map::run(command),
         Command::Hl7 { command } => hl7::run(command),
+        Command::Soap { command } => soap::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),
