@@ -1,0 +1,1 @@
+//! Flat files: delimited and fixed-width records by a declared layout.
