@@ -14,6 +14,7 @@ mod demo_cases;
 mod doors;
 mod doors_again;
 mod entrance;
+mod flat;
 mod hl7;
 mod keys;
 mod map;
@@ -69,6 +70,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => Ok(reference::completions(shell)),
         Command::Map { command } => map::run(command),
         Command::Hl7 { command } => hl7::run(command),
+        Command::Edi { command } => flat::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),
