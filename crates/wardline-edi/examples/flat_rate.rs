@@ -32,11 +32,22 @@ impl Read for Lines {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mib: u64 = std::env::args().nth(1).map_or(Ok(256), |text| text.parse())?;
+    let mib: u64 = std::env::args()
+        .nth(1)
+        .map_or(Ok(256), |text| text.parse())?;
     let mut block = String::new();
     for n in 0..10_000 {
-        let quoted = if n % 10 == 0 { "\"Gauze, sterile \"\"4x4\"\"\"" } else { "Gauze sterile" };
-        block += &format!("R,45{n:05},20261127,{},{quoted},{}.{:02}\n", n % 40 + 1, n % 900, n % 100);
+        let quoted = if n % 10 == 0 {
+            "\"Gauze, sterile \"\"4x4\"\"\""
+        } else {
+            "Gauze sterile"
+        };
+        block += &format!(
+            "R,45{n:05},20261127,{},{quoted},{}.{:02}\n",
+            n % 40 + 1,
+            n % 900,
+            n % 100
+        );
     }
     let lines = || Lines {
         block: block.clone().into_bytes(),
@@ -49,7 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         { "name": "quantity", "type": "integer" }, { "name": "item" }, { "name": "amount", "type": "decimal" }] });
     for round in 1..=3 {
         let began = Instant::now();
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(lines());
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(lines());
         let mut record = csv::StringRecord::new();
         let mut count = 0_u64;
         while reader.read_record(&mut record)? {
@@ -67,7 +80,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             assert_eq!(seen, count);
             let rate = seen as f64 / began.elapsed().as_secs_f64();
-            println!("round {round}: flat, {name}: {rate:.0} records/s, {:.0} % of csv", 100.0 * rate / bare);
+            println!(
+                "round {round}: flat, {name}: {rate:.0} records/s, {:.0} % of csv",
+                100.0 * rate / bare
+            );
         }
     }
     let status = std::fs::read_to_string("/proc/self/status")?;

@@ -119,7 +119,9 @@ impl<R: Read> Read for Same<'_, R> {
                 Some(expected) => of(&self.buffer) == *expected,
             };
             if !same {
+                // Nothing passes any more, whoever asks again.
                 self.buffer.clear();
+                self.part = usize::MAX;
                 return Err(io::Error::other(
                     "the file changed while it was being taken",
                 ));

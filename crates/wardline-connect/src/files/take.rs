@@ -108,7 +108,10 @@ impl Taker {
                 name,
                 sender,
             )),
-            (Split::Whole { .. }, None) => None,
+            (Split::Whole { .. }, None) => {
+                drop(sender);
+                None
+            }
         };
         let handed = self.hand_in(receiver, stop).await;
         if let Some(reading) = reading {

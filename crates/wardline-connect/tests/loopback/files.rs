@@ -13,9 +13,11 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::files::{
-    Directory, Local, OutboundConfig, Outbound, Split, Then, Watch, WatchConfig,
+    Directory, Local, Outbound, OutboundConfig, Split, Then, Watch, WatchConfig,
 };
-use wardline_connect::{ContentType, FailureKind, Intake, Outbound as _, Received, Request, Verdict};
+use wardline_connect::{
+    ContentType, FailureKind, Intake, Outbound as _, Received, Request, Verdict,
+};
 use wardline_core::Code;
 use wardline_edi::flat::Plan;
 
@@ -63,7 +65,10 @@ fn remembering() -> Arc<Engine> {
         if known.lock().insert(once) {
             Verdict::Accepted { id: id(1) }
         } else {
-            Verdict::Duplicate { original: id(1), answer: Bytes::new() }
+            Verdict::Duplicate {
+                original: id(1),
+                answer: Bytes::new(),
+            }
         }
     })
 }
@@ -106,11 +111,17 @@ fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
 fn bodies(engine: &Engine) -> Vec<Value> {
     let begun = engine.begun.lock();
     let good = begun.iter().filter(|one| one.fault.is_none());
-    good.map(|one| serde_json::from_slice(&one.body).unwrap()).collect()
+    good.map(|one| serde_json::from_slice(&one.body).unwrap())
+        .collect()
 }
 
 fn faults(engine: &Engine) -> Vec<(Code, String)> {
-    engine.begun.lock().iter().filter_map(|one| one.fault.clone()).collect()
+    engine
+        .begun
+        .lock()
+        .iter()
+        .filter_map(|one| one.fault.clone())
+        .collect()
 }
 
 #[tokio::test]
@@ -131,7 +142,10 @@ async fn each_record_is_a_message_with_what_the_file_says() {
             "record": "receipt", "number": 7, "line": 7, "fields": { "kind": "R", "order": "7", "amount": "1.10" },
         })
     );
-    let orders: Vec<_> = all.iter().map(|one| one["number"].as_u64().unwrap()).collect();
+    let orders: Vec<_> = all
+        .iter()
+        .map(|one| one["number"].as_u64().unwrap())
+        .collect();
     assert!(orders.is_sorted());
     // The same again under the same name is known; under another it is another.
     put(running.folder.path(), "a.csv", file(200));
@@ -146,14 +160,20 @@ async fn each_record_is_a_message_with_what_the_file_says() {
 #[tokio::test]
 async fn a_wrong_file_is_refused_whole_and_kept() {
     let cases = [
-        ("cut.csv", file(3).trim_end_matches("T,3.30,3\n").as_bytes().to_vec()),
+        (
+            "cut.csv",
+            file(3).trim_end_matches("T,3.30,3\n").as_bytes().to_vec(),
+        ),
         ("amount.csv", file(3).replace("3.30", "3.31").into_bytes()),
         ("count.csv", file(3).replace(",3\n", ",4\n").into_bytes()),
         ("charset.csv", b"R,caf\xe9,1.10\nT,1.10,1\n".to_vec()),
         ("gzip.csv", b"\x1f\x8b\x08\0\0\0\0\0".to_vec()),
         ("zip.csv", b"PK\x03\x04\0\0\0\0".to_vec()),
         ("quote.csv", b"R,\"1,1.10\nT,1.10,1\n".to_vec()),
-        ("late.csv", file(500).replace("R,499,1.10", "R,499,x").into_bytes()),
+        (
+            "late.csv",
+            file(500).replace("R,499,1.10", "R,499,x").into_bytes(),
+        ),
         ("empty.csv", Vec::new()),
     ];
     let engine = remembering();
@@ -165,13 +185,21 @@ async fn a_wrong_file_is_refused_whole_and_kept() {
     for (name, content) in &cases {
         let refused = format!("refused/{name}");
         until(|| running.has(&format!("{refused}.reason"))).await;
-        assert_eq!(std::fs::read(running.folder.path().join(&refused)).unwrap(), *content);
+        assert_eq!(
+            std::fs::read(running.folder.path().join(&refused)).unwrap(),
+            *content
+        );
         assert!(!running.has(&format!("in/{name}")));
     }
     assert_eq!(bodies(&engine), Vec::<Value>::new(), "nothing half-taken");
     let faults = faults(&engine);
     assert_eq!(faults.len(), cases.len());
-    assert!(faults.iter().all(|(code, text)| code.0 == "W3401" && !text.contains("caf")), "{faults:?}");
+    assert!(
+        faults
+            .iter()
+            .all(|(code, text)| code.0 == "W3401" && !text.contains("caf")),
+        "{faults:?}"
+    );
     running.end().await;
 }
 
@@ -184,7 +212,13 @@ async fn what_is_no_plain_file_stays_where_it_is() {
     symlink(at.join("secret.csv"), at.join("in/link.csv")).unwrap();
     std::fs::hard_link(at.join("secret.csv"), at.join("in/hard.csv")).unwrap();
     std::fs::create_dir(at.join("in/folder.csv")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(at.join("in/pipe.csv")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(at.join("in/pipe.csv"))
+            .status()
+            .unwrap()
+            .success()
+    );
     put(at, ".hidden.csv", file(1));
     put(at, "a.csv.part", file(1));
     let running = Running::start(folder, config(Split::Records(layout())), &engine);
@@ -202,14 +236,37 @@ async fn what_is_no_plain_file_stays_where_it_is() {
     assert!(local.open("away/a.csv").is_err());
     assert!(local.write("away/b.csv", b"x").is_err());
     assert!(local.rename("archive/z.csv", "away/z.csv").is_err());
-    for path in ["../a", "in/../../a", "/etc/passwd", "in/b/c", "", ".", "..", "in/", "a\0b", "in\\a"] {
-        assert!(local.open(path).is_err() && local.write(path, b"x").is_err() && local.remove(path).is_err(), "{path:?}");
+    for path in [
+        "../a",
+        "in/../../a",
+        "/etc/passwd",
+        "in/b/c",
+        "",
+        ".",
+        "..",
+        "in/",
+        "a\0b",
+        "in\\a",
+    ] {
+        assert!(
+            local.open(path).is_err()
+                && local.write(path, b"x").is_err()
+                && local.remove(path).is_err(),
+            "{path:?}"
+        );
     }
     // What takes the place of the temporary name is not followed.
-    symlink(other.path().join("a.csv"), folder.path().join("in/.b.csv.part")).unwrap();
+    symlink(
+        other.path().join("a.csv"),
+        folder.path().join("in/.b.csv.part"),
+    )
+    .unwrap();
     local.write("in/b.csv", b"mine").unwrap();
     assert_eq!(std::fs::read(other.path().join("a.csv")).unwrap(), b"x");
-    assert_eq!(std::fs::read(folder.path().join("in/b.csv")).unwrap(), b"mine");
+    assert_eq!(
+        std::fs::read(folder.path().join("in/b.csv")).unwrap(),
+        b"mine"
+    );
 }
 
 #[tokio::test]
@@ -217,15 +274,26 @@ async fn an_intake_that_fails_in_the_midst_gets_every_record_once() {
     let known: Mutex<HashSet<String>> = Mutex::default();
     let engine = Engine::new(move |nth, received| {
         if nth % 90 == 89 {
-            return Verdict::Refused { code: Code("W5001"), text: "the disk is full".into(), permanent: false };
+            return Verdict::Refused {
+                code: Code("W5001"),
+                text: "the disk is full".into(),
+                permanent: false,
+            };
         }
         if nth % 50 == 49 {
-            return Verdict::Busy { code: Code("W5002"), text: "no room".into(), retry_after: Duration::from_millis(1) };
+            return Verdict::Busy {
+                code: Code("W5002"),
+                text: "no room".into(),
+                retry_after: Duration::from_millis(1),
+            };
         }
         if known.lock().insert(received.once.clone().unwrap()) {
             Verdict::Accepted { id: id(1) }
         } else {
-            Verdict::Duplicate { original: id(1), answer: Bytes::new() }
+            Verdict::Duplicate {
+                original: id(1),
+                answer: Bytes::new(),
+            }
         }
     });
     let folder = folder();
@@ -270,7 +338,11 @@ async fn a_file_is_taken_when_it_has_come_to_rest_or_its_marker_is_there() {
 async fn a_whole_file_is_one_message_of_bounded_size() {
     let engine = remembering();
     let folder = folder();
-    let mut whole = config(Split::Whole { layout: None, content_type: ContentType::Text, max_size: 20 });
+    let mut whole = config(Split::Whole {
+        layout: None,
+        content_type: ContentType::Text,
+        max_size: 20,
+    });
     whole.pattern = "*".into();
     put(folder.path(), "fits.txt", "12345678901234567890");
     put(folder.path(), "large.txt", "123456789012345678901");
@@ -279,7 +351,10 @@ async fn a_whole_file_is_one_message_of_bounded_size() {
     assert_eq!(faults(&engine)[0].0.0, "W3402");
     let begun = engine.begun.lock().clone();
     let taken: Vec<&Received> = begun.iter().filter(|one| one.fault.is_none()).collect();
-    assert_eq!((taken.len(), &taken[0].body[..]), (1, &b"12345678901234567890"[..]));
+    assert_eq!(
+        (taken.len(), &taken[0].body[..]),
+        (1, &b"12345678901234567890"[..])
+    );
     assert_eq!(taken[0].header("file-name"), Some("fits.txt"));
     running.end().await;
 }
@@ -299,17 +374,33 @@ fn request(body: &'static [u8]) -> Request<'static> {
 #[tokio::test]
 async fn a_delivery_is_one_file_however_often_it_is_tried() {
     let folder = tempfile::tempdir().unwrap();
-    let config = OutboundConfig { below: "out".into(), name: "bill-{id}.json".into(), max_size: 10 };
+    let config = OutboundConfig {
+        below: "out".into(),
+        name: "bill-{id}.json".into(),
+        max_size: 10,
+    };
     let outbound = Outbound::new(Arc::new(Local::new(folder.path())), config.clone());
     for _ in 0..3 {
         let reply = outbound.send(request(b"{}")).await.unwrap();
-        assert_eq!((reply.status.as_str(), &reply.body[..]), ("written", &b"out/bill-0198-42.json"[..]));
+        assert_eq!(
+            (reply.status.as_str(), &reply.body[..]),
+            ("written", &b"out/bill-0198-42.json"[..])
+        );
     }
-    let names: Vec<_> = std::fs::read_dir(folder.path().join("out")).unwrap().map(|one| one.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(folder.path().join("out"))
+        .unwrap()
+        .map(|one| one.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["bill-0198-42.json"]);
     let failure = outbound.send(request(b"12345678901")).await.unwrap_err();
-    assert_eq!((failure.kind, failure.code.0), (FailureKind::Permanent, "W4302"));
+    assert_eq!(
+        (failure.kind, failure.code.0),
+        (FailureKind::Permanent, "W4302")
+    );
     let nowhere = Outbound::new(Arc::new(Local::new(folder.path().join("gone"))), config);
     let failure = nowhere.send(request(b"{}")).await.unwrap_err();
-    assert_eq!((failure.kind, failure.code.0), (FailureKind::Unreachable, "W4301"));
+    assert_eq!(
+        (failure.kind, failure.code.0),
+        (FailureKind::Unreachable, "W4301")
+    );
 }

@@ -231,6 +231,41 @@ fn block(data: &[u8], ended: bool, length: usize, row: &mut Row) -> Found {
     }
 }
 
+/// A row without a quote: one look for its end and one for its delimiters. `None` where it has one.
+fn plain(
+    data: &[u8],
+    ended: bool,
+    delimiter: u8,
+    quote: Option<u8>,
+    row: &mut Row,
+) -> Option<Found> {
+    let stop = match quote {
+        Some(quote) => memchr3(b'\n', b'\r', quote, data),
+        None => memchr2(b'\n', b'\r', data),
+    };
+    let (length, end) = match stop {
+        Some(at) if Some(data[at]) == quote => return None,
+        Some(at) => match end_of_line(data, at, ended) {
+            Some(end) => (at, end),
+            None => return Some(Found::More),
+        },
+        None if ended => (data.len(), 0),
+        None => return Some(Found::More),
+    };
+    if keep(&data[..length], row) {
+        let mut start = 0;
+        for at in memchr::memchr_iter(delimiter, &data[..length]) {
+            row.fields.push((start, at));
+            start = at + 1;
+        }
+        row.fields.push((start, length));
+    }
+    Some(Found::Row {
+        length: length + end,
+        end,
+    })
+}
+
 /// One row of a delimited file.
 fn delimited(
     data: &[u8],
@@ -238,6 +273,9 @@ fn delimited(
     (delimiter, quote, backslash): (u8, Option<u8>, bool),
     row: &mut Row,
 ) -> Found {
+    if let Some(found) = plain(data, ended, delimiter, quote, row) {
+        return found;
+    }
     let mut at = 0;
     // Fields whose text is not what stands in the file, such as doubled quotes.
     let mut unescaped: Vec<(usize, Vec<u8>)> = Vec::new();
