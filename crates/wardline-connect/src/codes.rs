@@ -60,6 +60,14 @@ codes! {
         "Idempotency-Key, X-Correlation-Id, traceparent or webhook-id is too long or not visible ASCII. The answer was \
          400: without the header a repeated request could be taken twice."
 
+    FILE_WRONG "W3401" "a file is not what its layout says"
+        "It is cut, does not tie, is no text of its charset, or a record is wrong; the reason names the first few lines. \
+         Nothing of it was taken. It lies in `refused/` beside its reason. `wardline edi csv check FILE --layout LAYOUT` \
+         tells everything that is wrong; correct it and put it back under another name, or ask the sender for it again."
+    FILE_TOO_LARGE "W3402" "a file is larger than the connection allows"
+        "It is to become one message and is larger than `max_size`. It lies in `refused/`. Raise `max_size`, or let \
+         `split: records` make a message of each record: then no size is too large."
+
     MLLP_UNREACHABLE "W4101" "no connection to an MLLP receiver"
         "The name did not resolve, nobody listens there, or a firewall drops packets. The payload never left."
     MLLP_TIMEOUT "W4102" "an MLLP receiver did not acknowledge in time"
@@ -128,6 +136,11 @@ codes! {
     SOAP_BAD_ANSWER "W4306" "the answer of a SOAP service cannot be used"
         "It is no SOAP message, or does not fit the description; the text says where. What was asked for may have been done, so it is not asked \
          again by itself. The answer is kept with the delivery. Ask the service's people for a description that fits, or correct the one in the estate."
+    FILE_NOT_WRITTEN "W4311" "a file could not be written"
+        "The directory is not there, may not be written to, or is full; the text has the system's reason. Nothing that a \
+         reader could mistake for a file was left. It is tried again under the same name."
+    FILE_UNWRITABLE "W4312" "a payload cannot become a file of the connection"
+        "It is larger than `max_size`. Raise that, or correct the map."
 }
 
 #[cfg(test)]

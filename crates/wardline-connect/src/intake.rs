@@ -48,6 +48,12 @@ pub struct Received {
     /// the framed acknowledgements (none, one or two), for HTTP a JSON object to which the
     /// listener adds the message id.
     pub answer: Bytes,
+    /// A name that the protocol itself vouches for: what comes again under it is the same message,
+    /// whatever its body says, and is not taken twice. Files have one for each record.
+    pub once: Option<String>,
+    /// Where the listener has found the message wrong and it is recorded for people to see, as a
+    /// dead delivery with this reason. The reason holds no payload.
+    pub fault: Option<(Code, String)>,
 }
 
 impl Received {

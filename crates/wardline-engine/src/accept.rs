@@ -132,7 +132,10 @@ impl Acceptor {
         source: &SourcePlan,
     ) -> Result<Acceptance, AcceptError> {
         let content_type = media_type(&received.content_type);
-        let read = route::read_as(content_type, &received.body, source.charset);
+        let read = match &received.fault {
+            None => route::read_as(content_type, &received.body, source.charset),
+            Some((code, text)) => Err(note_of(*code, text.clone())),
+        };
         let kind_name = match &read {
             Ok(Content::Hl7(message)) => hl7_kind(message),
             Ok(_) => content_type.to_owned(),
@@ -159,6 +162,7 @@ impl Acceptor {
             })
         });
         let dedup = match &subject {
+            _ if received.once.is_some() => self.once(received),
             Ok(subject) if !source.duplicate.is_empty() => self.dedup(received, source, subject),
             _ => None,
         };
@@ -193,6 +197,19 @@ impl Acceptor {
         let mut acceptance = self.seal(plan, derived, Some(root), None)?;
         acceptance.dedup = dedup;
         Ok(acceptance)
+    }
+
+    /// What comes again under a name of the protocol is the same message, whatever it says: an
+    /// estate that changed in between makes another body of the same record.
+    fn once(&self, received: &Received) -> Option<Dedup> {
+        let name = received.once.as_ref()?.as_bytes();
+        Some(Dedup {
+            source: self.store.lookup(&received.source)?,
+            hash: self.vault.dedup_hash([b"once".as_slice(), name]),
+            digest: self.vault.digest(name),
+            answer: received.answer.clone(),
+            since: None,
+        })
     }
 
     fn dedup(&self, received: &Received, source: &SourcePlan, subject: &Subject) -> Option<Dedup> {
@@ -233,6 +250,8 @@ impl Acceptor {
             peer: None,
             headers: Vec::new(),
             answer: Bytes::new(),
+            once: None,
+            fault: None,
         };
         let acceptance = self.prepare(&plan, &received, known)?;
         let outcomes = self

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wardline_core::Timestamp;
-use wardline_estate::model::{Estate, Idempotency, Retention};
+use wardline_estate::model::{ConnectionKind, Estate, Idempotency, Retention};
 use wardline_store::{PruneReport, PruneRequest, StoreError};
 use wardline_vault::Day;
 
@@ -135,8 +135,17 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .connections()
         .filter_map(|(_, connection)| connection.duplicate.as_ref())
         .map(|d| d.within)
+        .chain(files_for(&plan.estate))
         .chain(idempotent_for(&plan.estate))
         .max()
+}
+
+/// How long records of files are remembered.
+fn files_for(estate: &Estate) -> impl Iterator<Item = Duration> {
+    estate.connections().filter_map(|(_, one)| match &one.kind {
+        ConnectionKind::FilesIn(files) => Some(files.remember),
+        _ => None,
+    })
 }
 
 /// How long keys of operations are remembered that become messages.

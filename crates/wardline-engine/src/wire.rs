@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, Failure, FailureKind, Outbound, Reply, Request, Secret, http, mllp, null, soap,
-    tls,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, files, http,
+    mllp, null, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -306,6 +306,48 @@ impl Wiring<'_> {
         Ok(route)
     }
 
+    /// A directory that the estate names.
+    fn directory(&self, declared: &str) -> Arc<dyn files::Directory> {
+        Arc::new(files::Local::new(self.estate.root.join(declared)))
+    }
+
+    /// What takes files of an inbound connection; it looks at nothing yet.
+    pub(crate) fn watch(&self, connection: &Connection, declared: &model::FilesIn) -> files::Watch {
+        let (below, pattern) = place(&declared.poll.value);
+        let layout = declared
+            .layout
+            .as_ref()
+            .map(|layout| Arc::clone(&layout.plan));
+        let split = match (declared.records, layout) {
+            (true, Some(layout)) => files::Split::Records(layout),
+            (_, layout) => files::Split::Whole {
+                layout,
+                content_type: match declared.content {
+                    model::FileContent::Text => ContentType::Text,
+                    model::FileContent::Json => ContentType::Json,
+                    model::FileContent::Xml => ContentType::Xml,
+                    model::FileContent::Hl7 => ContentType::Hl7,
+                    model::FileContent::Binary => ContentType::Binary,
+                },
+                max_size: declared.max_size,
+            },
+        };
+        let config = files::WatchConfig {
+            source: connection.reference.as_str().into(),
+            below: below.to_owned(),
+            pattern: pattern.to_owned(),
+            every: declared.every,
+            stable: declared.stable,
+            marker: declared.marker.clone(),
+            then: match declared.then {
+                model::AfterTaking::Archive => files::Then::Archive,
+                model::AfterTaking::Delete => files::Then::Delete,
+            },
+            split,
+        };
+        files::Watch::new(self.directory(&declared.directory.value), config)
+    }
+
     /// Makes the sender of an outbound connection.
     fn outbound(&self, connection: &Connection) -> Result<Option<Arc<dyn Outbound>>, WireError> {
         let mut all: Vec<Arc<dyn Outbound>> = Vec::new();
@@ -343,7 +385,19 @@ impl Wiring<'_> {
                     all.push(Arc::new(soap::Outbound::new(config)?));
                 }
             }
-            ConnectionKind::MllpListen(_) | ConnectionKind::HttpIn(_) => return Ok(None),
+            ConnectionKind::FilesOut(declared) => {
+                let (below, name) = place(&declared.write.value);
+                let config = files::OutboundConfig {
+                    below: below.to_owned(),
+                    name: name.to_owned(),
+                    max_size: usize::try_from(declared.max_size).unwrap_or(usize::MAX),
+                };
+                let directory = self.directory(&declared.directory.value);
+                all.push(Arc::new(files::Outbound::new(directory, config)));
+            }
+            ConnectionKind::MllpListen(_)
+            | ConnectionKind::HttpIn(_)
+            | ConnectionKind::FilesIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()
@@ -592,4 +646,9 @@ impl Outbound for Failover {
             .collect::<Vec<_>>()
             .join(", else ")
     }
+}
+
+/// A directory and a name in it.
+fn place(path: &str) -> (&str, &str) {
+    path.split_once('/').unwrap_or(("", path))
 }

@@ -49,7 +49,7 @@ impl Document {
         })
     }
 
-    fn of(sources: &SourceMap, file: FileId) -> Result<Self, Vec<Diagnostic>> {
+    pub(crate) fn of(sources: &SourceMap, file: FileId) -> Result<Self, Vec<Diagnostic>> {
         let text: Arc<str> = sources.text(file).into();
         let mut problems = Diagnostics::new();
         let nodes = yaml::parse(&text, file, &mut problems);

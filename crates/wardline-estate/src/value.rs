@@ -282,6 +282,61 @@ pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
         })
 }
 
+/// Checks which files are taken: at most one directory, and a name with `*` and `?`.
+pub(crate) fn file_pattern(text: &str) -> Result<(), String> {
+    let (below, name) = text
+        .split_once('/')
+        .map_or((None, text), |(below, name)| (Some(below), name));
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && !part.contains(['/', '\\', '{', '}'])
+            && !part.chars().any(char::is_control)
+    };
+    if below.is_some_and(|below| !plain(below) || below.contains(['*', '?'])) || !plain(name) {
+        return Err(
+            "expected at most one directory and a name, such as `in/receipts-*.csv`".to_owned(),
+        );
+    }
+    if matches!(below, Some("archive" | "refused")) {
+        return Err("`archive/` and `refused/` are where files go that were taken".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks the name of a file that is written.
+pub(crate) fn file_name(text: &str) -> Result<(), String> {
+    if text.matches("{id}").count() != 1 {
+        return Err("expected `{id}` in it once: the delivery's id keeps names apart".to_owned());
+    }
+    let plain = text.replace("{id}", "id");
+    if plain.contains(['*', '?'])
+        || file_pattern(&plain).is_err()
+        || text
+            .split('/')
+            .next()
+            .is_some_and(|first| first != text && first.contains('{'))
+    {
+        return Err(
+            "expected at most one directory and a name, such as `out/bill-{id}.json`".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Checks the ending of a marker.
+pub(crate) fn ending(text: &str) -> Result<(), String> {
+    if text.starts_with('.')
+        && text.len() > 1
+        && file_pattern(&format!("a{text}")).is_ok()
+        && !text.contains(['*', '?', '/'])
+    {
+        Ok(())
+    } else {
+        Err("expected an ending such as `.done`".to_owned())
+    }
+}
+
 /// Reads a local address to listen on.
 pub(crate) fn bind(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {

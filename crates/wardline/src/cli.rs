@@ -3,6 +3,7 @@
 
 mod callers;
 mod estate;
+mod flat;
 mod journal;
 mod process;
 mod time;
@@ -16,6 +17,7 @@ pub(crate) use callers::{
 pub(crate) use estate::{
     Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
 };
+pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
     Figures, InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile,
@@ -80,6 +82,11 @@ pub(crate) enum Command {
     Soap {
         #[command(subcommand)]
         command: SoapCommand,
+    },
+    /// Look at files of electronic data interchange.
+    Edi {
+        #[command(subcommand)]
+        command: EdiCommand,
     },
     /// Send HL7 messages of a file over MLLP and print the acknowledgements.
     Send(Send),

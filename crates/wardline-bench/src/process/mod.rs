@@ -102,6 +102,8 @@ impl Hand {
                 peer: None,
                 headers: Vec::new(),
                 answer: Bytes::new(),
+                once: None,
+                fault: None,
             };
             match self.intake.accept(received).await {
                 Verdict::Accepted { .. } | Verdict::Duplicate { .. } => return Ok(()),

@@ -365,6 +365,8 @@ impl Shared {
             peer: Some(peer),
             headers,
             answer: Kept { correlation }.to_bytes(),
+            once: None,
+            fault: None,
         };
         Ok(self.ask(route.status, received, held).await)
     }

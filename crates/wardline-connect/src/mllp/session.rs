@@ -291,6 +291,8 @@ impl Session {
             peer: Some(self.peer),
             headers: Vec::new(),
             answer: answers.positive(),
+            once: None,
+            fault: None,
         };
         Box::new(Job {
             received,

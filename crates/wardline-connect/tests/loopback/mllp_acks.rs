@@ -134,6 +134,8 @@ fn debug_output_shows_no_payload() {
         peer: None,
         headers: vec![("idempotency-key".into(), "SECRET-KEY".into())],
         answer: message("SECRET-ANSWER"),
+        once: Some("SECRET-NAME".into()),
+        fault: None,
     };
     let text = format!("{received:?}");
     assert!(

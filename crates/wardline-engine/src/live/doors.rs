@@ -130,7 +130,10 @@ impl Doors {
                     .entry(declared.listener.value.as_str())
                     .or_default()
                     .push((connection, declared)),
-                ConnectionKind::MllpConnect(_)
+                // Nothing is listened on.
+                ConnectionKind::FilesIn(_)
+                | ConnectionKind::FilesOut(_)
+                | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
                 | ConnectionKind::Null => {}

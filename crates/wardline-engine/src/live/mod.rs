@@ -11,6 +11,7 @@ mod doors;
 mod mark;
 mod schedules;
 mod senders;
+mod watches;
 
 pub use difference::{Change, How, difference, needs_restart};
 
@@ -23,6 +24,7 @@ use crate::plan::Plan;
 use crate::process;
 use crate::renew::Renewals;
 use crate::webhook::News;
+use crate::wire::Wiring;
 use doors::{Doors, NextDoors};
 use schedules::{NextSchedules, Schedules};
 use senders::{NextSenders, Senders, SendersError};
@@ -33,12 +35,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Intake, http};
 use wardline_core::DeliveryState;
+use watches::{NextWatches, Watches};
 
 /// What runs.
 pub(crate) struct Live {
     senders: Senders,
     doors: Doors,
     schedules: Schedules,
+    watches: Watches,
     renewals: Arc<Renewals>,
     /// Where changes of clients' endpoints go, to be written down.
     tell: mpsc::Sender<News>,
@@ -71,6 +75,7 @@ pub struct Prepared {
     senders: NextSenders,
     doors: NextDoors,
     schedules: NextSchedules,
+    watches: NextWatches,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     gates: CallGates,
     changes: Vec<Change>,
@@ -105,6 +110,7 @@ impl Live {
             senders: Senders::default(),
             doors: Doors::default(),
             schedules: Schedules::default(),
+            watches: Watches::default(),
             renewals,
             tell,
         }
@@ -116,7 +122,9 @@ impl Live {
     }
 
     pub(crate) fn places(&self) -> BTreeMap<String, String> {
-        self.doors.places()
+        let mut places = self.doors.places();
+        places.extend(self.watches.places());
+        places
     }
 
     pub(crate) fn inlets(&self) -> BTreeMap<String, Arc<http::Inlet>> {
@@ -147,6 +155,8 @@ impl Live {
         let schedules = self
             .schedules
             .prepare(&plan, &senders, acceptor.clock.now());
+        let wiring = Wiring::new(&plan.estate, self.renewals.secrets());
+        let watches = self.watches.prepare(&plan, &wiring);
         let before = acceptor.plan();
         let mut changes = difference(&before.estate, &plan.estate);
         changes.extend(senders.reopened.iter().map(|name| Change {
@@ -162,6 +172,7 @@ impl Live {
             senders,
             doors,
             schedules,
+            watches,
             changes,
         })
     }
@@ -185,6 +196,8 @@ impl Live {
         acceptor.replace(next.plan);
         let takes = Arc::clone(acceptor) as Arc<dyn Intake>;
         self.doors.apply(next.doors, &takes, intake, intake_stop);
+        self.watches
+            .apply(next.watches, &takes, intake, intake_stop);
         self.schedules
             .apply(next.schedules, acceptor, intake, intake_stop);
     }

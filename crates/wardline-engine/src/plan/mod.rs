@@ -402,9 +402,15 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
     match kind {
         ConnectionKind::MllpListen(_) => Some(Input::Hl7),
         ConnectionKind::HttpIn(_) => Some(Input::Json),
+        ConnectionKind::FilesIn(files) => Some(match (files.records, files.content) {
+            (true, _) | (false, model::FileContent::Json) => Input::Json,
+            (false, model::FileContent::Hl7) => Input::Hl7,
+            (false, _) => Input::Text,
+        }),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
+        | ConnectionKind::FilesOut(_)
         | ConnectionKind::Null => None,
     }
 }

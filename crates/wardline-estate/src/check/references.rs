@@ -49,6 +49,7 @@ impl References<'_> {
                 self.failover(connection);
                 self.health(connection);
                 self.hedge(connection);
+                self.duplicates(connection);
             }
             for operation in system.operations.values() {
                 for entity in [&operation.accepts, &operation.returns]
@@ -134,6 +135,8 @@ impl References<'_> {
                 },
                 ConnectionKind::MllpListen(_)
                 | ConnectionKind::HttpIn(_)
+                | ConnectionKind::FilesIn(_)
+                | ConnectionKind::FilesOut(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -169,6 +172,22 @@ impl References<'_> {
                     "only an HTTP service that is called can be asked a second time",
                 )
                 .at(hedge.at),
+            );
+        }
+    }
+
+    /// Files have names for their records already.
+    fn duplicates(&mut self, connection: &Connection) {
+        let files = matches!(connection.kind, ConnectionKind::FilesIn(_));
+        let declared = connection.duplicate.as_ref().filter(|_| files);
+        if let Some(first) = declared.and_then(|declared| declared.by.first()) {
+            self.problems.push(
+                Diagnostic::error(
+                    codes::WRONG_PROTOCOL,
+                    "records of files are recognised by file and number; `duplicate` would be a second rule",
+                )
+                .at(first.at)
+                .help("remove `duplicate`, and set `remember` of `files` where 90 days do not do"),
             );
         }
     }

@@ -26,6 +26,8 @@ type ByCredential = fn(SecretRef) -> Auth;
 const MLLP_CONCURRENT: &str = "1";
 /// Enough to keep a link busy, few enough for a modest application server.
 const HTTP_CONCURRENT: &str = "8";
+/// Each write waits for the disk; a few share it well.
+const FILES_CONCURRENT: &str = "4";
 /// Nothing is on the other side.
 const NULL_CONCURRENT: &str = "64";
 
@@ -113,6 +115,16 @@ impl<'a> Decoder<'a> {
                 Some(ConnectionKind::SoapOut(Box::new(soap))),
                 HTTP_CONCURRENT,
             );
+        }
+        if let Some(node) = view.get("files") {
+            if node.get("poll").is_some() {
+                let kind = ConnectionKind::FilesIn(self.files_in(node, entry.key_at));
+                return (Some(kind), FILES_CONCURRENT);
+            }
+            if node.get("write").is_some() {
+                let kind = ConnectionKind::FilesOut(self.files_out(node, entry.key_at));
+                return (Some(kind), FILES_CONCURRENT);
+            }
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),

@@ -10,6 +10,7 @@ mod client;
 mod codes;
 mod connection;
 mod entity;
+mod files;
 mod flow;
 mod identity;
 mod people;

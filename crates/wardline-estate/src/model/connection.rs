@@ -3,6 +3,7 @@
 use super::{FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::Sensitivity;
 
@@ -59,6 +60,10 @@ pub enum ConnectionKind {
     HttpOut(HttpOut),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
+    /// Files of a directory of this machine are taken.
+    FilesIn(FilesIn),
+    /// Files are written into a directory of this machine.
+    FilesOut(FilesOut),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -67,19 +72,22 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) => Direction::In,
-            Self::MllpConnect(_) | Self::HttpOut(_) | Self::SoapOut(_) | Self::Null => {
-                Direction::Out
-            }
+            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) => Direction::In,
+            Self::MllpConnect(_)
+            | Self::HttpOut(_)
+            | Self::SoapOut(_)
+            | Self::FilesOut(_)
+            | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
+            Self::FilesIn(_) | Self::FilesOut(_) => "files",
             Self::Null => "null",
         }
     }
@@ -119,6 +127,77 @@ pub struct MllpConnect {
     pub reuse: bool,
     /// TLS, if the other side wants it.
     pub tls: Option<ClientTls>,
+}
+
+/// A directory of which files are taken.
+#[derive(Clone, Debug)]
+pub struct FilesIn {
+    /// Where it is; relative to the estate.
+    pub directory: Spanned<String>,
+    /// Which files: at most one directory, and a name in which `*` and `?` stand for others.
+    pub poll: Spanned<String>,
+    /// How often it is looked at.
+    pub every: Duration,
+    /// How long a file must rest before it is taken.
+    pub stable: Duration,
+    /// The ending of the file that says that another is whole.
+    pub marker: Option<String>,
+    /// What becomes of a file that was taken.
+    pub then: AfterTaking,
+    /// How its records lie.
+    pub layout: Option<LayoutRef>,
+    /// Whether each record is a message, or the whole file.
+    pub records: bool,
+    /// What a whole file is.
+    pub content: FileContent,
+    /// The largest file that becomes one message, in bytes.
+    pub max_size: u64,
+    /// How long it is remembered which records were taken.
+    pub remember: Duration,
+}
+
+/// What becomes of a file that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterTaking {
+    /// It is moved into `archive/`.
+    Archive,
+    /// It is deleted.
+    Delete,
+}
+
+/// What a whole file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileContent {
+    /// Any text.
+    Text,
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+    /// One HL7 v2 message.
+    Hl7,
+    /// Anything.
+    Binary,
+}
+
+/// A layout of flat files.
+#[derive(Clone, Debug)]
+pub struct LayoutRef {
+    /// The file, below the estate.
+    pub file: FileRef,
+    /// What it says.
+    pub plan: Arc<wardline_edi::flat::Plan>,
+}
+
+/// A directory into which files are written.
+#[derive(Clone, Debug)]
+pub struct FilesOut {
+    /// Where it is; relative to the estate.
+    pub directory: Spanned<String>,
+    /// At most one directory, and a name with `{id}` in it.
+    pub write: Spanned<String>,
+    /// The largest, in bytes.
+    pub max_size: u64,
 }
 
 /// The charset of HL7 messages.

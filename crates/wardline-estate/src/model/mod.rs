@@ -26,10 +26,10 @@ pub use client::{
     DisableRule, IssuerClaim, OAuth2,
 };
 pub use connection::{
-    AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut,
-    KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac,
-    WebhookSigning, WsSecurity,
+    AckMode, AckPolicy, AckWhen, AfterTaking, Auth, Breaker, Charset, ClientTls, Connection,
+    ConnectionKind, Direction, Duplicate, FileContent, FilesIn, FilesOut, HeaderValue, Health,
+    Hedge, HmacFields, HttpAck, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method, MllpConnect,
+    MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};

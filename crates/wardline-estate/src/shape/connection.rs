@@ -24,6 +24,12 @@ pub(crate) static CONNECTION: Object = Object {
             "HTTP.",
         ),
         field(
+            "files",
+            Keyed(&[("poll", &FILES_IN), ("write", &FILES_OUT)]),
+            Optional,
+            "Files in a directory of this machine.",
+        ),
+        field(
             "null",
             Obj(&NOTHING),
             Optional,
@@ -36,7 +42,6 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "SOAP 1.1 and 1.2.",
         ),
-        field("file", Any, Later, "A watched directory."),
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
@@ -98,7 +103,7 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "null", "sftp", "soap", "file", "sql", "kafka", "amqp", "dicom", "fhir",
+        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "amqp", "dicom", "fhir",
     ],
 };
 
@@ -298,6 +303,106 @@ pub(crate) static CLIENT_TLS: Object = Object {
             Text(Form::Prose),
             Optional,
             "The name the certificate must carry, where it is not the host.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static FILES_IN: Object = Object {
+    name: "`files` (taking)",
+    doc: "Files that others put into a directory. Each is checked to its end before anything of it is taken, and every record is taken once.",
+    fields: &[
+        field(
+            "directory",
+            Text(Form::Prose),
+            Required,
+            "Where it is; relative to the estate. `archive/` and `refused/` are made in it.",
+        ),
+        field(
+            "poll",
+            Text(Form::FilePattern),
+            Required,
+            "Which files are taken, such as `in/receipts-*.csv`: at most one directory, and a name in which `*` stands for any characters and `?` for one.",
+        ),
+        field(
+            "every",
+            Text(Form::Duration),
+            Default("10s"),
+            "How often it is looked at.",
+        ),
+        field(
+            "stable",
+            Text(Form::Duration),
+            Default("5s"),
+            "How long size and time of a file must stay the same before it is taken.",
+        ),
+        field(
+            "marker",
+            Text(Form::Ending),
+            Optional,
+            "A file is taken only when one with this ending lies beside it, such as `.done`; it is deleted with it.",
+        ),
+        field(
+            "then",
+            Word(&["archive", "delete"]),
+            Default("archive"),
+            "What becomes of a file that was taken.",
+        ),
+        field(
+            "layout",
+            Text(Form::File),
+            Optional,
+            "How its records lie: a file that `wardline schema layout` describes.",
+        ),
+        field(
+            "split",
+            Word(&["records", "whole"]),
+            Default("whole"),
+            "`records` makes a message of each record, `whole` one of the file.",
+        ),
+        field(
+            "content",
+            Word(&["text", "json", "xml", "hl7", "binary"]),
+            Default("text"),
+            "What a whole file is.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("16MiB"),
+            "The largest file that becomes one message; larger ones are refused.",
+        ),
+        field(
+            "remember",
+            Text(Form::Duration),
+            Default("90d"),
+            "How long it is remembered which records were taken: a file of the same name and content that comes again within this time is not taken twice.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static FILES_OUT: Object = Object {
+    name: "`files` (writing)",
+    doc: "A directory into which each delivery is written as a file: whole or not at all, and under the same name however often it is tried.",
+    fields: &[
+        field(
+            "directory",
+            Text(Form::Prose),
+            Required,
+            "Where it is; relative to the estate.",
+        ),
+        field(
+            "write",
+            Text(Form::FileName),
+            Required,
+            "The name, such as `out/bill-{id}.json`: at most one directory, and `{id}` for the delivery's id.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("64MiB"),
+            "The largest payload; larger ones are not written.",
         ),
     ],
     exactly_one: &[],

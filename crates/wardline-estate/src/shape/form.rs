@@ -48,6 +48,12 @@ pub(crate) enum Form {
     SecretOrText,
     /// A file of the estate.
     File,
+    /// Files in a directory: `in/receipts-*.csv`.
+    FilePattern,
+    /// The name of a file that is written: `bill-{id}.json`.
+    FileName,
+    /// The ending of a file's name.
+    Ending,
     /// A mapping program.
     Map,
     /// An expression in VRL.
@@ -126,6 +132,9 @@ impl Form {
                     "it has characters that a header cannot have".to_owned(),
                 )
             }),
+            Self::FilePattern => value::file_pattern(text).map_err(with(codes::BAD_FILE_NAME)),
+            Self::FileName => value::file_name(text).map_err(with(codes::BAD_FILE_NAME)),
+            Self::Ending => value::ending(text).map_err(with(codes::BAD_FILE_NAME)),
             Self::Map if value::is_map(text) => Ok(()),
             Self::Map => Err((
                 codes::NO_FILE,
@@ -192,6 +201,9 @@ impl Form {
             Self::Recipient => "a recipient of age",
             Self::SecretOrText => "text or a reference to a secret",
             Self::File => "a file of the estate",
+            Self::FilePattern => "a pattern of file names",
+            Self::FileName => "the name of a file",
+            Self::Ending => "the ending of a file name",
             Self::Map => "a mapping program",
             Self::Expression => "an expression",
             Self::Reference => "a reference",

@@ -174,6 +174,9 @@ fn text(form: Form) -> Value {
         Form::Event => r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
         Form::Secret => "^secret:[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*(#[A-Za-z0-9._-]+)?$",
         Form::Recipient => "^age1[02-9ac-hj-np-z]{58}$",
+        Form::FilePattern => r"^([^./{}*?][^/{}*?]*/)?[^./{}][^/{}]*$",
+        Form::FileName => r"^([^./{}*?][^/{}*?]*/)?[^./*?][^/*?]*$",
+        Form::Ending => r"^\.[^/{}*?]+$",
         Form::Map => r"\.vrl$",
         Form::Reference => r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$",
         Form::Destination => {

@@ -98,7 +98,7 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// estate, system, flow, entity, codes, defaults or test; all are written with --out.
+    /// estate, system, flow, entity, codes, defaults, test or layout; all are written with --out.
     pub(crate) kind: Option<String>,
     /// Write all schemas into this directory.
     #[arg(long, value_name = "DIR")]

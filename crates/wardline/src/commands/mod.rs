@@ -15,6 +15,7 @@ mod doors;
 mod doors_again;
 mod entrance;
 mod figures;
+mod flat;
 mod hl7;
 mod keys;
 mod map;
@@ -72,6 +73,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Map { command } => map::run(command),
         Command::Hl7 { command } => hl7::run(command),
         Command::Soap { command } => soap::run(command),
+        Command::Edi { command } => flat::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),

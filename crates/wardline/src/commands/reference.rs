@@ -63,9 +63,21 @@ pub(crate) fn schema(args: &Schema) -> anyhow::Result<ExitCode> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
             println!("{}", path.display());
         }
+        let path = dir.join("layout.json");
+        std::fs::write(
+            &path,
+            format!("{:#}\n", wardline_edi::flat::Layout::schema()),
+        )
+        .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{}", path.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+    if args.kind.as_deref() == Some("layout") {
+        println!("{:#}", wardline_edi::flat::Layout::schema());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kinds = Kind::ALL.iter().map(|kind| kind.word());
+    let words: Vec<&str> = kinds.chain(["layout"]).collect();
     let Some(kind) = args.kind.as_deref().and_then(Kind::from_word) else {
         let text = format!(
             "name a kind of file ({}) or a directory with --out",

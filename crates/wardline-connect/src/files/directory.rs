@@ -1,0 +1,77 @@
+//! The seam between what is done with files and where they are.
+
+use std::io::{self, Read};
+use std::time::SystemTime;
+
+/// A directory of a connection: on this machine, or on another. Calls block; they are made on
+/// threads that may.
+///
+/// A path is at most one directory and a name, as in `in/a.csv`; anything else is refused, and so
+/// are links and whatever is no plain file.
+pub trait Directory: Send + Sync {
+    /// Plain files right below, at most so many. A directory that is not there holds none.
+    fn list(&self, below: &str, most: usize) -> io::Result<Vec<Entry>>;
+
+    /// Opens a plain file to be read from its beginning.
+    fn open(&self, path: &str) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Moves a file; makes the directory it goes to. Never takes the place of another: then the
+    /// error is [`io::ErrorKind::AlreadyExists`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Deletes a file; one that is gone is no error.
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// Writes a file so that it is there whole or not at all, and stays. One of the same name is
+    /// replaced.
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Where it is, for people.
+    fn describe(&self) -> String;
+}
+
+/// A plain file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written last.
+    pub modified: SystemTime,
+}
+
+/// A directory and a name in it, where neither leads elsewhere.
+pub(crate) fn split(path: &str) -> io::Result<(Option<&str>, &str)> {
+    let (below, name) = match path.split_once('/') {
+        Some((below, name)) => (Some(below), name),
+        None => (None, path),
+    };
+    if below.is_none_or(is_name) && is_name(name) {
+        Ok((below, name))
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the name leads elsewhere",
+        ))
+    }
+}
+
+/// Whether a text names something right here and nothing else.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && name != "."
+        && name != ".."
+        && !name.contains(['/', '\\', '\0'])
+        && !name.chars().any(char::is_control)
+}
+
+/// `a/b`, or `b` where there is no `a`.
+pub(crate) fn join(below: &str, name: &str) -> String {
+    if below.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{below}/{name}")
+    }
+}

@@ -1,0 +1,1 @@
+//! X12 interchanges: envelopes, sets, segments, acknowledgements.
