@@ -395,12 +395,12 @@ async fn a_delivery_is_one_file_however_often_it_is_tried() {
     let failure = outbound.send(request(b"12345678901")).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.code.0),
-        (FailureKind::Permanent, "W4302")
+        (FailureKind::Permanent, "W4312")
     );
     let nowhere = Outbound::new(Arc::new(Local::new(folder.path().join("gone"))), config);
     let failure = nowhere.send(request(b"{}")).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.code.0),
-        (FailureKind::Unreachable, "W4301")
+        (FailureKind::Unreachable, "W4311")
     );
 }
