@@ -69,6 +69,7 @@ const PYPI: &[(&str, &str)] = &[
     ("dnslib", "0.9.26"),
     ("schemathesis", "4.32.5"),
     ("sslyze", "6.3.1"),
+    ("pyx12", "4.0.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

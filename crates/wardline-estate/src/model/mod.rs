@@ -26,8 +26,8 @@ pub use client::{
 };
 pub use connection::{
     AckMode, AckPolicy, AckWhen, Auth, Breaker, Charset, ClientTls, Connection, ConnectionKind,
-    Direction, Duplicate, HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut,
-    KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac,
+    Direction, Duplicate, HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpContent, HttpIn,
+    HttpOut, KeyField, Limits, Method, MllpConnect, MllpListen, Network, ServerTls, VendorHmac,
     WebhookSigning,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
