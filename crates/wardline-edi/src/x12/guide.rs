@@ -56,6 +56,31 @@ pub struct Guide {
     versions: Vec<Box<str>>,
     nodes: Vec<Node>,
     children: Vec<Vec<usize>>,
+    /// The same beside what is asked of them at every segment.
+    kids: Vec<Vec<Kid>>,
+}
+
+/// A child of a loop.
+#[derive(Debug, Clone)]
+struct Kid {
+    node: usize,
+    /// The segment that it is, or begins with.
+    first: usize,
+    tag: Tag,
+    /// Its neighbours that begin with the same segment, itself included.
+    run: std::ops::Range<usize>,
+}
+
+/// A name of a segment, filled up with blanks.
+type Tag = [u8; 3];
+
+/// `None` where it is longer than a name is.
+fn tag_of(name: &[u8]) -> Option<Tag> {
+    match *name {
+        [a, b, c] => Some([a, b, c]),
+        [a, b] => Some([a, b, b' ']),
+        _ => None,
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -154,6 +179,44 @@ impl Guide {
         walk.spans(position)
     }
 
+    /// Prepares what walks ask for, once all nodes are there.
+    fn prepare(&mut self) {
+        self.kids = (0..self.nodes.len())
+            .map(|node| {
+                let mut kids: Vec<Kid> = self
+                    .children(node)
+                    .iter()
+                    .map(|&child| {
+                        let mut first = child;
+                        while let Some(&inner) = self.children(first).first() {
+                            first = inner;
+                        }
+                        Kid {
+                            node: child,
+                            first,
+                            tag: tag_of(self.first_name(child).as_bytes()).unwrap_or_default(),
+                            run: 0..0,
+                        }
+                    })
+                    .collect();
+                let mut from = 0;
+                while from < kids.len() {
+                    let tag = kids[from].tag;
+                    let end = from + kids[from..].iter().take_while(|kid| kid.tag == tag).count();
+                    for kid in &mut kids[from..end] {
+                        kid.run = from..end;
+                    }
+                    from = end;
+                }
+                kids
+            })
+            .collect();
+    }
+
+    fn kids(&self, node: usize) -> &[Kid] {
+        self.kids.get(node).map_or(&[], Vec::as_slice)
+    }
+
     fn children(&self, node: usize) -> &[usize] {
         self.children.get(node).map_or(&[], Vec::as_slice)
     }
@@ -180,17 +243,20 @@ impl Guide {
         }
     }
 
-    /// Whether a segment is this node, or begins this loop.
-    fn begins(&self, node: usize, segment: &Segment<'_>) -> bool {
-        self.first(node).is_some_and(|own| {
-            own.name.as_bytes() == segment.tag()
-                && own.picks.iter().all(|(element, values)| {
-                    let found = segment.element(usize::from(*element));
-                    let found = found
-                        .and_then(|element| element.component(1))
-                        .map_or(&[][..], |part| part.bytes());
-                    values.iter().any(|value| value.as_bytes() == found)
-                })
+    /// Whether a segment, of this name, is this child or begins it.
+    fn begins(&self, kid: &Kid, tag: Tag, segment: &Segment<'_>) -> bool {
+        if kid.tag != tag {
+            return false;
+        }
+        let Some(Node::Segment(own)) = self.nodes.get(kid.first) else {
+            return false;
+        };
+        own.picks.iter().all(|(element, values)| {
+            let found = segment.element(usize::from(*element));
+            let found = found
+                .and_then(|element| element.component(1))
+                .map_or(&[][..], |part| part.bytes());
+            values.iter().any(|value| value.as_bytes() == found)
         })
     }
 

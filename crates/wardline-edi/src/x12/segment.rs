@@ -111,9 +111,7 @@ impl<'a> Segment<'a> {
             let end = if data {
                 bytes.len()
             } else {
-                delimiters
-                    .find(delimiters.element, bytes, start)
-                    .unwrap_or(bytes.len())
+                next(&delimiters, bytes, start)
             };
             at = end;
             Some(Element {
@@ -167,6 +165,21 @@ impl<'a> Element<'a> {
             .components()
             .nth(n.checked_sub(1)?)
     }
+}
+
+/// Where the element that begins at `start` ends. Elements are short, so looking at each byte is faster than
+/// preparing to look at many at once.
+#[inline]
+fn next(delimiters: &Delimiters, bytes: &[u8], start: usize) -> usize {
+    if delimiters.release.is_some() {
+        return delimiters
+            .find(delimiters.element, bytes, start)
+            .unwrap_or(bytes.len());
+    }
+    bytes[start..]
+        .iter()
+        .position(|&byte| byte == delimiters.element)
+        .map_or(bytes.len(), |at| start + at)
 }
 
 fn split<'a>(element: Element<'a>, by: Option<u8>) -> impl Iterator<Item = Element<'a>> + use<'a> {

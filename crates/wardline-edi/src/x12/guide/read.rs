@@ -80,6 +80,7 @@ fn read(source: &str) -> Result<Guide, String> {
             max: 1,
         })],
         children: vec![Vec::new()],
+        kids: Vec::new(),
     };
     let Some(Yaml::List(body)) = file.get("body") else {
         return Err("`body` is a list of segments and loops".to_owned());
@@ -88,6 +89,7 @@ fn read(source: &str) -> Result<Guide, String> {
     if guide.children[0].is_empty() {
         return Err("`body` is empty".to_owned());
     }
+    guide.prepare();
     for name in defs.keys() {
         let plain = name.split('(').next().unwrap_or(name);
         if !guide.knows(plain.as_bytes()) {

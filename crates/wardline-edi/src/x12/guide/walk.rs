@@ -3,7 +3,7 @@
 use super::super::report::SegmentFault;
 use super::super::segment::Segment;
 use super::element::Usage;
-use super::{Guide, Node};
+use super::{Guide, Node, tag_of};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -101,36 +101,20 @@ impl Walk {
     /// The child of a frame that a segment is, or begins.
     fn child(&self, depth: usize, segment: &Segment<'_>) -> Option<usize> {
         let frame = &self.stack[depth];
-        let children = self.guide.children(frame.node);
+        let kids = self.guide.kids(frame.node);
+        let tag = tag_of(segment.tag())?;
         // Among neighbours of one name the order is free.
-        let from = self.run(frame.node, frame.at).start;
+        let from = kids.get(frame.at).map_or(frame.at, |kid| kid.run.start);
         // The segment that begins a loop begins it again; it is never a second one within.
         let begun = frame.node != 0
-            && children
+            && kids
                 .first()
-                .is_some_and(|&n| matches!(self.guide.nodes[n], Node::Segment(_)));
-        (from.max(usize::from(begun && frame.counts[0] > 0))..children.len())
-            .find(|&n| self.guide.begins(children[n], segment))
-    }
-
-    /// The neighbours of a child that begin with the same segment.
-    fn run(&self, node: usize, at: usize) -> Range<usize> {
-        let children = self.guide.children(node);
-        let name = |n: usize| self.guide.first_name(children[n]);
-        let Some(own) = children.get(at).map(|_| name(at)) else {
-            return at..at;
-        };
-        let start = (0..at)
-            .rev()
-            .take_while(|&n| name(n) == own)
-            .last()
-            .unwrap_or(at);
-        let end = (at..children.len())
-            .take_while(|&n| name(n) == own)
-            .last()
-            .unwrap_or(at)
-            + 1;
-        start..end
+                .is_some_and(|kid| kid.first == kid.node && frame.counts[0] > 0);
+        let from = from.max(usize::from(begun));
+        let rest = kids.get(from..)?.iter();
+        rest.enumerate()
+            .find(|(_, kid)| self.guide.begins(kid, tag, segment))
+            .map(|(n, _)| from + n)
     }
 
     fn take(
@@ -144,10 +128,12 @@ impl Walk {
             return;
         };
         let node = self.stack[top].node;
-        let run = self.run(node, child);
-        self.missing(top, run.start, found);
         let guide = Arc::clone(&self.guide);
-        let index = guide.children(node)[child];
+        let Some(kid) = guide.kids(node).get(child) else {
+            return;
+        };
+        let (run, index) = (kid.run.clone(), kid.node);
+        self.missing(top, run.start, found);
         let own = &mut self.stack[top];
         own.checked = own.checked.max(run.start);
         own.at = child;
@@ -182,10 +168,11 @@ impl Walk {
                     .saturating_sub(1);
                 let inner = frame(&guide, index, begin);
                 self.stack.push(inner);
+                let tag = tag_of(segment.tag()).unwrap_or_default();
                 let first = guide
-                    .children(index)
+                    .kids(index)
                     .iter()
-                    .position(|&inner| guide.begins(inner, segment));
+                    .position(|inner| guide.begins(inner, tag, segment));
                 if let Some(first) = first {
                     self.take(first, segment, position, found);
                 }
@@ -225,9 +212,10 @@ impl Walk {
 
     /// Why a segment has no place: AK304.
     fn misplaced(&self, segment: &Segment<'_>) -> &'static str {
+        let tag = tag_of(segment.tag());
         let before = self.stack.iter().any(|frame| {
-            let children = self.guide.children(frame.node);
-            children.iter().any(|&n| self.guide.begins(n, segment))
+            let mut kids = self.guide.kids(frame.node).iter();
+            tag.is_some_and(|tag| kids.any(|kid| self.guide.begins(kid, tag, segment)))
         });
         if before {
             "7"

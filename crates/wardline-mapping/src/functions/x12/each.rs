@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vrl::compiler::function::{ArgumentList, Compiled, Example, FunctionCompileContext};
 use vrl::compiler::value::kind;
 use vrl::compiler::{
-    Context, Expression, Function, FunctionExpression, Parameter, Resolved, TypeDef, TypeState,
+    Context, Function, FunctionExpression, Parameter, Resolved, TypeDef, TypeState,
 };
 use vrl::example;
 use vrl::value::kind::Collection;
