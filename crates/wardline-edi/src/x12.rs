@@ -42,7 +42,7 @@ mod text;
 
 pub use build::{BuildError, Builder, Envelope, Record, functional};
 pub use delimiters::Delimiters;
-pub use error::X12Error;
+pub use error::{Found, X12Error};
 pub use exam::Exam;
 pub use guide::{Guide, Guides};
 pub use index::Interchange;

@@ -6,7 +6,6 @@
 use crate::intake::mb;
 use crate::report::Row;
 use crate::{BenchError, Options, machine};
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -174,11 +173,9 @@ fn sample(size: usize) -> Vec<u8> {
         let mut set =
             format!("ST*850*{sets:06}~\nBEG*00*SA*{sets}**20260101~\nN1*ST*North*92*N1~\n");
         for line in 1..=20 {
-            // Writing to a string cannot fail.
-            let _: std::fmt::Result = write!(
-                set,
+            set.push_str(&format!(
                 "PO1*{line}*2*EA*3.5000**IN*7700{line}*VN*GLV-{line}~\nPID*F****Gloves, nitrile, medium~\n"
-            );
+            ));
         }
         text.push_str(&set);
         text.push_str(&format!("CTT*20~\nSE*45*{sets:06}~\n"));

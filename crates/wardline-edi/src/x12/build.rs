@@ -99,7 +99,7 @@ impl Record {
         self
     }
 
-    fn write(&self, d: &Delimiters, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    fn write(&self, d: Delimiters, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let name = self.name.as_bytes();
         let named = (2..=3).contains(&name.len())
             && name[0].is_ascii_uppercase()
@@ -296,7 +296,7 @@ impl Builder {
         let mut out = Vec::new();
         self.isa(&mut out)?;
         for answer in &self.answers {
-            answer.write(&d, &mut out)?;
+            answer.write(d, &mut out)?;
         }
         let mut groups = 0;
         let mut at = 0;
@@ -318,7 +318,7 @@ impl Builder {
                 &format!("{:09}", self.envelope.control),
             ],
         )
-        .write(&d, &mut out)?;
+        .write(d, &mut out)?;
         Ok(out.into())
     }
 
@@ -406,21 +406,21 @@ impl Builder {
                 &e.group_version,
             ],
         );
-        header.write(&d, out)?;
+        header.write(d, out)?;
         for (n, set) in sets.iter().enumerate() {
             let own = set
                 .control
                 .clone()
                 .unwrap_or_else(|| format!("{:04}", n + 1));
             let version = set.version.as_deref().unwrap_or_default();
-            Record::of("ST", &[&set.id, &own, version]).write(&d, out)?;
+            Record::of("ST", &[&set.id, &own, version]).write(d, out)?;
             for record in &set.records {
-                record.write(&d, out)?;
+                record.write(d, out)?;
             }
             let count = (set.records.len() + 2).to_string();
-            Record::of("SE", &[&count, &own]).write(&d, out)?;
+            Record::of("SE", &[&count, &own]).write(d, out)?;
         }
-        Record::of("GE", &[&sets.len().to_string(), &control]).write(&d, out)
+        Record::of("GE", &[&sets.len().to_string(), &control]).write(d, out)
     }
 }
 

@@ -87,7 +87,7 @@ impl Cutter {
                 found: Found::of(rest),
             });
         };
-        let from = match binary(rest, &delimiters) {
+        let from = match binary(rest, delimiters) {
             Binary::No => start,
             Binary::Until(at) => start + at,
             Binary::More if complete => start,
@@ -139,7 +139,7 @@ enum Binary {
 }
 
 /// BIN and BDS say how many bytes of data follow; these may look like delimiters.
-fn binary(segment: &[u8], delimiters: &Delimiters) -> Binary {
+fn binary(segment: &[u8], delimiters: Delimiters) -> Binary {
     let before = match segment.get(..4) {
         Some([b'B', b'I', b'N', byte]) if *byte == delimiters.element => 0,
         Some([b'B', b'D', b'S', byte]) if *byte == delimiters.element => 1,

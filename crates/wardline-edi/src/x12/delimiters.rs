@@ -144,7 +144,7 @@ pub(super) fn header(
 
 impl Delimiters {
     /// Whether a byte would be read as a delimiter.
-    pub fn contains(&self, byte: u8) -> bool {
+    pub fn contains(self, byte: u8) -> bool {
         byte == self.element
             || byte == self.component
             || byte == self.terminator
@@ -153,7 +153,7 @@ impl Delimiters {
     }
 
     /// Where `delimiter` stands first at or after `from`, passed over where it is released.
-    pub(super) fn find(&self, delimiter: u8, bytes: &[u8], from: usize) -> Option<usize> {
+    pub(super) fn find(self, delimiter: u8, bytes: &[u8], from: usize) -> Option<usize> {
         let mut from = from;
         loop {
             let at = from + memchr::memchr(delimiter, bytes.get(from..)?)?;

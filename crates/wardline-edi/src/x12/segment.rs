@@ -111,7 +111,7 @@ impl<'a> Segment<'a> {
             let end = if data {
                 bytes.len()
             } else {
-                next(&delimiters, bytes, start)
+                next(delimiters, bytes, start)
             };
             at = end;
             Some(Element {
@@ -170,7 +170,7 @@ impl<'a> Element<'a> {
 /// Where the element that begins at `start` ends. Elements are short, so looking at each byte is faster than
 /// preparing to look at many at once.
 #[inline]
-fn next(delimiters: &Delimiters, bytes: &[u8], start: usize) -> usize {
+fn next(delimiters: Delimiters, bytes: &[u8], start: usize) -> usize {
     if delimiters.release.is_some() {
         return delimiters
             .find(delimiters.element, bytes, start)

@@ -57,9 +57,9 @@ pub(crate) enum X12Command {
 pub(crate) struct GuideArgs {
     /// A guide of your own (YAML) beside the shipped ones; may be given more than once.
     #[arg(long = "guide", value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    pub(crate) own: Vec<PathBuf>,
     /// Look at envelopes alone.
-    #[arg(long, conflicts_with = "files")]
+    #[arg(long, conflicts_with = "own")]
     pub(crate) no_guides: bool,
 }
 

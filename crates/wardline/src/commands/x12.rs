@@ -56,7 +56,7 @@ fn read_guides(args: &GuideArgs) -> anyhow::Result<Option<Arc<Guides>>> {
         return Ok(None);
     }
     let mut all = Guides::clone(&Guides::shipped());
-    for file in &args.files {
+    for file in &args.own {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         let guide = Guide::parse(&text).with_context(|| format!("{}", file.display()))?;

@@ -15,6 +15,8 @@ pub struct GuideError {
     pub reason: String,
 }
 
+/// What a guide's file may say.
+const KEYS: [&str; 6] = ["guide", "title", "set", "versions", "segments", "body"];
 /// Nodes of one guide, against files that were made to be large.
 const MOST: usize = 20_000;
 
@@ -33,7 +35,6 @@ fn read(source: &str) -> Result<Guide, String> {
     let Yaml::Map(pairs) = &file else {
         return Err("a guide is a map with `guide`, `set` and `body`".to_owned());
     };
-    const KEYS: [&str; 6] = ["guide", "title", "set", "versions", "segments", "body"];
     if let Some((key, _)) = pairs.iter().find(|(key, _)| !KEYS.contains(&key.as_str())) {
         return Err(format!(
             "`{key}` is not known; a guide has {}",
@@ -262,7 +263,8 @@ fn rule_of(text: &str) -> Result<(Rule, Vec<u16>), String> {
         _ => return Err(format!("`!{text}`: a rule begins with P, R, E, C or L")),
     };
     let digits = text.as_bytes().get(1..).unwrap_or_default();
-    if digits.len() < 4 || digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.len() < 4 || !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_digit)
+    {
         return Err(format!(
             "`!{text}`: after its letter stand elements of two digits"
         ));
