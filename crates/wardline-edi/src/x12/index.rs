@@ -59,13 +59,10 @@ impl Interchange {
         let (mut at, mut isa, mut gs, mut group) = (0, 0..0, 0..0, 0);
         let mut open: Option<Place> = None;
         let mut any = false;
-        loop {
-            let (start, end, next) = match cutter.cut(&bytes, at, 0, true)? {
-                Cut::Segment {
-                    start, end, next, ..
-                } => (start, end, next),
-                Cut::End | Cut::More => break,
-            };
+        while let Cut::Segment {
+            start, end, next, ..
+        } = cutter.cut(&bytes, at, 0, true)?
+        {
             let Some(delimiters) = cutter.delimiters else {
                 break;
             };

@@ -182,7 +182,7 @@ fn next(delimiters: Delimiters, bytes: &[u8], start: usize) -> usize {
         .map_or(bytes.len(), |at| start + at)
 }
 
-fn split<'a>(element: Element<'a>, by: Option<u8>) -> impl Iterator<Item = Element<'a>> + use<'a> {
+fn split(element: Element<'_>, by: Option<u8>) -> impl Iterator<Item = Element<'_>> + use<'_> {
     let mut rest = Some(element.bytes);
     std::iter::from_fn(move || {
         let bytes = rest?;

@@ -256,7 +256,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 
 fn is_decimal(bytes: &[u8]) -> bool {
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    let points = digits.iter().filter(|b| **b == b'.').count();
+    let points = memchr::memchr_iter(b'.', digits).count();
     points <= 1 && digits.len() > points && digits.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 

@@ -327,7 +327,7 @@ fn element(text: &str, composites: bool) -> Result<ElementDef, String> {
                     "TM" => Kind::Time,
                     "B" => Kind::Binary,
                     "C" => Kind::Composite,
-                    whole => Kind::Whole(whole.bytes().nth(1).map_or(0, |digit| digit - b'0')),
+                    whole => Kind::Whole(whole.as_bytes().get(1).map_or(0, |digit| digit - b'0')),
                 };
             }
             _ => {

@@ -184,9 +184,11 @@ impl Walk {
     fn missing(&mut self, top: usize, until: usize, found: &mut Vec<SegmentFault>) {
         let frame = &self.stack[top];
         let children = self.guide.children(frame.node);
-        for n in frame.checked..until.min(children.len()) {
-            if frame.counts[n] == 0 && self.guide.usage(children[n]) == Usage::Required {
-                let name = self.guide.first_name(children[n]).to_owned();
+        let end = until.min(children.len());
+        let passed = children.get(frame.checked..end).unwrap_or_default();
+        for (&child, &count) in passed.iter().zip(&frame.counts[frame.checked.min(end)..]) {
+            if count == 0 && self.guide.usage(child) == Usage::Required {
+                let name = self.guide.first_name(child).to_owned();
                 found.push(self.fault(name, self.last, "3"));
             }
         }
