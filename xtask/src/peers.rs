@@ -71,6 +71,7 @@ const PYPI: &[(&str, &str)] = &[
     ("sslyze", "6.3.1"),
     ("zeep", "4.3.3"),
     ("xmlsec", "1.3.17"),
+    ("pyx12", "4.0.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -32,6 +32,7 @@ mod load;
 mod machine;
 mod order;
 mod process;
+mod protocols;
 mod receiver;
 mod report;
 mod sample;
@@ -63,12 +64,15 @@ pub enum Bench {
     Gateway,
     /// Instances of a process of ten steps, and a million that wait.
     Process,
+    /// Formats beside HL7: X12, read and examined as a stream.
+    Protocols,
 }
 
 impl Bench {
     /// Every bench, cheapest first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Hl7,
+        Self::Protocols,
         Self::Intake,
         Self::Gateway,
         Self::Process,
@@ -89,6 +93,7 @@ impl Bench {
             Self::InOut => "in-out",
             Self::Gateway => "gateway",
             Self::Process => "process",
+            Self::Protocols => "protocols",
         }
     }
 }
@@ -202,6 +207,7 @@ pub async fn run(bench: Bench, options: Options) -> Result<Report, BenchError> {
         Bench::InOut => in_out::run(&options).await?,
         Bench::Gateway => Box::pin(gateway::run(&options)).await?,
         Bench::Process => Box::pin(process::run(&options)).await?,
+        Bench::Protocols => protocols::run(&options).await?,
     };
     Ok(Report {
         bench,

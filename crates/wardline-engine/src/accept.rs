@@ -131,13 +131,18 @@ impl Acceptor {
         received: &Received,
         source: &SourcePlan,
     ) -> Result<Acceptance, AcceptError> {
-        let content_type = media_type(&received.content_type);
+        // What partners call X12 differs; the connection says what it is.
+        let content_type = match source.input {
+            wardline_mapping::Input::X12 => route::X12,
+            _ => media_type(&received.content_type),
+        };
         let read = match &received.fault {
             None => route::read_as(content_type, &received.body, source.charset),
             Some((code, text)) => Err(note_of(*code, text.clone())),
         };
         let kind_name = match &read {
             Ok(Content::Hl7(message)) => hl7_kind(message),
+            Ok(Content::Interchange(all)) => route::x12_kind(all),
             Ok(_) => content_type.to_owned(),
             Err(_) => "unreadable".to_owned(),
         };
@@ -171,6 +176,12 @@ impl Acceptor {
                 content: Content::Hl7(message),
                 ..
             }) => message.control_id().map(std::borrow::Cow::into_owned),
+            Ok(Subject {
+                content: Content::Interchange(all),
+                ..
+            }) => all
+                .isa()
+                .map(|isa| wardline_edi::x12::text(isa.raw(13)).into_owned()),
             _ => None,
         };
         let arrival = Arrival {

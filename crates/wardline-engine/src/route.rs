@@ -6,8 +6,10 @@ mod content;
 mod hook;
 mod process;
 mod router;
+mod sets;
 
 pub(crate) use content::{field_text, read, read_as};
+pub(crate) use sets::kind as x12_kind;
 
 use crate::fingerprint;
 use crate::plan::{EventPlan, Plan, ThenPlan};
@@ -30,6 +32,7 @@ const MAX_BODY: usize = 64 << 20;
 /// Media types of what the engine writes itself.
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const HL7: &str = "application/hl7-v2";
+pub(crate) const X12: &str = "application/edi-x12";
 
 /// An ordering key on its way: a value not yet blinded, or one that the journal gave back,
 /// whose value is not known any more.
@@ -191,7 +194,7 @@ pub(crate) fn route(
                 router.out.messages[0].terms = source
                     .keys
                     .iter()
-                    .filter_map(|path| field_text(path, &subject, &[]))
+                    .flat_map(|path| sets::field_texts(path, &subject))
                     .collect();
             }
             for &flow in flows {
@@ -298,6 +301,8 @@ pub(crate) fn follow(
             let body = match &answer.content {
                 Content::Json(value) => to_json_bytes(value, MAX_BODY).ok().map(Bytes::from),
                 Content::Hl7(message) => Some(message.bytes().clone()),
+                Content::X12(set) => Some(sets::alone(set)),
+                Content::Interchange(all) => Some(all.bytes().clone()),
                 Content::Text(text) => Some(text.clone()),
             };
             router.out.messages.push(DerivedMessage {

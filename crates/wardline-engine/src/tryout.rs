@@ -36,6 +36,8 @@ impl MapBench {
     ) -> Option<Vec<String>> {
         let content = if input.starts_with(b"MSH") {
             route::read(route::HL7, input)
+        } else if input.starts_with(b"ISA") {
+            route::read(route::X12, input)
         } else {
             route::read(route::JSON, input).or_else(|_| route::read("text/plain", input))
         };
@@ -51,10 +53,12 @@ impl MapBench {
         };
         let kind = match &content {
             Content::Hl7(message) => crate::accept::hl7_kind(message),
+            Content::Interchange(all) => route::x12_kind(all),
             _ => "application/json".to_owned(),
         };
         let input = match &content {
             Content::Hl7(_) => Input::Hl7,
+            Content::X12(_) | Content::Interchange(_) => Input::X12,
             Content::Json(_) => Input::Json,
             Content::Text(_) => Input::Text,
         };
@@ -74,28 +78,49 @@ impl MapBench {
         for warning in program.warnings() {
             diagnostics.push(plan::diagnostic_in(file, warning.clone()));
         }
-        let subject = Subject::new(content).with(Metadata {
-            message_type: Some(kind.into()),
-            ..Metadata::default()
-        });
-        match program.run(&subject, &mut Runtime::default()) {
-            Ok(Output::Json(value)) => Some(vec![pretty(&value)]),
-            Ok(Output::Many(values)) => Some(values.iter().map(pretty).collect()),
-            Ok(Output::Hl7(bytes)) => {
-                Some(vec![String::from_utf8_lossy(&bytes).replace('\r', "\n")])
+        // Of an interchange, each set is a run of its own.
+        let contents = match content {
+            Content::Interchange(all) => all
+                .sets()
+                .map(|set| Content::X12(std::sync::Arc::new(set)))
+                .collect(),
+            other => vec![other],
+        };
+        let mut shown = Vec::new();
+        for content in contents {
+            let subject = Subject::new(content).with(Metadata {
+                message_type: Some(kind.as_str().into()),
+                ..Metadata::default()
+            });
+            shown.extend(run(file, &program, &subject, diagnostics)?);
+        }
+        Some(shown)
+    }
+}
+
+/// One run; `None` where it failed, which `diagnostics` then says.
+fn run(
+    file: FileId,
+    program: &Program,
+    subject: &Subject,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<String>> {
+    match program.run(subject, &mut Runtime::default()) {
+        Ok(Output::Json(value)) => Some(vec![pretty(&value)]),
+        Ok(Output::Many(values)) => Some(values.iter().map(pretty).collect()),
+        Ok(Output::Hl7(bytes)) => Some(vec![String::from_utf8_lossy(&bytes).replace('\r', "\n")]),
+        Ok(Output::X12(bytes)) => Some(vec![String::from_utf8_lossy(&bytes).replace('~', "~\n")]),
+        Ok(Output::Filtered { .. }) => Some(Vec::new()),
+        Err(error) => {
+            let mut diagnostic =
+                wardline_estate::Diagnostic::error(error.code(), error.to_string());
+            if let Some((start, end)) = error.span() {
+                diagnostic = diagnostic
+                    .at(plan::span_in(file, start, end))
+                    .label("stopped here");
             }
-            Ok(Output::Filtered { .. }) => Some(Vec::new()),
-            Err(error) => {
-                let mut diagnostic =
-                    wardline_estate::Diagnostic::error(error.code(), error.to_string());
-                if let Some((start, end)) = error.span() {
-                    diagnostic = diagnostic
-                        .at(plan::span_in(file, start, end))
-                        .label("stopped here");
-                }
-                diagnostics.push(diagnostic);
-                None
-            }
+            diagnostics.push(diagnostic);
+            None
         }
     }
 }

@@ -594,9 +594,14 @@ pub(crate) fn field(text: &str) -> Result<(), String> {
             Err("expected a path such as `.account.number`".to_owned())
         };
     }
-    wardline_hl7::Path::parse(text)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    // What one reads, the other may: only the connection knows which message it takes.
+    match (
+        wardline_hl7::Path::parse(text),
+        wardline_edi::x12::Path::parse(text),
+    ) {
+        (Err(error), Err(_)) => Err(error.to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Checks `secret:erp/ws`.

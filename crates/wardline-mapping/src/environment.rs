@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
+use wardline_edi::x12::Guides;
+
 use crate::codes::CodeTables;
 use crate::problem::nearest;
 use crate::shape::Shape;
@@ -14,6 +16,8 @@ use crate::shape::Shape;
 pub enum Input {
     /// An HL7 v2 message: read with `hl7(…)`; `.` begins as `{}`.
     Hl7,
+    /// One set of an X12 interchange: read with `x12(…)`; `.` begins as `{}`.
+    X12,
     /// JSON, or the data of an event: `.` is that value.
     #[default]
     Json,
@@ -84,12 +88,19 @@ pub struct Environment {
     /// The facility's zone: that of timestamps which carry none. Without it such timestamps are
     /// errors unless the call names a zone.
     pub zone: Option<Zone>,
+    /// Guides of X12 sets beside the shipped ones, by which loops are known.
+    pub guides: Option<Arc<Guides>>,
     /// What is known of `.` before the program runs, from an entity's schema or the map before
     /// this one; anything where nothing is known.
     pub data: Option<Shape>,
 }
 
 impl Environment {
+    /// The guides of X12 sets: the shipped ones where nothing else was said.
+    pub(crate) fn guides(&self) -> Arc<Guides> {
+        self.guides.clone().unwrap_or_else(Guides::shipped)
+    }
+
     /// An environment of that input without code tables or zone.
     pub fn for_input(input: Input) -> Self {
         Self {

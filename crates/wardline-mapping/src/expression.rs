@@ -330,7 +330,7 @@ fn evaluate(
     let own;
     let value = match &subject.content {
         Content::Json(value) => value,
-        Content::Hl7(_) => {
+        Content::Hl7(_) | Content::X12(_) | Content::Interchange(_) => {
             own = Value::Object(ObjectMap::new());
             &own
         }

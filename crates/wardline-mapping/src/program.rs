@@ -33,6 +33,8 @@ pub enum Produces {
     Data,
     /// The message that `hl7_build`, `hl7_set` and their like wrote.
     Hl7,
+    /// The interchange that `x12_build` wrote.
+    X12,
 }
 
 /// What a run gave. `Debug` shows its kind only.
@@ -44,6 +46,8 @@ pub enum Output {
     Many(Vec<Value>),
     /// An HL7 message; the input's own bytes where the program changed nothing.
     Hl7(Bytes),
+    /// An X12 interchange of one set.
+    X12(Bytes),
     /// The program said `abort`: nothing follows from this message.
     Filtered {
         /// The reason after `abort`, where it is a literal: a computed one could hold a value.
@@ -59,6 +63,7 @@ impl fmt::Debug for Output {
             Self::Json(_) => f.write_str("Output::Json(…)"),
             Self::Many(values) => write!(f, "Output::Many({} values)", values.len()),
             Self::Hl7(bytes) => write!(f, "Output::Hl7({} bytes)", bytes.len()),
+            Self::X12(bytes) => write!(f, "Output::X12({} bytes)", bytes.len()),
             Self::Filtered { reason, span } => f
                 .debug_struct("Filtered")
                 .field("reason", reason)
@@ -92,13 +97,29 @@ impl Program {
     pub fn compile(source: &str, environment: &Environment) -> Result<Self, Vec<Problem>> {
         let mut compiled = Compiled::new(source, environment, false)?;
         let writes = compiled.session.has_writes();
-        if writes && let Some(span) = compiled.assignment() {
+        let builds = compiled.session.has_x12();
+        let span = match (writes, builds) {
+            (true, true) => Some((0, 0)),
+            (false, false) => None,
+            _ => compiled.assignment(),
+        };
+        if let Some(span) = span {
+            let what = if builds {
+                "an X12 interchange"
+            } else {
+                "an HL7 message"
+            };
+            let and = if writes && builds {
+                "writes an HL7 message"
+            } else {
+                "assigns to `.`"
+            };
             let problem = Problem {
                 code: Code("W2110"),
-                message: "this map writes an HL7 message and assigns to `.`; a map has one result".to_owned(),
+                message: format!("this map writes {what} and {and}; a map has one result"),
                 start: span.0,
                 end: span.1,
-                label: "either this or the `hl7_…` that writes".to_owned(),
+                label: format!("either this or the `{}` that writes", if builds { "x12_build" } else { "hl7_…" }),
                 notes: Vec::new(),
                 help: Some("keep intermediate values in variables (`name = …`); use two maps for an event and a message".to_owned()),
                 severity: Severity::Error,
@@ -106,10 +127,10 @@ impl Program {
             compiled.warnings.insert(0, problem);
             return Err(compiled.warnings);
         }
-        let produces = if writes {
-            Produces::Hl7
-        } else {
-            Produces::Data
+        let produces = match (writes, builds) {
+            (true, _) => Produces::Hl7,
+            (_, true) => Produces::X12,
+            _ => Produces::Data,
         };
         Ok(Self { compiled, produces })
     }
@@ -134,6 +155,7 @@ impl Program {
         let own = &self.compiled.session.environment;
         let (input, data) = match self.produces {
             Produces::Hl7 => (Input::Hl7, None),
+            Produces::X12 => (Input::X12, None),
             Produces::Data => {
                 let end = self
                     .compiled
@@ -162,7 +184,9 @@ impl Program {
     /// error holds no value of the message.
     pub fn run(&self, subject: &Subject, runtime: &mut Runtime) -> Result<Output, RunError> {
         let value = match &subject.content {
-            Content::Hl7(_) => Value::Object(vrl::value::ObjectMap::new()),
+            Content::Hl7(_) | Content::X12(_) | Content::Interchange(_) => {
+                Value::Object(vrl::value::ObjectMap::new())
+            }
             Content::Json(value) => value.clone(),
             Content::Text(bytes) => Value::Object(
                 [("text".into(), Value::Bytes(bytes.clone()))]
@@ -186,6 +210,14 @@ impl Program {
                 Err(RunError::TooLarge { limit })
             } else {
                 Ok(Output::Hl7(bytes))
+            };
+        }
+        if self.produces == Produces::X12 {
+            let bytes = run.built.ok_or(RunError::NothingBuilt)?;
+            return if bytes.len() > limit {
+                Err(RunError::TooLarge { limit })
+            } else {
+                Ok(Output::X12(bytes))
             };
         }
         if exceeds(&target.value, limit) {
@@ -221,6 +253,7 @@ pub(crate) enum Ended {
 pub(crate) struct Run {
     pub(crate) result: Value,
     edit: Option<Box<crate::functions::Draft>>,
+    built: Option<Bytes>,
 }
 
 impl Run {
@@ -245,7 +278,7 @@ impl Compiled {
         let functions = crate::functions::available(&session);
         let target = match (&environment.data, environment.input) {
             (Some(Shape(kind)), _) => kind.clone(),
-            (None, Input::Hl7) => Kind::object(Collection::empty()),
+            (None, Input::Hl7 | Input::X12) => Kind::object(Collection::empty()),
             (None, Input::Json) => Kind::object(Collection::json()),
             (None, Input::Text) => {
                 Kind::object(Collection::empty().with_known("text", Kind::bytes()))
@@ -345,10 +378,16 @@ impl Compiled {
         }
         let message = match &subject.content {
             Content::Hl7(message) => Some(Arc::clone(message)),
-            Content::Json(_) | Content::Text(_) => None,
+            _ => None,
+        };
+        let set = match &subject.content {
+            Content::X12(set) => Some(Arc::clone(set)),
+            Content::Interchange(all) => all.set(0).map(Arc::new),
+            _ => None,
         };
         let scope = Scope {
             message,
+            set,
             id: subject.metadata.id.clone(),
             now: runtime.now.clone(),
             ..Scope::default()
@@ -371,6 +410,7 @@ impl Compiled {
             Ok(Ok(result)) => Ok(Ended::Finished(Run {
                 result,
                 edit: left.draft.map(Box::new),
+                built: left.built,
             })),
             Ok(Err(Terminate::Interrupted)) => Err(RunError::TooManySteps {
                 steps: runtime.limits.steps,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use vrl::compiler::ExpressionError;
 use vrl::value::Value;
 use wardline_core::Code;
+use wardline_edi::x12::Set;
 use wardline_hl7::Message;
 
 use crate::functions::Draft;
@@ -20,6 +21,10 @@ pub(crate) struct Scope {
     pub(crate) message: Option<Arc<Message>>,
     /// The message they write, from the first write on.
     pub(crate) draft: Option<Draft>,
+    /// The X12 set that they read.
+    pub(crate) set: Option<Arc<Set>>,
+    /// The X12 interchange that they built.
+    pub(crate) built: Option<bytes::Bytes>,
     /// Id of the message in the journal, where it has one.
     pub(crate) id: Option<Arc<str>>,
     /// What `now()` is, where a test says so.
@@ -74,6 +79,15 @@ pub(crate) fn read<R>(act: impl FnOnce(&Message) -> R) -> Option<R> {
     SCOPE.with_borrow(|slot| {
         slot.as_ref()
             .and_then(|scope| scope.message.as_deref())
+            .map(act)
+    })
+}
+
+/// The X12 set that the run reads, where its input is X12.
+pub(crate) fn read_set<R>(act: impl FnOnce(&Set) -> R) -> Option<R> {
+    SCOPE.with_borrow(|slot| {
+        slot.as_ref()
+            .and_then(|scope| scope.set.as_deref())
             .map(act)
     })
 }

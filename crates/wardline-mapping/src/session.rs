@@ -23,6 +23,7 @@ pub(crate) struct Session {
     faults: Mutex<Vec<Fault>>,
     warnings: Mutex<Vec<Fault>>,
     writes: AtomicBool,
+    builds_x12: AtomicBool,
 }
 
 /// What a function returns to VRL for a [`Fault`]; the session keeps the rest.
@@ -79,6 +80,15 @@ impl Session {
 
     pub(crate) fn has_writes(&self) -> bool {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the program builds an X12 interchange.
+    pub(crate) fn builds_x12(&self) {
+        self.builds_x12.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_x12(&self) -> bool {
+        self.builds_x12.load(Ordering::Relaxed)
     }
 
     /// Where `"text"` stands in the source of the call, or the whole call.
@@ -160,6 +170,7 @@ impl Session {
     ) -> Result<(), Refused> {
         let found = match self.environment.input {
             Input::Hl7 => return Ok(()),
+            Input::X12 => "X12",
             Input::Json => "JSON",
             Input::Text => "text",
         };
@@ -168,6 +179,28 @@ impl Session {
             Complaint::new("W2102", format!("`{function}` reads an HL7 message, but this program's input is {found}"))
                 .label("there is no HL7 message here")
                 .help("read the event's data with `.field`; HL7 functions belong into maps whose flow comes from an HL7 connection"),
+        ))
+    }
+}
+
+impl Session {
+    /// Refuses X12 functions where there is no X12 set to read.
+    pub(crate) fn needs_x12(
+        &self,
+        context: &FunctionCompileContext,
+        function: &str,
+    ) -> Result<(), Refused> {
+        let found = match self.environment.input {
+            Input::X12 => return Ok(()),
+            Input::Hl7 => "HL7",
+            Input::Json => "JSON",
+            Input::Text => "text",
+        };
+        Err(self.refuse(
+            context,
+            Complaint::new("W2121", format!("`{function}` reads an X12 set, but this program's input is {found}"))
+                .label("there is no X12 set here")
+                .help("say `content: x12` at the connection that the flow is from; read an event's data with `.field`"),
         ))
     }
 }

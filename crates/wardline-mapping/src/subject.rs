@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vrl::value::{ObjectMap, Value};
+use wardline_edi::x12::{Interchange, Set};
 use wardline_hl7::Message;
 
 use crate::environment::Input;
@@ -14,6 +15,10 @@ use crate::environment::Input;
 pub enum Content {
     /// An HL7 v2 message.
     Hl7(Arc<Message>),
+    /// One set of an X12 interchange.
+    X12(Arc<Set>),
+    /// An X12 interchange, whose sets programs get one by one.
+    Interchange(Arc<Interchange>),
     /// The data of an event or a JSON body.
     Json(Value),
     /// Any other text.
@@ -24,6 +29,8 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hl7(message) => write!(f, "Content::Hl7({message:?})"),
+            Self::X12(set) => write!(f, "Content::X12({set:?})"),
+            Self::Interchange(all) => write!(f, "Content::Interchange({} sets)", all.len()),
             Self::Json(_) => f.write_str("Content::Json(…)"),
             Self::Text(bytes) => write!(f, "Content::Text({} bytes)", bytes.len()),
         }
@@ -117,6 +124,11 @@ impl Subject {
         Self::new(Content::Hl7(message))
     }
 
+    /// One set of an X12 interchange.
+    pub fn x12(set: Arc<Set>) -> Self {
+        Self::new(Content::X12(set))
+    }
+
     /// The data of an event or a JSON body.
     pub fn json(value: Value) -> Self {
         Self::new(Content::Json(value))
@@ -138,6 +150,7 @@ impl Subject {
     pub fn input(&self) -> Input {
         match self.content {
             Content::Hl7(_) => Input::Hl7,
+            Content::X12(_) | Content::Interchange(_) => Input::X12,
             Content::Json(_) => Input::Json,
             Content::Text(_) => Input::Text,
         }

@@ -36,6 +36,12 @@ fn subject(folder: &Path) -> Subject {
             wardline_hl7::Message::parse(text.replace('\n', "\r")).expect("input.hl7 is a message");
         return Subject::hl7(Arc::new(message));
     }
+    if let Some(text) = read(folder, "input.x12") {
+        let interchange =
+            wardline_edi::x12::Interchange::parse(text).expect("input.x12 is an interchange");
+        let interchange = interchange.with_guides(wardline_edi::x12::Guides::shipped());
+        return Subject::x12(Arc::new(interchange.set(0).expect("a set")));
+    }
     if let Some(text) = read(folder, "input.json") {
         return Subject::json(from_json_bytes(text.as_bytes()).expect("input.json is JSON"));
     }
@@ -221,6 +227,7 @@ fn run(folder: &Path) -> Outcome {
                 .as_bytes(),
             )
         }
+        Ok(Output::X12(bytes)) => ("x12", String::from_utf8_lossy(&bytes).replace('~', "~\n")),
         Ok(Output::Hl7(bytes)) => ("hl7", String::from_utf8_lossy(&bytes).replace('\r', "\n")),
         Ok(Output::Filtered { reason, span }) => (
             "txt",
@@ -249,7 +256,7 @@ fn every_case_gives_what_is_expected() {
         let (extension, actual) = run(&folder);
         let file = format!("expected.{extension}");
         if update {
-            for old in ["json", "hl7", "txt"] {
+            for old in ["json", "hl7", "x12", "txt"] {
                 let path = folder.join(format!("expected.{old}"));
                 if path.exists() {
                     fs::remove_file(path).unwrap();

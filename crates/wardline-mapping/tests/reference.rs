@@ -50,6 +50,16 @@ fn every_example_gives_its_result() {
         .expect("the message of the examples")
         .replace('\n', "\r");
     let message = Arc::new(wardline_hl7::Message::parse(message).unwrap());
+    let set = text
+        .split("```\n")
+        .nth(3)
+        .expect("the set of the examples")
+        .to_owned();
+    let set = wardline_edi::x12::Interchange::parse(set)
+        .unwrap()
+        .set(0)
+        .unwrap();
+    let set = Subject::x12(Arc::new(set));
     let mut codes = CodeTables::new();
     codes.insert(
         "disposition",
@@ -69,13 +79,24 @@ fn every_example_gives_its_result() {
             } else {
                 format!(".result = {}", example.source)
             };
+            let x12 = name.starts_with("x12");
+            let environment = Environment {
+                input: if x12 { Input::X12 } else { Input::Hl7 },
+                ..environment.clone()
+            };
+            let subject = if x12 {
+                set.clone()
+            } else {
+                Subject::hl7(Arc::clone(&message))
+            };
             let program = Program::compile(&source, &environment)
                 .unwrap_or_else(|problems| panic!("{name}: {}: {problems:#?}", example.source));
             let output = program
-                .run(&Subject::hl7(Arc::clone(&message)), &mut Runtime::default())
+                .run(&subject, &mut Runtime::default())
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             match output {
                 Output::Hl7(bytes) => assert_ne!(&bytes, message.bytes(), "{name} changes nothing"),
+                Output::X12(bytes) => assert!(bytes.starts_with(b"ISA"), "{name} builds nothing"),
                 Output::Json(value) if example.deterministic => {
                     let json: serde_json::Value =
                         serde_json::from_slice(&to_json_bytes(&value, 10_000).unwrap()).unwrap();

@@ -9,6 +9,7 @@ mod process;
 mod time;
 mod trust;
 mod wire;
+mod x12;
 
 pub(crate) use callers::{
     Alerts, ApiCommand, Clients, PolicyCommand, ShadowCommand, ShadowReport, WebhookAct,
@@ -28,6 +29,7 @@ pub(crate) use trust::{
     SecretsCommand,
 };
 pub(crate) use wire::{Hl7Command, Listen, Send, SoapCommand, TlsArgs};
+pub(crate) use x12::{AckForm, GuideArgs, X12Command};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -87,6 +89,11 @@ pub(crate) enum Command {
     Edi {
         #[command(subcommand)]
         command: EdiCommand,
+    },
+    /// Look at X12 files.
+    X12 {
+        #[command(subcommand)]
+        command: X12Command,
     },
     /// Send HL7 messages of a file over MLLP and print the acknowledgements.
     Send(Send),

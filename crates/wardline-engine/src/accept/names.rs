@@ -30,6 +30,7 @@ impl Acceptor {
             "unreadable",
             route::JSON,
             route::HL7,
+            route::X12,
             "text/plain",
             "application/octet-stream",
             "application/xml",

@@ -73,13 +73,17 @@ impl Acceptor {
                         root = kept;
                         let flow = message.flow.map_or("other", |flow| &plan.flows[flow].name);
                         let kind = message.event.as_deref().unwrap_or("other");
-                        let json = body.first() == Some(&b'{')
-                            || body.first() == Some(&b'[')
-                            || !body.starts_with(b"MSH");
+                        let content = if body.starts_with(b"MSH") {
+                            route::HL7
+                        } else if body.starts_with(b"ISA") {
+                            route::X12
+                        } else {
+                            route::JSON
+                        };
                         (
                             self.known(flow)?,
                             self.known(kind)?,
-                            self.known(if json { route::JSON } else { route::HL7 })?,
+                            self.known(content)?,
                             message
                                 .cause
                                 .map(|c| Cause::Ordinal(c as u32))

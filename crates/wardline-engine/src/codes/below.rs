@@ -167,6 +167,26 @@ pub(super) const MAPPING: &[Entry] = &[
         "`half-up`, `half-even`, `up`, `down`, `ceiling` or `floor`.",
     ),
     (
+        "W2120",
+        "not an X12 path",
+        "Write it as BEG-03, N1[ST]-04, NM1[01=85]-03, PO1[2]-04 or SVC-01-2. A loop must be one of a guide that is known.",
+    ),
+    (
+        "W2121",
+        "an X12 function where there is no X12",
+        "Say `content: x12` at the connection that the flow is from. Read an event's data with `.field`.",
+    ),
+    (
+        "W2122",
+        "a segment or element that no guide has",
+        "A warning: check the path. A partner may send more than the guides know.",
+    ),
+    (
+        "W2123",
+        "an argument of an X12 function that cannot be",
+        "`implied` is a literal from 0 to 9. An object of `x12_build` is one segment, and its paths say no loops or qualifiers.",
+    ),
+    (
         "W2203",
         "a map does too much work",
         "It was stopped after its limit of steps. Split the message or simplify the map.",
@@ -244,6 +264,16 @@ pub(super) const MAPPING: &[Entry] = &[
         "W2219",
         "a time zone in the data that does not exist",
         "Zones are names of the IANA database, such as `America/Chicago`. Correct the data that names it.",
+    ),
+    (
+        "W2220",
+        "an X12 interchange that cannot be built",
+        "Values are text or integers without delimiters and control characters; the text says which element. Clean the value in the map.",
+    ),
+    (
+        "W2221",
+        "no whole number, or no date, where X12 must have one",
+        "An N2 such as TDS-01 has digits and a sign only, a date eight or six digits. Ask the sender, or handle it with `??`.",
     ),
     (
         "W2301",

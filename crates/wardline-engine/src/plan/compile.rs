@@ -296,11 +296,7 @@ impl<'a> Compiler<'a> {
         for map in refs {
             match self.map(map, input) {
                 Some(program) => {
-                    input = if writes_hl7(&program) {
-                        Input::Hl7
-                    } else {
-                        Input::Json
-                    };
+                    input = given(&program);
                     out.push(MapPlan {
                         name: map.path.display().to_string().into(),
                         program,
@@ -364,7 +360,7 @@ impl<'a> Compiler<'a> {
                 let request = operation.request.iter().map(|map| (map, Input::Json));
                 let response = operation.response.iter().map(|map| (map, answer));
                 for (map, input) in request.chain(response) {
-                    let used = [Input::Json, Input::Hl7, Input::Text]
+                    let used = [Input::Json, Input::Hl7, Input::X12, Input::Text]
                         .iter()
                         .any(|i| self.maps.contains_key(&(map.file, *i as u8)));
                     if !used {
@@ -472,12 +468,16 @@ fn diagnostic_at(span: Span, problem: Problem) -> Diagnostic {
 /// What the last of some maps gives, or what went in where there is none.
 fn output_of(maps: Option<&[MapPlan]>, input: Input) -> Input {
     match maps.and_then(<[MapPlan]>::last) {
-        Some(last) if writes_hl7(&last.program) => Input::Hl7,
-        Some(_) => Input::Json,
+        Some(last) => given(&last.program),
         None => input,
     }
 }
 
-fn writes_hl7(program: &Program) -> bool {
-    program.produces() == Produces::Hl7
+/// What a program gives to the next one.
+fn given(program: &Program) -> Input {
+    match program.produces() {
+        Produces::Hl7 => Input::Hl7,
+        Produces::X12 => Input::X12,
+        Produces::Data => Input::Json,
+    }
 }

@@ -59,6 +59,7 @@ pub(crate) struct SourcePlan {
 #[derive(Debug, Clone)]
 pub(crate) enum FieldPath {
     Hl7(wardline_hl7::Path),
+    X12(wardline_edi::x12::Path),
     Header(String),
     Json(String),
 }
@@ -67,6 +68,11 @@ impl FieldPath {
     fn new(text: &str, input: Input) -> Self {
         if let Some(header) = text.strip_prefix("header:") {
             return Self::Header(header.to_ascii_lowercase());
+        }
+        if input == Input::X12
+            && let Ok(path) = wardline_edi::x12::Path::parse(text)
+        {
+            return Self::X12(path);
         }
         match (input, wardline_hl7::Path::parse(text)) {
             (Input::Hl7, Ok(path)) => Self::Hl7(path),
@@ -401,7 +407,10 @@ fn charset_of(kind: &ConnectionKind) -> wardline_hl7::CharsetPolicy {
 pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
     match kind {
         ConnectionKind::MllpListen(_) => Some(Input::Hl7),
-        ConnectionKind::HttpIn(_) => Some(Input::Json),
+        ConnectionKind::HttpIn(http) => Some(match http.content {
+            model::HttpContent::Json => Input::Json,
+            model::HttpContent::X12 => Input::X12,
+        }),
         ConnectionKind::FilesIn(files) => Some(match (files.records, files.content) {
             (true, _) | (false, model::FileContent::Json) => Input::Json,
             (false, model::FileContent::Hl7) => Input::Hl7,

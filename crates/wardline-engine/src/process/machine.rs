@@ -1148,10 +1148,10 @@ impl<'p> Machine<'p> {
                 Output::Json(value) => value,
                 Output::Many(values) => Value::Array(values),
                 Output::Filtered { .. } => Value::Null,
-                Output::Hl7(_) => {
+                Output::Hl7(_) | Output::X12(_) => {
                     return Err(Trouble {
                         code: codes::MAP_FAILED,
-                        text: format!("{} writes HL7, which is no variable", map.name),
+                        text: format!("{} writes a message, which is no variable", map.name),
                     });
                 }
             };

@@ -115,6 +115,8 @@ pub(super) fn request(
                 )
             }),
         Content::Hl7(message) => Ok((message.bytes().clone(), route::HL7)),
+        Content::X12(set) => Ok((set.shared().clone(), route::X12)),
+        Content::Interchange(all) => Ok((all.bytes().clone(), route::X12)),
         Content::Text(bytes) => Ok((bytes, "text/plain")),
     }
 }
@@ -183,6 +185,11 @@ fn through(
                 let message = wardline_hl7::Message::parse(bytes)
                     .map_err(|error| format!("{} wrote what is not HL7: {error}", map.name))?;
                 Content::Hl7(Arc::new(message))
+            }
+            Output::X12(bytes) => {
+                let built = wardline_edi::x12::Interchange::parse(bytes)
+                    .map_err(|error| format!("{} wrote what is not X12: {error}", map.name))?;
+                Content::Interchange(Arc::new(built))
             }
         };
     }

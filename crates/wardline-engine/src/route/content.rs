@@ -1,6 +1,6 @@
 //! What is read of a body, and what is written of a result: media types, entities, fields.
 
-use super::{Failure, HL7, JSON, MAX_BODY};
+use super::{Failure, HL7, JSON, MAX_BODY, X12, sets};
 use crate::codes;
 use crate::fingerprint;
 use crate::plan::FieldPath;
@@ -36,6 +36,13 @@ pub(crate) fn read_as(
         )
         .map(|message| Content::Hl7(Arc::new(message)))
         .map_err(|error| fail(format!("the message is not HL7 v2: {error}"))),
+        X12 => sets::read(body)
+            .map(|all| Content::Interchange(Arc::new(all)))
+            .map_err(|reason| {
+                fail(format!(
+                    "the message is not X12 that can be taken: {reason}"
+                ))
+            }),
         JSON => from_json_bytes(body)
             .map(Content::Json)
             .map_err(|error| fail(format!("the body is not JSON: {error}"))),
@@ -54,6 +61,8 @@ pub(super) fn written(content: &Content, place: &str) -> Result<(Bytes, &'static
             }),
         },
         Content::Hl7(message) => Ok((message.bytes().clone(), HL7)),
+        Content::X12(set) => Ok((sets::alone(set), X12)),
+        Content::Interchange(all) => Ok((all.bytes().clone(), X12)),
         Content::Text(bytes) => Ok((bytes.clone(), "text/plain")),
     }
 }
@@ -98,6 +107,15 @@ pub(crate) fn field_text(
                 .filter(|v| !v.is_empty()),
             _ => None,
         },
+        FieldPath::X12(path) => {
+            let text =
+                |set: &wardline_edi::x12::Set| set.value(path).map(std::borrow::Cow::into_owned);
+            match &subject.content {
+                Content::X12(set) => text(set),
+                Content::Interchange(all) => all.set(0).as_ref().and_then(text),
+                _ => None,
+            }
+        }
         FieldPath::Header(name) => headers
             .iter()
             .find(|(known, _)| known == name)

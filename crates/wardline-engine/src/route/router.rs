@@ -30,6 +30,10 @@ impl Router<'_> {
             self.start(index, process, message, subject);
             return;
         }
+        if let Content::Interchange(all) = &subject.content {
+            self.sets(index, message, subject, all, depth);
+            return;
+        }
         if let Some(when) = &flow.when {
             match when.test(subject, self.runtime) {
                 Ok(true) => {}
@@ -394,6 +398,16 @@ impl Router<'_> {
                                 ),
                             })?;
                         next.push(Content::Hl7(Arc::new(message)));
+                    }
+                    Output::X12(bytes) => {
+                        let built = wardline_edi::x12::Interchange::parse(bytes)
+                            .ok()
+                            .and_then(|all| all.set(0))
+                            .ok_or_else(|| Failure {
+                                code: codes::MAP_FAILED,
+                                text: format!("{} for {place} wrote what is not X12", map.name),
+                            })?;
+                        next.push(Content::X12(Arc::new(built)));
                     }
                     Output::Filtered { .. } => {}
                 }

@@ -40,6 +40,8 @@ pub(super) fn run(
             let bytes = Bytes::from(message_bytes(content.0.to_vec()));
             let kind = if bytes.starts_with(b"MSH") {
                 route::HL7
+            } else if bytes.starts_with(b"ISA") {
+                route::X12
             } else {
                 "text/plain"
             };
@@ -51,6 +53,7 @@ pub(super) fn run(
     };
     let input = match &content {
         Content::Hl7(_) => Input::Hl7,
+        Content::X12(_) | Content::Interchange(_) => Input::X12,
         Content::Json(_) => Input::Json,
         Content::Text(_) => Input::Text,
     };
@@ -103,6 +106,7 @@ pub(super) fn run(
             let text = String::from_utf8_lossy(&bytes).replace('\r', "\n");
             (vec![Value::String(text)], false)
         }
+        Ok(Output::X12(bytes)) => (vec![Value::String(x12_lines(&bytes))], false),
         Ok(Output::Filtered { .. }) => (Vec::new(), true),
     };
     if let Some(want) = &expect.error {
@@ -164,4 +168,15 @@ fn fits(actual: &Value, want: &Value) -> bool {
         (Value::String(actual), Value::String(want)) => actual.trim_end() == want.trim_end(),
         _ => contains(actual, want),
     }
+}
+
+/// X12 with one segment a line, as people write it in tests.
+fn x12_lines(bytes: &Bytes) -> String {
+    let mut text = String::new();
+    let mut reader = wardline_edi::x12::Reader::new(bytes.as_ref());
+    while let Ok(Some(segment)) = reader.next_segment() {
+        text.push_str(&String::from_utf8_lossy(segment.bytes()));
+        text.push('\n');
+    }
+    text
 }

@@ -6,8 +6,8 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     AckMode, AckPolicy, AckWhen, Auth, ClientTls, Connection, ConnectionKind, Duplicate,
-    HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpIn, HttpOut, KeyField, Method,
-    MllpConnect, MllpListen, SecretRef, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
+    HeaderValue, Health, Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField,
+    Method, MllpConnect, MllpListen, SecretRef, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 use crate::shape::connection::{
     AUTH_HEADER, AUTH_OBJECT, CLIENT_TLS, CONNECTION, DUPLICATE, HEALTH, HEDGE, HMAC, HMAC_FIELDS,
@@ -251,6 +251,10 @@ impl<'a> Decoder<'a> {
                 status: status.unwrap_or(202),
             },
             max_size: view.parsed("max_size", value::size).unwrap_or_default(),
+            content: match view.string("content").as_deref() {
+                Some("x12") => HttpContent::X12,
+                _ => HttpContent::Json,
+            },
         }
     }
 

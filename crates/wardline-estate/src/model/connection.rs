@@ -251,6 +251,18 @@ pub struct HttpIn {
     pub ack: HttpAck,
     /// Largest body taken, in bytes.
     pub max_size: u64,
+    /// What bodies are.
+    pub content: HttpContent,
+}
+
+/// What the bodies of a receiving path are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpContent {
+    /// What their media type says: JSON, or text.
+    #[default]
+    Json,
+    /// X12 interchanges, whatever their media type says.
+    X12,
 }
 
 /// The answer to a message that came over HTTP.

@@ -28,7 +28,7 @@ pub use client::{
 pub use connection::{
     AckMode, AckPolicy, AckWhen, AfterTaking, Auth, Breaker, Charset, ClientTls, Connection,
     ConnectionKind, Direction, Duplicate, FileContent, FilesIn, FilesOut, HeaderValue, Health,
-    Hedge, HmacFields, HttpAck, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method, MllpConnect,
+    Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method, MllpConnect,
     MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};

@@ -433,6 +433,12 @@ pub(crate) static HTTP_IN: Object = Object {
             Default("1MiB"),
             "The largest body; larger ones are refused.",
         ),
+        field(
+            "content",
+            Word(&["json", "x12"]),
+            Default("json"),
+            "What bodies are. `x12`: interchanges, whatever their media type says; flows run once for each set and read it with `x12(…)`.",
+        ),
     ],
     exactly_one: &["post", "put"],
 };

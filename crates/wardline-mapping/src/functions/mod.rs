@@ -19,6 +19,7 @@ mod sequences;
 mod times;
 mod withheld;
 mod writing;
+mod x12;
 
 use std::sync::Arc;
 
@@ -30,7 +31,13 @@ pub use reference::reference;
 use crate::session::Session;
 
 /// Functions called for what they do; VRL would warn that their result is not used.
-pub(crate) const WRITING: [&str; 4] = ["hl7_set", "hl7_delete", "hl7_append", "hl7_build"];
+pub(crate) const WRITING: [&str; 5] = [
+    "hl7_set",
+    "hl7_delete",
+    "hl7_append",
+    "hl7_build",
+    "x12_build",
+];
 
 /// The functions that Wardline adds, with their names, parameters, documentation and examples:
 /// for a reference, an editor's completion or a language server.
@@ -45,6 +52,7 @@ pub fn functions() -> Vec<Box<dyn Function>> {
 
 fn ours(session: &Arc<Session>) -> Vec<Box<dyn Function>> {
     let mut all = special(session);
+    all.extend(x12::functions(session));
     all.extend(pure::functions(&calendar::CALENDAR, session));
     all.extend(pure::functions(&decimals::DECIMALS, session));
     all

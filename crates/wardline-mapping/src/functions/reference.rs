@@ -14,7 +14,7 @@ Maps, predicates and keys are written in [VRL](https://vrl.dev). Beside
 Reading always reads the message as it arrived; writing writes another message, which is then the
 map's result. A map has one result: either `.`, or the message that it wrote.
 
-The examples run on this message:
+The examples run on this message, those for X12 on the set below it:
 ";
 
 /// The message that the examples of the functions run on.
@@ -28,11 +28,28 @@ const EXAMPLE_MESSAGE: &[&str] = &[
     "OBX|2|NM|8867-4^Heart rate||72|/min",
 ];
 
+/// The set that the examples of X12 functions run on.
+const EXAMPLE_SET: &[&str] = &[
+    "ISA*00*          *00*          *ZZ*S1             *ZZ*WARDLINE       *260101*1200*U*00401*000000007*0*P*>~",
+    "GS*IN*S1*WARDLINE*20260101*1200*7*X*004010~",
+    "ST*810*0001~",
+    "BIG*20260101*INV-7**4500012~",
+    "N1*VN*Gloves Inc*92*S1~",
+    "IT1*1*2*EA*3.50**IN*77~",
+    "IT1*2*1*BX*12**IN*78~",
+    "TDS*1900~",
+    "SE*7*0001~",
+    "GE*1*7~",
+    "IEA*1*000000007~",
+];
+
 /// The reference as Markdown (`docs/reference/mapping-functions.md` in the repository is this text).
 pub fn reference() -> String {
     let functions = super::functions();
     let mut lines = vec![BEGINNING.to_owned(), "```".to_owned()];
     lines.extend(EXAMPLE_MESSAGE.iter().map(|line| (*line).to_owned()));
+    lines.extend(["```".to_owned(), String::new(), "```".to_owned()]);
+    lines.extend(EXAMPLE_SET.iter().map(|line| (*line).to_owned()));
     lines.push("```".to_owned());
     let mut categories: Vec<&str> = Vec::new();
     for function in &functions {

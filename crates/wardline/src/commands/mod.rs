@@ -36,6 +36,7 @@ mod soap;
 mod tasks;
 mod transactions;
 mod webhooks;
+mod x12;
 
 use crate::cli::{Cli, Command, Where};
 use crate::place::{OpenError, Place, read_well};
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Hl7 { command } => hl7::run(command),
         Command::Soap { command } => soap::run(command),
         Command::Edi { command } => flat::run(command),
+        Command::X12 { command } => x12::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),
