@@ -21,14 +21,17 @@ pub(crate) fn begin_requisition(
     about: &str,
     facility: &str,
 ) {
-    let mut dice = room.dice(about);
-    let place = match scenario.name {
-        "blocked-supplier" => 3,
-        _ => dice.below(3) as usize,
+    // Each asks for something else: two invoices of a supplier over one sum on one day would be taken for the same.
+    let number = about.rsplit('-').next().and_then(|number| number.parse().ok());
+    let number: usize = number.unwrap_or_default();
+    let (place, pieces) = match (scenario.group, scenario.name) {
+        (_, "blocked-supplier") => (3, 5),
+        (Group::Requisition, _) => (0, 30 + number % 60),
+        _ => (number % 3, 4 + number % 60),
     };
     let (item, supplier, unit, price) = masters::PRICES[place];
     let price = Amount::read(price).unwrap_or_default();
-    let count = Amount::whole(2 + dice.below(19) as i64);
+    let count = Amount::whole(pieces as i64);
     let center = match scenario.name {
         "closed-cost-center" => "CC-9999",
         _ => "CC-4100",
