@@ -27,7 +27,7 @@ pub(crate) fn begin_requisition(
     let (place, pieces) = match (scenario.group, scenario.name) {
         (_, "blocked-supplier") => (3, 5),
         (Group::Requisition, _) => (0, 30 + number % 60),
-        _ => (number % 3, 4 + number % 60),
+        _ => (number % 3, 17 + number % 50),
     };
     let (item, supplier, unit, price) = masters::PRICES[place];
     let price = Amount::read(price).unwrap_or_default();
