@@ -17,8 +17,8 @@ use crate::supply::{
     ERP_LEGACY_OFFICE, INVENTORY, SUPPLIER_NETWORK,
 };
 use crate::{
-    Begun, CleanReports, Group, Record, Rehearsal, Rehearse, Scenario, Sent, Service, SimError,
-    receiver, rehearsal,
+    Begun, CleanReports, Group, Question, Record, Rehearsal, Rehearse, Scenario, Sent, Service,
+    SimError, receiver, rehearsal,
 };
 use jiff::Timestamp;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -130,6 +130,17 @@ impl SimConfig {
             record: Record::Full { per_key: 1_000 },
             ..Self::default()
         }
+    }
+}
+
+/// Knows what people answer in the rehearsal of a [`Hospital`].
+#[derive(Debug, Clone)]
+pub struct Prompter(Arc<Rehearser>);
+
+impl Prompter {
+    /// What a stand-in chooses; `None` where the catalogue says nothing of it.
+    pub fn answer(&self, question: &Question) -> Option<&'static str> {
+        question.answer(&self.0.report().cases)
     }
 }
 
@@ -340,6 +351,11 @@ impl Hospital {
     /// Lets the seed draw a scenario for each subject of the group.
     pub fn mix(&self, group: Group) {
         self.rehearser.mix(group);
+    }
+
+    /// Looks at the rehearsal for as long as anybody likes; it keeps no system running.
+    pub fn prompter(&self) -> Prompter {
+        Prompter(Arc::clone(&self.rehearser))
     }
 
     /// How everything that was rehearsed stands.

@@ -48,11 +48,13 @@ pub use ehr::{
 };
 pub use error::SimError;
 pub use fault::{Down, Fault};
-pub use hospital::{FIRST_PORT, Hospital, Ports, SimConfig};
+pub use hospital::{FIRST_PORT, Hospital, Ports, Prompter, SimConfig};
 pub use ledger::{Entry, Record, ServiceReport, Violation};
 pub use null::{MllpReceiver, NullHttp};
 pub use office::{Sent, SentReport, SentState};
-pub use rehearsal::{Begun, CaseReport, Ended, Group, Rehearsal, Rehearse, Remote, Scenario};
+pub use rehearsal::{
+    Answer, Begun, CaseReport, Ended, Group, Question, Rehearsal, Rehearse, Remote, Scenario,
+};
 pub use report::{Difference, HospitalReport};
 pub use sequence::{Run, Sequence};
 pub use service::Service;

@@ -11,6 +11,7 @@ mod remote;
 mod routes;
 mod run;
 mod scenarios;
+mod stand_in;
 
 pub(crate) use case::{Case, Cases, Check};
 pub use case::{CaseReport, Ended};
@@ -20,6 +21,7 @@ pub use remote::Remote;
 pub(crate) use routes::routes;
 pub(crate) use run::Rehearser;
 pub use run::{Begun, Rehearse};
+pub use stand_in::{Answer, Question};
 
 use crate::office::SentReport;
 use serde::Serialize;

@@ -4,11 +4,17 @@
 
 #[path = "rehearsals/claims.rs"]
 mod claims;
+#[path = "rehearsals/duties.rs"]
+mod duties;
+#[path = "rehearsals/ledgers.rs"]
+mod ledgers;
 #[path = "rehearsals/listener.rs"]
 mod listener;
 #[path = "rehearsals/people.rs"]
 mod people;
 #[path = "rehearsals/stays.rs"]
 mod stays;
+#[path = "rehearsals/stock.rs"]
+mod stock;
 #[path = "rehearsals/supply.rs"]
 mod supply;

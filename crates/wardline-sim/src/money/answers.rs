@@ -196,7 +196,7 @@ pub(super) fn play(
     };
     let mut checks = vec![claim.posted(1, posted.0, posted.1)];
     if scenario.name == "take-back" {
-        checks.push(claim.posted(2, 0, 1));
+        checks.push(claim.posted(2, 1, 1));
     }
     (posts, checks)
 }

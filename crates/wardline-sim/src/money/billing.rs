@@ -103,6 +103,23 @@ pub(crate) const BILLING: Office = Office {
                 Reply::Done(json!({ "trace": trace, "posted": posted.to_string() }))
             },
         },
+        Duty {
+            name: "get-claim-payments",
+            verb: Verb::Get,
+            path: "/claims/{claim_number}/payments",
+            subject: "claim_number",
+            needs: &[],
+            run: |room, ask| {
+                let number = ask.param("claim_number");
+                let remittances = room.books.all(SYSTEM, "remittances");
+                let claims = remittances.flat_map(|(_, remittance)| remittance.list("/claims"));
+                let paid: crate::amount::Amount = claims
+                    .filter(|claim| claim.text("/claim") == number)
+                    .filter_map(|claim| claim.amount("/paid"))
+                    .sum();
+                Reply::Read(json!({ "claim_number": number, "paid": paid.to_string() }))
+            },
+        },
     ],
     refuse: crate::service::problem,
     furnish: |_| {},

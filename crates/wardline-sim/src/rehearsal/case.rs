@@ -217,7 +217,7 @@ impl fmt::Display for CaseReport {
             Ended::Open => "open",
             Ended::Wrong => "WRONG",
         };
-        write!(f, "{:<9}{:<28}{}", ended, self.scenario, self.about)?;
+        write!(f, "{:<9}{:<34}{}", ended, self.scenario, self.about)?;
         for why in &self.why {
             write!(f, "; {why}")?;
         }

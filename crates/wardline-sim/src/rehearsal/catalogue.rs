@@ -1,5 +1,6 @@
 //! What a scenario is, and how it is found by name.
 
+use super::stand_in::Answer;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -75,6 +76,12 @@ pub struct Scenario {
     pub does: &'static str,
     /// How it should end.
     pub ends: &'static str,
+    /// What people answer, beyond the approvals of the group ([`Group::answers`]). A question for which nothing is said here stays open.
+    pub answers: &'static [Answer],
+    /// Where the processes of its subject stand when nothing is left to do: process, and `completed paid` or the like.
+    pub stands: &'static [(&'static str, &'static str)],
+    /// Where the example lets days pass: tests of the estate that go on from there in simulated time.
+    pub later: &'static [&'static str],
 }
 
 impl fmt::Display for Scenario {
@@ -83,7 +90,39 @@ impl fmt::Display for Scenario {
     }
 }
 
+impl Group {
+    /// What people answer in every scenario of the group.
+    pub const fn answers(self) -> &'static [Answer] {
+        const APPROVALS: &[Answer] = &[
+            Answer {
+                role: "department-manager",
+                choice: "approve",
+            },
+            Answer {
+                role: "director",
+                choice: "approve",
+            },
+        ];
+        match self {
+            Self::Supply | Self::Requisition | Self::Stock => APPROVALS,
+            _ => &[],
+        }
+    }
+}
+
 impl Scenario {
+    pub(super) const fn answered(self, answers: &'static [Answer]) -> Self {
+        Self { answers, ..self }
+    }
+
+    pub(super) const fn stands(self, stands: &'static [(&'static str, &'static str)]) -> Self {
+        Self { stands, ..self }
+    }
+
+    pub(super) const fn later(self, later: &'static [&'static str]) -> Self {
+        Self { later, ..self }
+    }
+
     /// All of them.
     pub const ALL: &'static [Self] = super::scenarios::ALL;
 
@@ -141,6 +180,30 @@ mod tests {
                 "accept", "sound", "usage", "hire", "ties", "pays", "ties", "plain"
             ]
         );
+    }
+
+    #[test]
+    fn what_takes_days_is_tested_in_simulated_time() {
+        let tests = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../examples/st-brigid/tests"
+        );
+        let files = std::fs::read_dir(tests).unwrap();
+        let text: String = files
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|ext| ext == "yaml"))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        let names: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("test: "))
+            .map(|name| name.trim_matches('"'))
+            .collect();
+        for one in Scenario::ALL {
+            for test in one.later {
+                assert!(names.contains(test), "{one}: no test `{test}`");
+            }
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(super) fn heard(
             "release-bed" => release(room, key, body),
             "bed-cleaned" => clean(room, key),
             "request-clean" => return request(room, key, body),
+            // An admission that is told after its discharge opens nothing again: that is what `reopen-account` is for.
+            "open-account" if room.find("accounts", key).is_some() => {}
             "open-account" | "reopen-account" => account(room, key, "open"),
             "close-account" => account(room, key, "closed"),
             _ => {}

@@ -10,6 +10,9 @@ const SYSTEM: &str = "cmms";
 /// The device that fails in rehearsals.
 pub(super) const PUMP: &str = "AST-1001";
 
+/// The part of a building that fails in rehearsals.
+pub(super) const AIR_HANDLER: &str = "AST-2001";
+
 /// Maintenance management.
 pub(crate) const CMMS: Office = Office {
     system: SYSTEM,
@@ -69,7 +72,7 @@ pub(crate) const CMMS: Office = Office {
                 true,
             ),
             (
-                "AST-2001",
+                AIR_HANDLER,
                 "north",
                 "facility",
                 "Air handler 3",

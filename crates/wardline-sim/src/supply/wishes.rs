@@ -1,6 +1,6 @@
 //! What begins in supply: somebody asks for something, scans something, mends something, or prices come.
 
-use super::bench::PUMP;
+use super::bench::{AIR_HANDLER, PUMP};
 use super::contracts::contract_price;
 use super::shelves::FIRST_LOT;
 use super::{legal_entity, masters, money, quantity};
@@ -21,14 +21,17 @@ pub(crate) fn begin_requisition(
     about: &str,
     facility: &str,
 ) {
-    let mut dice = room.dice(about);
-    let place = match scenario.name {
-        "blocked-supplier" => 3,
-        _ => dice.below(3) as usize,
+    // Each asks for something else: two invoices of a supplier over one sum on one day would be taken for the same.
+    let number = about.rsplit('-').next().and_then(|number| number.parse().ok());
+    let number: usize = number.unwrap_or_default();
+    let (place, pieces) = match (scenario.group, scenario.name) {
+        (_, "blocked-supplier") => (3, 5),
+        (Group::Requisition, _) => (0, 30 + number % 60),
+        _ => (number % 3, 17 + number % 50),
     };
     let (item, supplier, unit, price) = masters::PRICES[place];
     let price = Amount::read(price).unwrap_or_default();
-    let count = Amount::whole(2 + dice.below(19) as i64);
+    let count = Amount::whole(pieces as i64);
     let center = match scenario.name {
         "closed-cost-center" => "CC-9999",
         _ => "CC-4100",
@@ -74,7 +77,8 @@ pub(crate) fn begin_stock(
     facility: &str,
 ) {
     match scenario.name {
-        "service" | "part-reversed" => mend(room, scenario, about),
+        "service" | "part-reversed" => mend(room, scenario, about, PUMP),
+        "facility" => mend(room, scenario, about, AIR_HANDLER),
         "price-file" => prices(room, scenario, about),
         "recall" => recall(room, scenario, about, facility),
         "low" => low(room, scenario, about, facility),
@@ -120,12 +124,13 @@ fn scan(room: &mut Room<'_>, scenario: &'static Scenario, about: &str, facility:
         booked.push(second);
     }
     room.posts.push(posts);
-    let checks = booked.into_iter().map(|id| Check::Effects {
-        system: "inventory",
-        duty: "post-transaction",
-        subject: id,
-        least: 1,
-        most: 1,
+    // Inventory told it, so nothing is posted there again. What was used costs its department once nobody gives anything back any more.
+    let checks = booked.into_iter().flat_map(|id| {
+        let cost = format!("JE-USE-{id}");
+        [
+            effects("inventory", "post-transaction", id, 0, 0),
+            effects(ledger(facility), "post-journal", cost, 0, 1),
+        ]
     });
     room.open(Case {
         scenario,
@@ -226,22 +231,52 @@ fn prices(room: &mut Room<'_>, scenario: &'static Scenario, about: &str) {
     });
 }
 
-/// A device fails, a part goes into it, it is mended and looked at.
-fn mend(room: &mut Room<'_>, scenario: &'static Scenario, about: &str) {
-    let Some(asset) = room.books.find("cmms", "assets", PUMP).cloned() else {
+/// Whose books a facility's costs are in.
+fn ledger(facility: &str) -> &'static str {
+    if facility == "south" {
+        "erp-cloud"
+    } else {
+        "erp-legacy"
+    }
+}
+
+fn effects(
+    system: &'static str,
+    duty: &'static str,
+    subject: String,
+    least: u64,
+    most: u64,
+) -> Check {
+    Check::Effects {
+        system,
+        duty,
+        subject,
+        least,
+        most,
+    }
+}
+
+/// A device or a building fails, a part goes into it, it is mended and looked at.
+fn mend(room: &mut Room<'_>, scenario: &'static Scenario, about: &str, tag: &'static str) {
+    let Some(asset) = room.books.find("cmms", "assets", tag).cloned() else {
         return;
+    };
+    let priority = if asset["critical"] == json!(true) {
+        "critical"
+    } else {
+        "routine"
     };
     let order = |status: &str| {
         json!({
             "work_order_number": about, "legal_entity": asset.text("/legal_entity"), "facility": asset.text("/facility"),
-            "type": "corrective", "priority": "critical", "asset_tag": PUMP, "status": status, "description": "Battery does not hold",
+            "type": "corrective", "priority": priority, "asset_tag": tag, "status": status, "description": "Battery does not hold",
             "reported_at": room.instant(), "failure_code": "BAT",
         })
     };
     let part = |revision: u64| {
         json!({
             "part_use_id": format!("{about}/1/{revision}"), "legal_entity": asset.text("/legal_entity"), "facility": asset.text("/facility"),
-            "work_order_number": about, "line": 1, "revision": revision, "asset_tag": PUMP, "item_id": "ITM-200",
+            "work_order_number": about, "line": 1, "revision": revision, "asset_tag": tag, "item_id": "ITM-200",
             "quantity": quantity(Amount::whole(1), "EA"), "lot": FIRST_LOT, "from_location": "MAIN", "used_at": room.instant(), "used_by": "j.falk",
         })
     };
@@ -276,16 +311,26 @@ fn mend(room: &mut Room<'_>, scenario: &'static Scenario, about: &str) {
     put(orders, format!("{about}-completed"), completed);
     put(orders, format!("{about}-verified"), verified);
     room.posts.push(posts);
-    let recorded = Check::Effects {
-        system: "cmms",
-        duty: "add-asset-history",
-        subject: about.to_owned(),
-        least: entries,
-        most: entries,
-    };
+    // Each use, and each reversal, once: off or onto the shelf, to the cost center of the asset, into its history.
+    let books = ledger(asset.text("/facility"));
+    let mut checks = vec![effects(
+        "cmms",
+        "add-asset-history",
+        about.to_owned(),
+        entries,
+        entries,
+    )];
+    for revision in 0..entries {
+        let (moved, cost) = (
+            format!("CMMS/{about}/1/{revision}"),
+            format!("JE-{about}-1-{revision}"),
+        );
+        checks.push(effects("inventory", "post-transaction", moved, 1, 1));
+        checks.push(effects(books, "post-journal", cost, 1, 1));
+    }
     room.open(Case {
         scenario,
         about: about.to_owned(),
-        checks: vec![recorded],
+        checks,
     });
 }

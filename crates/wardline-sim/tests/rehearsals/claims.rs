@@ -45,6 +45,12 @@ async fn payers_answer_as_the_scenario_says() {
         stage
             .done("billing", "POST /remittances", &trace, &remittance(&trace))
             .await;
+        if one.name == "take-back" {
+            let back = format!("835-{claim}-2");
+            stage
+                .done("billing", "POST /remittances", &back, &remittance(&back))
+                .await;
+        }
         let never = matches!(
             one.name,
             "no-999" | "rejected-277" | "silence" | "eft-without-835"

@@ -1,6 +1,6 @@
-//! What the demo rehearses besides patients who come and go: orders from the hospital to payment,
-//! people who are hired and who leave. Each by a scenario of the simulated systems, which know how
-//! it must end.
+//! What the demo rehearses besides patients who come and go: charges, orders from the hospital to payment, a device that is mended,
+//! people who are hired and who leave, their pay, and a payer's money. Each by a scenario of the simulated systems, which know how it
+//! must end.
 
 use crate::{paint, table};
 use anyhow::Context as _;
@@ -9,32 +9,41 @@ use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use wardline_engine::Desk;
 use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
-use wardline_sim::{Ended, Hospital, Rehearse, Scenario};
+use wardline_sim::{CaseReport, Ended, Hospital, Prompter, Question, Rehearse, Scenario};
 
-/// One of each group of owners: supply chain and workforce.
-const SCENARIOS: [&str; 3] = ["supply/accept", "people/hire", "people/terminate"];
+/// What all four back offices do: money of patients, buying, the workshop, people; and what payroll and payers make of it.
+const SCENARIOS: [&str; 9] = [
+    "stay/charges",
+    "charges/ties",
+    "supply/accept",
+    "supply/partial",
+    "stock/service",
+    "people/hire",
+    "people/terminate",
+    "payroll/ties",
+    "claims/pays",
+];
 /// How long to wait at the end until each has ended as it must.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Who approves, and how often they look.
-const APPROVER: &str = "user:demo-director";
+/// How often stand-ins look whether they are asked something.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Begins them. Whoever must approve does, until what is returned is dropped: somebody has to, and
-/// who watches a demo should not.
+/// Begins them. Stand-ins answer what people are asked, until what is returned is dropped: somebody has to, and who watches a
+/// demo should not.
 pub(super) fn begin(hospital: &Hospital, desk: Arc<Desk>) -> anyhow::Result<AbortOnDropHandle<()>> {
     for name in SCENARIOS {
         let scenario = Scenario::named(name).with_context(|| format!("no scenario {name}"))?;
         hospital.rehearse(&Rehearse::one(scenario))?;
     }
-    Ok(AbortOnDropHandle::new(tokio::spawn(approve(desk))))
+    let answering = answer(hospital.prompter(), desk);
+    Ok(AbortOnDropHandle::new(tokio::spawn(answering)))
 }
 
-/// Approves requisitions as they come.
-async fn approve(desk: Arc<Desk>) {
+/// Answers questions as they come, each role by a person of its own: a second approval is never the first one's.
+async fn answer(prompter: Prompter, desk: Arc<Desk>) {
     let query = TaskQuery {
-        process: Some("requisition".to_owned()),
         open: Some(true),
-        limit: 50,
+        limit: 200,
         ..TaskQuery::default()
     };
     loop {
@@ -43,18 +52,24 @@ async fn approve(desk: Arc<Desk>) {
             continue;
         };
         for task in asked.rows {
-            let yes = task
-                .choices
-                .iter()
-                .find(|choice| choice.starts_with("approve"));
-            let Some(choice) = yes.cloned() else { continue };
+            let question = Question {
+                process: task.process,
+                key: task.key,
+                role: task.role,
+                ask: task.ask,
+                choices: task.choices,
+            };
+            let Some(choice) = prompter.answer(&question) else {
+                continue;
+            };
             let decision = Decision {
-                choice,
-                note: "approved in the demo".to_owned(),
+                choice: choice.to_owned(),
+                note: "answered in the demo".to_owned(),
                 ..Decision::default()
             };
-            if let Err(error) = desk.answer_task(task.id, &decision, APPROVER).await {
-                tracing::info!(%error, task = %task.id, "a requisition was not approved");
+            let who = format!("user:demo-{}", question.role);
+            if let Err(error) = desk.answer_task(task.id, &decision, &who).await {
+                tracing::info!(%error, task = %task.id, "a question was not answered");
             }
         }
     }
@@ -66,37 +81,24 @@ pub(super) async fn end(hospital: &Hospital, desk: &Desk) -> anyhow::Result<bool
     while hospital.rehearsal().count(Ended::Open) > 0 && began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let transactions = desk
-        .transactions(&TransactionQuery {
-            limit: 50,
-            ..TransactionQuery::default()
-        })
-        .await?;
     let rehearsal = hospital.rehearsal();
-    let rows: Vec<Vec<String>> = rehearsal
-        .cases
-        .iter()
-        .map(|case| {
-            let known = transactions
-                .rows
-                .iter()
-                .find(|one| one.key.as_deref() == Some(case.about.as_str()));
-            let state = known.map_or_else(String::new, |one| {
-                let status = one.status.as_deref().unwrap_or_default();
-                format!("{} {status}", one.state).trim_end().to_owned()
-            });
-            vec![
-                case.scenario.to_string(),
-                case.about.clone(),
-                state,
-                if case.ended == Ended::AsSaid {
-                    case.scenario.ends.to_owned()
-                } else {
-                    case.why.join("; ")
-                },
-            ]
-        })
-        .collect();
+    let mut rows = Vec::new();
+    for case in &rehearsal.cases {
+        // A requisition's scenario is told by its order.
+        if case.about.starts_with("REQ-") {
+            continue;
+        }
+        rows.push(vec![
+            case.scenario.to_string(),
+            case.about.clone(),
+            transaction(desk, case).await?,
+            if case.ended == Ended::AsSaid {
+                case.scenario.ends.to_owned()
+            } else {
+                case.why.join("; ")
+            },
+        ]);
+    }
     anstream::println!();
     anstream::print!(
         "{}",
@@ -117,4 +119,19 @@ pub(super) async fn end(hospital: &Hospital, desk: &Desk) -> anyhow::Result<bool
         );
     }
     Ok(well)
+}
+
+/// How the transaction of a case stands, where its key is no secret.
+async fn transaction(desk: &Desk, case: &CaseReport) -> anyhow::Result<String> {
+    let query = TransactionQuery {
+        key: Some(case.about.clone()),
+        limit: 1,
+        ..TransactionQuery::default()
+    };
+    let found = desk.transactions(&query).await?;
+    let Some(one) = found.rows.first() else {
+        return Ok(String::new());
+    };
+    let status = one.status.as_deref().unwrap_or_default();
+    Ok(format!("{} {status}", one.state).trim_end().to_owned())
 }

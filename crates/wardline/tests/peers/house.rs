@@ -26,6 +26,26 @@ pub(crate) struct House {
     folder: TempDir,
 }
 
+/// Where Wardline listens.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    pub(crate) console: String,
+    pub(crate) internal: String,
+    pub(crate) partner: String,
+    pub(crate) mllp: String,
+}
+
+impl Listeners {
+    pub(crate) fn free() -> Self {
+        Self {
+            console: free_address(),
+            internal: free_address(),
+            partner: free_address(),
+            mllp: free_address(),
+        }
+    }
+}
+
 /// What a command printed and how it ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -126,6 +146,29 @@ impl House {
         house
     }
 
+    /// A house with the estate of all systems: they listen from `first` on, and Wardline at these addresses.
+    pub(crate) fn st_brigid(first: u16, own: &Listeners) -> Self {
+        let house = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/st-brigid");
+        let mut addresses: Vec<(String, String)> = (0..=59)
+            .map(|place| (18_080 + place, first + place))
+            .map(|(theirs, ours)| (format!("127.0.0.1:{theirs}"), format!("127.0.0.1:{ours}")))
+            .collect();
+        for (theirs, ours) in [
+            (8420, &own.console),
+            (8421, &own.internal),
+            (8422, &own.partner),
+            (2575, &own.mllp),
+        ] {
+            addresses.push((format!("127.0.0.1:{theirs}"), ours.clone()));
+        }
+        let mut seen = vec![false; addresses.len()];
+        copy(&example, &house.estate(), &addresses, &mut seen);
+        house
+    }
+
     pub(crate) fn estate(&self) -> PathBuf {
         self.folder.path().join("estate")
     }
@@ -177,6 +220,22 @@ impl House {
             .unwrap();
         let mut command = self.command();
         command.args(words).stderr(log);
+        self.start(command)
+    }
+
+    /// As [`House::serve`], by another person.
+    pub(crate) fn serve_as(&self, user: &str) -> Server {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
+        let mut command = self.command();
+        command.arg("serve").env("USER", user).stderr(log);
+        self.start(command)
+    }
+
+    fn start(&self, command: Command) -> Server {
         let mut running = Running::start(command);
         let mut places = BTreeMap::new();
         loop {
@@ -385,7 +444,12 @@ fn copy(from: &Path, to: &Path, addresses: &[(String, String)], seen: &mut [bool
             copy(&entry.path(), &to.join(name), addresses, seen);
             continue;
         }
-        let mut text = std::fs::read_to_string(entry.path()).unwrap();
+        let bytes = std::fs::read(entry.path()).unwrap();
+        // Fixtures in other character sets name no address.
+        let Ok(mut text) = String::from_utf8(bytes) else {
+            std::fs::copy(entry.path(), to.join(name)).unwrap();
+            continue;
+        };
         for ((address, own), seen) in addresses.iter().zip(seen.iter_mut()) {
             if text.contains(address.as_str()) {
                 text = text.replace(address.as_str(), own);

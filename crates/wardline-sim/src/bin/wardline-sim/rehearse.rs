@@ -3,6 +3,8 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wardline_sim::{Group, Rehearse, Remote, Scenario};
@@ -20,6 +22,8 @@ pub(crate) enum Rehearsing {
     Pick(Pick),
     /// Say how everything that was begun stands
     Status(Status),
+    /// Answer what Wardline asks of people, as the scenarios say, until Ctrl-C
+    Answer(Answer),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +77,21 @@ pub(crate) struct Pick {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// Wardline's console
+    #[arg(long, default_value = "http://127.0.0.1:8420")]
+    console: String,
+    /// File with the console's admin token: `admin.token` in the data directory
+    #[arg(long, value_name = "FILE")]
+    token: PathBuf,
+    /// Stop after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<u64>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Wait so many seconds for everything to end as said
     #[arg(long, value_name = "SECONDS")]
@@ -91,6 +110,7 @@ impl Rehearsing {
             Self::Run(run) => run.begin().await,
             Self::Pick(pick) => pick.send().await,
             Self::Status(status) => status.print().await,
+            Self::Answer(answer) => answer.stand_in().await,
         }
     }
 }
@@ -132,11 +152,12 @@ impl List {
 
 /// The scenarios of this name: one, or all of a group.
 fn named(name: &str) -> anyhow::Result<Vec<&'static Scenario>> {
-    if let Some(one) = Scenario::named(name) {
-        return Ok(vec![one]);
-    }
+    // `charges` is a group and the name of a stay: the group is meant.
     if let Ok(group) = group(name) {
         return Ok(Scenario::of(group).collect());
+    }
+    if let Some(one) = Scenario::named(name) {
+        return Ok(vec![one]);
     }
     let several: Vec<String> = Scenario::ALL
         .iter()
@@ -170,7 +191,7 @@ impl Run {
                 .await?;
             let about = begun["about"].as_array().into_iter().flatten();
             let about: Vec<&str> = about.filter_map(Value::as_str).collect();
-            println!("{:<28}{}", scenario.to_string(), about.join(" "));
+            println!("{:<34}{}", scenario.to_string(), about.join(" "));
         }
         match self.wait {
             None => Ok(ExitCode::SUCCESS),
@@ -198,6 +219,46 @@ impl Pick {
             "{}: {scenario}",
             self.about.as_deref().unwrap_or("everybody")
         );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Answer {
+    /// Looks for questions again and again. What is not accepted (a second approval by the same person) is said once and left.
+    async fn stand_in(self) -> anyhow::Result<ExitCode> {
+        let token = std::fs::read_to_string(&self.token)
+            .with_context(|| format!("cannot read {}", self.token.display()))?;
+        let wardline = Remote::console(&self.console, token.trim());
+        let systems = Remote::at(&self.admin.admin);
+        let until = self
+            .seconds
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let mut left = BTreeSet::new();
+        while until.is_none_or(|until| Instant::now() < until) {
+            let cases = systems.cases().await?;
+            for (id, question) in wardline.questions().await? {
+                let Some(choice) = question.answer(&cases).filter(|_| !left.contains(&id)) else {
+                    continue;
+                };
+                match wardline.answer(&id, choice).await {
+                    Ok(()) => println!("{:<24}{choice:<20}{}", question.role, question.ask),
+                    Err(error) => {
+                        println!(
+                            "{:<24}{:<20}{}: {error}",
+                            question.role, "not accepted", question.ask
+                        );
+                        left.insert(id);
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                stopped = tokio::signal::ctrl_c() => {
+                    stopped?;
+                    break;
+                }
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -254,7 +315,7 @@ fn print(report: &Value) {
         let why: Vec<String> = why.map(text).collect();
         let ended = text(&case["ended"]);
         let line = format!(
-            "{ended:<9}{:<28}{:<24}{}",
+            "{ended:<9}{:<34}{:<28}{}",
             text(&case["scenario"]),
             text(&case["about"]),
             why.join("; ")
