@@ -266,7 +266,7 @@ pub(super) const ALL: &[Scenario] = &[
         "A dismissal, and then an older change of job",
         "every access stays off",
     ).answered(&[says("people-operations", "returned")]).stands(&[("worker", "completed ended")]),
-    scenario(Payroll, "ties", "Everything adds up", "the run is approved").answered(&[says("payroll", "approve"), says("payroll-lead", "approve")]).stands(&[("payroll-run", "pending approved")]),
+    scenario(Payroll, "ties", "Everything adds up", "the run is approved").answered(&[says("payroll", "approve"), says("payroll-lead", "approve")]).stands(&[("payroll-run", "completed posted")]),
     scenario(
         Payroll,
         "hash-off",
@@ -278,7 +278,7 @@ pub(super) const ALL: &[Scenario] = &[
         "variance",
         "One worker gets a quarter more than last time",
         "not approved unless somebody looked",
-    ).answered(&[says("payroll", "explained"), says("payroll", "approve"), says("payroll-lead", "approve")]).stands(&[("payroll-run", "pending approved")]),
+    ).answered(&[says("payroll", "explained"), says("payroll", "approve"), says("payroll-lead", "approve")]).stands(&[("payroll-run", "completed posted")]),
     scenario(
         Payroll,
         "terminated-paid",

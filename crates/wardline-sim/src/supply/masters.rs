@@ -33,6 +33,9 @@ pub(super) fn cost_centers() -> Vec<Value> {
     closed["to"] = json!("2026-06-30");
     closed["status"] = json!("closed");
     vec![
+        // Whoever fills a shelf pays for it until it is used: the central stores.
+        open("CC-1100", "north", "STORES", "s.keane"),
+        open("CC-1200", "south", "STORES", "s.keane"),
         open("CC-4100", "north", "4W", "m.ortiz"),
         open("CC-4200", "north", "ICU", "m.ortiz"),
         open("CC-7300", "north", "BIOMED", "j.falk"),

@@ -22,7 +22,10 @@ pub(crate) fn begin_requisition(
     facility: &str,
 ) {
     // Each asks for something else: two invoices of a supplier over one sum on one day would be taken for the same.
-    let number = about.rsplit('-').next().and_then(|number| number.parse().ok());
+    let number = about
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse().ok());
     let number: usize = number.unwrap_or_default();
     let (place, pieces) = match (scenario.group, scenario.name) {
         (_, "blocked-supplier") => (3, 5),

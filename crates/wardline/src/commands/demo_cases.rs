@@ -12,8 +12,7 @@ use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
 use wardline_sim::{CaseReport, Ended, Hospital, Prompter, Question, Rehearse, Scenario};
 
 /// What all four back offices do: money of patients, buying, the workshop, people; and what payroll and payers make of it.
-const SCENARIOS: [&str; 9] = [
-    "stay/charges",
+const SCENARIOS: [&str; 8] = [
     "charges/ties",
     "supply/accept",
     "supply/partial",
