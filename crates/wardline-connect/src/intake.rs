@@ -84,7 +84,8 @@ impl fmt::Debug for Received {
                     .collect::<Vec<_>>(),
             )
             .field("answer_bytes", &self.answer.len())
-            .finish()
+            .field("fault", &self.fault.as_ref().map(|(code, _)| code))
+            .finish_non_exhaustive()
     }
 }
 

@@ -225,13 +225,13 @@ impl Taker {
             while under_way.len() < AHEAD && !stop.is_cancelled() {
                 let next = match again.pop_front() {
                     Some(next) => next,
-                    None if open && under_way.is_empty() => match receiver.recv().await {
-                        Some(next) => next,
-                        None => {
+                    None if open && under_way.is_empty() => {
+                        let Some(next) = receiver.recv().await else {
                             open = false;
                             break;
-                        }
-                    },
+                        };
+                        next
+                    }
                     None => match receiver.try_recv() {
                         Ok(next) => next,
                         Err(mpsc::error::TryRecvError::Empty) => break,

@@ -182,7 +182,6 @@ fn keep(raw: &[u8], row: &mut Row) -> bool {
 /// So many bytes at `at` end a line; `None` where more must be seen to know.
 fn end_of_line(data: &[u8], at: usize, ended: bool) -> Option<usize> {
     match (data[at], data.get(at + 1)) {
-        (b'\n', _) => Some(1),
         (b'\r', Some(b'\n')) => Some(2),
         (b'\r', None) if !ended => None,
         _ => Some(1),

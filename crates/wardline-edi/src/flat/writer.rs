@@ -138,12 +138,11 @@ impl<'p, W: Write> Writer<'p, W> {
                 .iter()
                 .position(|total| total.record == kind && total.field == index);
             let text = match (given, total) {
-                (Some(value), None) => spell(record, field, value)?,
                 // A count is made, whatever is given: it must tie.
                 (_, Some(total)) if record.role == Role::Trailer => {
                     self.total(total, record, field)?
                 }
-                (Some(value), Some(_)) => spell(record, field, value)?,
+                (Some(value), _) => spell(record, field, value)?,
                 (None, Some(_)) => return Err(WriteError::HeaderTotals),
                 (None, None) => field.value.clone().unwrap_or_else(|| is(record, field)),
             };

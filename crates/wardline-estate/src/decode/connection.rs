@@ -1,5 +1,6 @@
 //! Connections of a system.
 
+use super::files::files_out;
 use super::top::bind;
 use super::{Decoder, View};
 use crate::codes;
@@ -122,7 +123,7 @@ impl<'a> Decoder<'a> {
                 return (Some(kind), FILES_CONCURRENT);
             }
             if node.get("write").is_some() {
-                let kind = ConnectionKind::FilesOut(self.files_out(node, entry.key_at));
+                let kind = ConnectionKind::FilesOut(files_out(node, entry.key_at));
                 return (Some(kind), FILES_CONCURRENT);
             }
         }

@@ -53,15 +53,6 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn files_out(&mut self, node: &Node, at: Span) -> FilesOut {
-        let view = View::new(Some(node), &FILES_OUT);
-        FilesOut {
-            directory: view.text_or_stand_in("directory", at),
-            write: view.text_or_stand_in("write", at),
-            max_size: view.parsed("max_size", value::size).unwrap_or_default(),
-        }
-    }
-
     /// Reads a layout; what is wrong with it is told at its line.
     fn layout(&mut self, written: Spanned<String>) -> Option<LayoutRef> {
         let path = self.files.refer("", &written)?;
@@ -91,5 +82,14 @@ impl Decoder<'_> {
                 None
             }
         }
+    }
+}
+
+pub(super) fn files_out(node: &Node, at: Span) -> FilesOut {
+    let view = View::new(Some(node), &FILES_OUT);
+    FilesOut {
+        directory: view.text_or_stand_in("directory", at),
+        write: view.text_or_stand_in("write", at),
+        max_size: view.parsed("max_size", value::size).unwrap_or_default(),
     }
 }
