@@ -175,25 +175,23 @@ fn doubt(
         known_loop(session, context, text, id)?;
     }
     let name = path.segment();
-    let complaint = if !guides.iter().any(|guide| guide.has_segment(name)) {
-        Complaint::new(
+    let known = guides.iter().any(|guide| guide.has_segment(name));
+    let most = guides
+        .iter()
+        .filter_map(|guide| guide.elements_of(name))
+        .max();
+    let complaint = match (most, path.element()) {
+        _ if !known => Complaint::new(
             "W2122",
             format!("no guide that is known has a segment {name}"),
         )
-        .label("unknown segment")
-    } else {
-        let most = guides
-            .iter()
-            .filter_map(|guide| guide.elements_of(name))
-            .max();
-        match (most, path.element()) {
-            (Some(most), Some(element)) if usize::from(element) > most => Complaint::new(
-                "W2122",
-                format!("{name} has {most} elements in every guide that is known, but this is element {element:02}"),
-            )
-            .label("beyond the last element"),
-            _ => return Ok(()),
-        }
+        .label("unknown segment"),
+        (Some(most), Some(element)) if usize::from(element) > most => Complaint::new(
+            "W2122",
+            format!("{name} has {most} elements in every guide that is known, but this is element {element:02}"),
+        )
+        .label("beyond the last element"),
+        _ => return Ok(()),
     };
     session.warn(context, complaint.about(text));
     Ok(())

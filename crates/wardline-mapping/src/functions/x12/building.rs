@@ -107,7 +107,9 @@ fn check(session: &Session, context: &FunctionCompileContext, kind: &Kind) -> Re
     {
         check(session, context, inner)?;
     }
-    if let Some(unknown) = kind.as_array().map(|array| array.unknown_kind())
+    if let Some(unknown) = kind
+        .as_array()
+        .map(vrl::value::kind::Collection::unknown_kind)
         && (unknown.is_object() || unknown.is_array())
     {
         check(session, context, &unknown)?;
@@ -254,10 +256,7 @@ fn one(
             _ => return Err(format!("{path} is neither text nor an integer")),
         };
         match path.segment() {
-            "ISA" | "GS" => {
-                around(envelope, path.segment(), number, text)?;
-                continue;
-            }
+            "ISA" | "GS" => around(envelope, path.segment(), number, text)?,
             name @ ("ST" | "SE" | "GE" | "IEA") => {
                 return Err(format!("{name} is made, not given"));
             }
