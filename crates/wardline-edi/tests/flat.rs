@@ -1,4 +1,5 @@
 //! Flat files: what is read, what is found wrong, and that what is written reads back.
+#![allow(clippy::unwrap_used)]
 
 use std::io::Read;
 use std::path::PathBuf;

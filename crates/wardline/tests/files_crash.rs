@@ -59,7 +59,7 @@ impl Place {
         }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardline"));
         command
             .args(words)
@@ -75,7 +75,7 @@ impl Place {
             .append(true)
             .open(self.folder.join("log"))
             .unwrap();
-        self.command(&["serve"])
+        Self::command(&["serve"])
             .arg(self.folder.join("estate"))
             .arg("--data")
             .arg(self.folder.join("data"))
@@ -86,8 +86,7 @@ impl Place {
     }
 
     fn status(&self) -> Value {
-        let output = self
-            .command(&["status", "--json", "--estate"])
+        let output = Self::command(&["status", "--json", "--estate"])
             .arg(self.folder.join("estate"))
             .arg("--data")
             .arg(self.folder.join("data"))
