@@ -178,10 +178,10 @@ fn theirs(python: &Path, files: &[PathBuf]) -> Vec<Option<(u64, Vec<String>)>> {
     text.lines()
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
-            let errors = line["errors"]
-                .as_array()?
-                .iter()
-                .map(|e| e[1].as_str().unwrap_or_default().to_owned());
+            let errors = line["errors"].as_array()?.iter().map(|e| {
+                let word = |at: usize| e[at].as_str().unwrap_or_default();
+                format!("{} {}", word(0), word(1))
+            });
             Some((line["segments"].as_u64()?, errors.collect()))
         })
         .collect()
@@ -233,8 +233,9 @@ fn pyx12_reads_the_same_and_finds_nothing_wrong_with_what_we_write() {
             continue;
         };
         compared += 1;
-        // Separators at the end of a segment are idle, not wrong: they are written back as they came.
-        errors.retain(|error| error != "SEG1");
+        // Of envelopes alone: what a segment says is for guides. That the last one has no terminator
+        // we tell, and take it all the same.
+        errors.retain(|error| !error.starts_with("seg ") && error != "isa 023");
         if errors.is_empty() {
             assert_eq!(line["segments"], segments, "{}", file.display());
         } else {
