@@ -11,6 +11,7 @@ use super::Page;
 use super::rows::empty;
 use super::shell::{Fresh, Place, Shell};
 use super::transactions::{table, title};
+use super::values::grouped;
 use super::words::{count, number, took};
 use crate::app::Shared;
 use crate::guard::Visitor;
@@ -90,23 +91,27 @@ fn sentence(board: &BoardView) -> String {
 
 fn shown(board: &BoardView, facility: Option<&str>) -> Markup {
     html! {
-        @if !board.figures.rows.is_empty() {
+        @if !board.figures.rows.is_empty() { section {
             h2.hush { "Figures" }
             div.tiles { @for row in &board.figures.rows { (tile(row)) } }
             p.muted {
                 "Of what ended in the last 30 days; what is under way counts as it stands now."
                 @if board.figures.partial { " There is more than was looked at: the newest count." }
             }
+        } }
+        section {
+            h2 { "How old it is" }
+            (ages(&board.ageing))
+            @if !board.at_risk.is_empty() {
+                p { "At risk (failed, late or retrying): " strong { (sums(&board.at_risk)) } }
+            }
         }
-        h2 { "How old it is" }
-        (ages(&board.ageing))
-        @if !board.at_risk.is_empty() {
-            p { "At risk (failed, late or retrying): " strong { (sums(&board.at_risk)) } }
+        section {
+            h2 { "What needs somebody" }
+            @if board.rows.is_empty() {
+                (empty("Nothing is under way", "What is under way, or has failed, stands here.", None))
+            } @else { (table(&board.rows, "Transactions under way and failed ones, the most urgent first")) }
         }
-        h2 { "What needs somebody" }
-        @if board.rows.is_empty() {
-            (empty("Nothing is under way", "What is under way, or has failed, stands here.", None))
-        } @else { (table(&board.rows, "Transactions under way and failed ones, the most urgent first")) }
         p.more {
             @if board.partial { span.muted { "More is under way than was looked at. " } }
             @for process in &board.processes {
@@ -170,7 +175,7 @@ fn value(row: &FigureView) -> String {
 fn sums(all: &BTreeMap<String, String>) -> String {
     let words: Vec<String> = all
         .iter()
-        .map(|(currency, sum)| format!("{sum} {currency}").trim_end().to_owned())
+        .map(|(currency, sum)| format!("{} {currency}", grouped(sum)).trim_end().to_owned())
         .collect();
     words.join(", ")
 }

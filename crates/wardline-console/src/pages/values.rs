@@ -40,7 +40,7 @@ pub(crate) fn plain(value: &Value) -> String {
 }
 
 /// An amount with its thousands apart: `12480.00` as `12,480.00`; what is none stays as it is.
-fn grouped(amount: &str) -> String {
+pub(crate) fn grouped(amount: &str) -> String {
     let (sign, rest) = match amount.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", amount),
