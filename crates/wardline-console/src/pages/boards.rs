@@ -153,11 +153,13 @@ fn value(row: &FigureView) -> String {
         Measured::Sum { sums: None } => "••••".to_owned(),
         Measured::Sum { sums: Some(all) } if !all.is_empty() => sums(all),
         Measured::Sum { .. } => "0".to_owned(),
-        Measured::Lag { p50, p99, max, .. } => {
+        Measured::Lag { p50, p90, p99, max } => {
             // The value that the goal is about.
             let goal = row.goal.as_deref().unwrap_or("p99");
             let (word, time) = if goal.starts_with("p50") {
                 ("p50", p50)
+            } else if goal.starts_with("p90") {
+                ("p90", p90)
             } else if goal.starts_with("max") {
                 ("max", max)
             } else {
@@ -225,6 +227,7 @@ mod tests {
             max: Some(3_600.0),
         };
         assert_eq!(value(&figure(lag.clone(), None)), "p99 1 min 10 s");
+        assert_eq!(value(&figure(lag.clone(), Some("p90 ≤ 2d"))), "p90 3.0 s");
         assert_eq!(value(&figure(lag, Some("max ≤ 1h"))), "max 1 h");
         let sum = |sums| figure(Measured::Sum { sums }, None);
         assert_eq!(value(&sum(None)), "••••");
