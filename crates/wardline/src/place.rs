@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use wardline_core::{Clock, RealClock, Timestamp};
 use wardline_engine::{Parts, Plan};
 use wardline_estate::model::{Estate, KeySource as KeyPlace, StoreUrl};
@@ -231,8 +232,8 @@ impl Place {
         Ok(Vault::open(self.key_source(estate)?, Arc::clone(clock))?)
     }
 
-    /// Opens journal and vault for a plan.
-    pub(crate) fn open(&self, plan: Arc<Plan>) -> Result<Parts, OpenError> {
+    /// Opens journal and vault for a plan; waits so long for another process that has them.
+    pub(crate) fn open(&self, plan: Arc<Plan>, patience: Duration) -> Result<Parts, OpenError> {
         let clock: Arc<dyn Clock> = Arc::new(RealClock);
         if let StoreUrl::Postgres(_) = plan.estate.store {
             return Err(OpenError::Other(anyhow::anyhow!(
@@ -242,6 +243,7 @@ impl Place {
         crate::sources::configure(&self.secrets, &plan.estate).map_err(OpenError::Other)?;
         make_private_dir(&self.data).map_err(OpenError::Other)?;
         let options = Options {
+            patience,
             clock: Arc::clone(&clock),
             ..Options::default()
         };

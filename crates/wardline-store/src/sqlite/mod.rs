@@ -63,9 +63,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tally::Tally;
 use wardline_core::{Clock, Id, RealClock};
 use writer::{Start, Writer};
+
+/// How often a journal that another process has is looked at again.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// How a store is opened. The defaults are right for production.
 ///
@@ -97,6 +101,9 @@ pub struct Options {
     /// Deliveries that stand together in the index over keys. Fewer make settling touch fewer
     /// pages, and reading what one key is owed probe more runs.
     pub run: u32,
+    /// How long to wait for another process that has the journal: a command that looks at it
+    /// has it for a moment, and so has a server that is about to end.
+    pub patience: Duration,
     /// Where ids and counts have their time from.
     pub clock: Arc<dyn Clock>,
     /// Name of a registered SQLite VFS to use in place of the default, for fault injection.
@@ -117,6 +124,7 @@ impl Default for Options {
             reader_cache_bytes: 8 << 20,
             log_bytes: 256 << 20,
             run: runs::RUN,
+            patience: Duration::ZERO,
             clock: Arc::new(RealClock),
             vfs: None,
             fatal: Fatal::default(),
@@ -158,7 +166,7 @@ impl std::fmt::Debug for Shared {
 
 impl SqliteStore {
     /// Opens the store in the file `path`, making it if it is not there, and starts its
-    /// writer. Blocks for the time of a few commits.
+    /// writer. Blocks for the time of a few commits, after [`Options::patience`] at most.
     ///
     /// # Errors
     /// [`StoreError::InUse`] when another process has it, [`StoreError::TooNew`] when a newer
@@ -166,7 +174,7 @@ impl SqliteStore {
     /// what the file system said.
     pub fn open(path: &Path, options: Options) -> Result<Arc<Self>, StoreError> {
         schema::assert_library()?;
-        let lock = lock(path)?;
+        let lock = lock(path, options.patience)?;
         let conn = connect(path, options.vfs.as_deref())?;
         let opened = prepare(conn, path, &options)?;
         let shared = Arc::new(Shared {
@@ -252,7 +260,7 @@ impl Drop for Watch {
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path, patience: Duration) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let denied = |error: std::io::Error| StoreError::ReadOnly {
@@ -265,12 +273,20 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .write(true)
         .open(&name)
         .map_err(denied)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: path.display().to_string(),
-        }),
-        Err(TryLockError::Error(error)) => Err(denied(error)),
+    let until = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(LOCK_LOOK);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    path: path.display().to_string(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(denied(error)),
+        }
     }
 }
 
@@ -373,5 +389,29 @@ impl Drop for SqliteStore {
         {
             tracing::error!("the journal's writer ended by a panic");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
+    use super::{Duration, Options, SqliteStore, StoreError};
+    use crate::Store as _;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_journal_that_another_has_is_waited_for_as_long_as_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let first = SqliteStore::open(&path, Options::default()).unwrap();
+        let second = SqliteStore::open(&path, Options::default());
+        assert!(matches!(second, Err(StoreError::InUse { .. })));
+        let patient = Options {
+            patience: Duration::from_mins(1),
+            ..Options::default()
+        };
+        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&path, patient));
+        first.close().await.unwrap();
+        drop(first);
+        opening.await.unwrap().unwrap().close().await.unwrap();
     }
 }

@@ -44,6 +44,7 @@ use crate::remote::RemoteDesk;
 use anyhow::Context as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use wardline_console::ConsoleDesk;
 use wardline_store::StoreError;
@@ -138,6 +139,9 @@ pub(crate) fn actor() -> String {
     format!("user:{name}")
 }
 
+/// How long a command waits for another process that has the journal.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The desk of a place: the running server's, or, when none runs, the journal itself.
 pub(crate) struct Open {
     pub(crate) desk: Arc<dyn ConsoleDesk>,
@@ -148,29 +152,43 @@ pub(crate) struct Open {
 impl Open {
     pub(crate) async fn at(place: &Where) -> anyhow::Result<Self> {
         let place = Place::of(place);
-        if let Some(remote) = RemoteDesk::of(&place)?
-            && remote.answers().await
-        {
-            return Ok(Self {
-                desk: Arc::new(remote),
-                store: None,
-            });
-        }
-        if !place.data.join("journal.db").exists() {
-            anyhow::bail!(
-                "there is no journal in {}: name the data directory with --data or WARDLINE_DATA, or start with \
-                 `wardline serve`",
-                place.data.display()
-            );
-        }
-        let plan = read_well(&place.estate, None)?;
-        let parts = place.open(plan).map_err(|error| match error {
-            OpenError::Store(StoreError::InUse { path }) => anyhow::anyhow!(
-                "{path} is in use, but its server does not answer: wait until it has started, or stop it"
-            ),
-            OpenError::Store(error) => anyhow::Error::new(error),
-            OpenError::Other(error) => error,
-        })?;
+        let until = Instant::now() + PATIENCE;
+        let mut plan = None;
+        let parts = loop {
+            if let Some(remote) = RemoteDesk::of(&place)?
+                && remote.answers().await
+            {
+                return Ok(Self {
+                    desk: Arc::new(remote),
+                    store: None,
+                });
+            }
+            if !place.data.join("journal.db").exists() {
+                anyhow::bail!(
+                    "there is no journal in {}: name the data directory with --data or WARDLINE_DATA, or start with \
+                     `wardline serve`",
+                    place.data.display()
+                );
+            }
+            let plan = match &plan {
+                Some(plan) => Arc::clone(plan),
+                None => Arc::clone(plan.insert(read_well(&place.estate, None)?)),
+            };
+            match place.open(plan, Duration::ZERO) {
+                Ok(parts) => break parts,
+                // A server that starts has it before it answers; another command is soon done.
+                Err(OpenError::Store(StoreError::InUse { path })) => {
+                    if Instant::now() >= until {
+                        anyhow::bail!(
+                            "{path} is in use, but its server does not answer: wait until it has started, or stop it"
+                        );
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(OpenError::Store(error)) => return Err(error.into()),
+                Err(OpenError::Other(error)) => return Err(error),
+            }
+        };
         let store = Arc::clone(&parts.store);
         let estate = Arc::clone(&parts.plan.estate);
         let desk = wardline_engine::open_desk(parts).await?;

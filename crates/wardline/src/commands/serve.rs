@@ -38,6 +38,9 @@ pub(crate) struct Running {
     pub(super) place: Place,
 }
 
+/// How long a start waits for a command that looks at the journal, or for a server about to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Running {
     /// Starts everything; nothing is accepted unless all of it starts.
     pub(crate) async fn start(
@@ -53,10 +56,12 @@ impl Running {
             .values()
             .find(|listener| listener.zone == Zone::Admin)
             .cloned();
-        let parts = place.open(Arc::clone(&plan)).map_err(|error| match error {
-            OpenError::Store(error) => anyhow::anyhow!("{error} [{}]", error.code()),
-            OpenError::Other(error) => error,
-        })?;
+        let parts = place
+            .open(Arc::clone(&plan), PATIENCE)
+            .map_err(|error| match error {
+                OpenError::Store(error) => anyhow::anyhow!("{error} [{}]", error.code()),
+                OpenError::Other(error) => error,
+            })?;
         let store = Arc::clone(&parts.store);
         let estate = Arc::clone(&plan.estate);
         let policies = Arc::new(ArcSwap::new(Arc::clone(front.policies())));
