@@ -321,11 +321,8 @@ impl Taker {
         );
         let marker = self.marker(&from);
         blocking(move || {
-            let to = move_to(&*directory, &from, "refused", &name)?;
-            directory.write(
-                &format!("{to}.reason"),
-                format!("{code} {reason}\n").as_bytes(),
-            )?;
+            let reason = format!("{code} {reason}\n");
+            move_to(&*directory, &from, "refused", &name, Some(&reason))?;
             marker.map_or(Ok(()), |marker| directory.remove(&marker))
         })
         .await?;
@@ -356,7 +353,7 @@ impl Taker {
             match then {
                 Then::Delete => directory.remove(&path)?,
                 Then::Archive => {
-                    move_to(&*directory, &path, "archive", &name)?;
+                    move_to(&*directory, &path, "archive", &name, None)?;
                 }
             }
             marker.map_or(Ok(()), |marker| directory.remove(&marker))
@@ -379,17 +376,31 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Moves a file into another directory under its name, or under one with a number where that is
-/// taken.
-fn move_to(directory: &dyn Directory, from: &str, into: &str, name: &str) -> io::Result<String> {
+/// taken. What is to stand beside it is there before it: a crash in between leaves the file where
+/// it was, to be moved again.
+fn move_to(
+    directory: &dyn Directory,
+    from: &str,
+    into: &str,
+    name: &str,
+    reason: Option<&str>,
+) -> io::Result<()> {
     for number in 0..NAMES {
         let to = if number == 0 {
             format!("{into}/{name}")
         } else {
             format!("{into}/{name}.{number}")
         };
+        if let Some(reason) = reason {
+            // That of another file stays.
+            if directory.open(&to).is_ok() {
+                continue;
+            }
+            directory.write(&format!("{to}.reason"), reason.as_bytes())?;
+        }
         match directory.rename(from, &to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return other.map(|()| to),
+            other => return other,
         }
     }
     Err(io::Error::other(format!(
