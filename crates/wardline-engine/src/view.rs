@@ -18,7 +18,7 @@ pub use reconcile::{
 use crate::certs::CertificateView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wardline_core::{DeliveryId, DeliveryState, Id, Lane, MessageId, Timestamp};
+use wardline_core::{DeliveryId, DeliveryState, Id, InstanceId, Lane, MessageId, Timestamp};
 use wardline_vault::audit::Detail;
 
 /// The dashboard: is it well, what is wrong, where.
@@ -331,10 +331,26 @@ pub struct TraceNode {
     pub item: TraceItem,
     /// Failed attempts of a delivery.
     pub attempts: Vec<AttemptView>,
+    /// Transactions that an event began or moved on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<TakenView>,
     /// Microseconds after the root was received: begin and end.
     pub from_us: u64,
     /// See `from_us`; equal for messages.
     pub to_us: u64,
+}
+
+/// A transaction, the instance of a process, that took an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TakenView {
+    /// The instance.
+    pub id: InstanceId,
+    /// Its process.
+    pub process: String,
+    /// Its business key, where that may be shown.
+    pub key: Option<String>,
+    /// Where it stands now: its status, or its phase where it has none.
+    pub stands: String,
 }
 
 /// A message or a delivery.

@@ -34,7 +34,7 @@ pub use process::{
 pub use query::{
     Attempt, Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, Link,
     LinkKind, MessageFilter, MessageOutcome, MessageRow, Page, PruneReport, PruneRequest, Ready,
-    Series, StoreStatus, TimeRange, Trace,
+    Series, StoreStatus, Taken, TimeRange, Trace,
 };
 
 use async_trait::async_trait;

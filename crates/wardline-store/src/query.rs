@@ -158,6 +158,17 @@ pub enum LinkKind {
     Follow = 0,
     /// A repetition.
     Replay = 1,
+    /// An event that an instance of a process took; the target is the instance.
+    Taken = 2,
+}
+
+/// Which instance took an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The event.
+    pub event: Id,
+    /// The instance.
+    pub instance: wardline_core::InstanceId,
 }
 
 /// Everything around one message or delivery, in id order.
@@ -171,6 +182,8 @@ pub struct Trace {
     pub attempts: Vec<Attempt>,
     /// Links between blocks.
     pub links: Vec<Link>,
+    /// Which instances took its events.
+    pub taken: Vec<Taken>,
     /// There was more than asked for.
     pub truncated: bool,
 }

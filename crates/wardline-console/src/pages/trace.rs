@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use wardline_core::{DeliveryState, Id};
 use wardline_engine::view::{
-    AttemptView, DeliveryView, MessageView, Part, TraceItem, TraceNode, TraceView,
+    AttemptView, DeliveryView, MessageView, Part, TakenView, TraceItem, TraceNode, TraceView,
 };
 
 use super::Page;
@@ -233,7 +233,7 @@ fn row(trace: &TraceView, node: &TraceNode, rail: &Rail, whole: u64, hop: Id) ->
             th scope="row" class=(indent) data-label="What" {
                 (tree(node, rail))
                 @match &node.item {
-                    TraceItem::Message(message) => (message_cell(message, &address)),
+                    TraceItem::Message(message) => { (message_cell(message, &address)) (taken(&node.taken)) },
                     TraceItem::Delivery(delivery) => (delivery_cell(delivery, &node.attempts, &address)),
                 }
             }
@@ -268,6 +268,24 @@ fn message_cell(message: &MessageView, address: &str) -> Markup {
                     span.route {
                         (route.flow) @if let Some(to) = &route.destination { " → " (to) } " " (route.outcome)
                         @if let Some(predicate) = &route.predicate { ": " code { (predicate) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The transactions that an event began or moved on, each with a way to it.
+fn taken(all: &[TakenView]) -> Markup {
+    html! {
+        @if !all.is_empty() {
+            span.sub {
+                @for one in all {
+                    span.route {
+                        "taken by " a href={ "/instances/" (one.id) } {
+                            (name(&one.process)) @if let Some(key) = &one.key { " " span.mono { (key) } }
+                        }
+                        " · " (one.stands)
                     }
                 }
             }
@@ -477,6 +495,7 @@ mod tests {
             depth,
             item: TraceItem::Message(Box::new(message)),
             attempts: Vec::new(),
+            taken: Vec::new(),
             from_us: 0,
             to_us: 0,
         }

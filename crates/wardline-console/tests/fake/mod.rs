@@ -9,10 +9,10 @@ pub(crate) mod processes;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use wardline_console::{DeskError, DeskErrorKind};
-use wardline_core::{Code, DeliveryId, DeliveryState, Id, Lane, MessageId, Timestamp};
+use wardline_core::{Code, DeliveryId, DeliveryState, Id, InstanceId, Lane, MessageId, Timestamp};
 use wardline_engine::view::{
-    AttemptView, AuditView, DeliveryView, MessageView, RouteView, Selection, TraceItem, TraceNode,
-    TraceView,
+    AttemptView, AuditView, DeliveryView, MessageView, RouteView, Selection, TakenView, TraceItem,
+    TraceNode, TraceView,
 };
 
 /// What must never be on a page before it is revealed.
@@ -295,6 +295,7 @@ impl Hospital {
             depth: 2,
             item: TraceItem::Delivery(Box::new(delivery)),
             attempts: Vec::new(),
+            taken: Vec::new(),
             from_us: 1_900,
             to_us: 1_900,
         }
@@ -507,6 +508,16 @@ fn message(depth: u32, message: MessageView) -> TraceNode {
         depth,
         item: TraceItem::Message(Box::new(message)),
         attempts: Vec::new(),
+        // What follows from a message is an event, and a stay takes it.
+        taken: (depth == 1)
+            .then(|| TakenView {
+                id: InstanceId(Id::from_i64(77)),
+                process: "stay".into(),
+                key: None,
+                stands: "discharged".into(),
+            })
+            .into_iter()
+            .collect(),
         from_us: u64::from(depth) * 900,
         to_us: u64::from(depth) * 900,
     }

@@ -34,6 +34,11 @@ async fn a_payload_is_absent_until_revealed_and_the_look_is_recorded() {
         !site.hospital.acts().iter().any(|(act, _)| act == "reveal"),
         "a masked look is no reveal"
     );
+    let page = site.get(&trace).await;
+    assert!(
+        page.text.contains("taken by") && page.text.contains("/instances/"),
+        "an event leads to the transaction that took it"
+    );
 
     let without = site.post(&trace, "reason=+").await;
     assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -2,13 +2,15 @@
 
 use super::words::attempt_view;
 use super::{Desk, DeskError};
-use crate::view::{TraceItem, TraceNode, TraceView};
+use crate::view::{TakenView, TraceItem, TraceNode, TraceView};
 use std::collections::HashMap;
 use wardline_core::{DeliveryId, DeliveryState, Id, MessageId, Timestamp};
 use wardline_store::{DeliveryRow, MessageOutcome, MessageRow, Trace};
 
 /// Nodes of a trace that are shown.
 const TRACE_LIMIT: usize = 2_000;
+/// Transactions that are named in one.
+const TAKEN_LIMIT: usize = 200;
 
 /// What is shown next of a trace, and how deep.
 enum Step<'a> {
@@ -22,10 +24,24 @@ impl Desk {
         let Some(trace) = self.acceptor.store.trace(id, TRACE_LIMIT).await? else {
             return Ok(None);
         };
-        Ok(self.tree(&trace))
+        let mut taken: HashMap<Id, Vec<TakenView>> = HashMap::new();
+        for one in trace.taken.iter().take(TAKEN_LIMIT) {
+            // Retention may have removed it.
+            if let Some(row) = self.acceptor.store.instance(one.instance).await? {
+                taken.entry(one.event).or_default().push(TakenView {
+                    id: row.id,
+                    process: self.name(row.process),
+                    key: row.key.shown.as_deref().map(str::to_owned),
+                    stands: row
+                        .status
+                        .map_or_else(|| row.phase.as_str().to_owned(), |status| self.name(status)),
+                });
+            }
+        }
+        Ok(self.tree(&trace, taken))
     }
 
-    fn tree(&self, trace: &Trace) -> Option<TraceView> {
+    fn tree(&self, trace: &Trace, mut taken: HashMap<Id, Vec<TakenView>>) -> Option<TraceView> {
         let root = trace.messages.first()?;
         let start = root.received;
         let mut messages: HashMap<Id, Vec<&MessageRow>> = HashMap::new();
@@ -58,6 +74,7 @@ impl Desk {
                         depth,
                         item: TraceItem::Message(Box::new(self.message_view(message))),
                         attempts: Vec::new(),
+                        taken: taken.remove(&message.id.0).unwrap_or_default(),
                         from_us: at,
                         to_us: at,
                     });
@@ -83,6 +100,7 @@ impl Desk {
                             .filter(|attempt| attempt.delivery == delivery.id)
                             .map(attempt_view)
                             .collect(),
+                        taken: Vec::new(),
                         from_us: accepted.since(start).as_micros() as u64,
                         to_us: end.since(start).as_micros() as u64,
                     });

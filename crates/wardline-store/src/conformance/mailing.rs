@@ -7,7 +7,7 @@ use crate::change::{
     Acceptance, Change, MessageRef, NewDelivery, Operation, Outcome, SettlementResult,
 };
 use crate::process::{Advanced, MailTo, NewWait, Phase, WITHDRAWN};
-use crate::query::{CounterKind, PruneRequest};
+use crate::query::{CounterKind, PruneRequest, Taken};
 use DeliveryState::{Cancelled, Pending};
 use std::sync::Arc;
 use wardline_core::{BlindIndex, DeliveryId, DeliveryState, MessageId};
@@ -70,6 +70,13 @@ async fn an_event_is_mail_until_it_is_taken(home: Box<dyn Home>) {
     on.take = vec![unread[0].id];
     on.unwait = vec![1];
     world.advanced(on).await;
+    let event = first.offset(1);
+    let trace = world.store().trace(event, 100).await.expect("reads");
+    let taken = Taken {
+        event,
+        instance: id,
+    };
+    assert_eq!(trace.expect("is there").taken, [taken]);
     world.commit(vec![Change::Discard(unread[1].id)]).await;
     assert_eq!(world.unread().await, []);
     assert_eq!(world.mail_of(7).await, []);

@@ -11,6 +11,7 @@ use super::writer::{Halt, Writer};
 use crate::change::Note;
 use crate::error::StoreError;
 use crate::process::{Advance, Advanced, History, NewTask, Phase, WITHDRAWN, Which};
+use crate::query::LinkKind;
 use rusqlite::OptionalExtension;
 use wardline_core::{
     DeliveryId, DeliveryState, Id, InstanceId, OrderingKey, Sealed, Sym, Timestamp,
@@ -128,8 +129,9 @@ impl Writer<'_> {
         if !self.is_there(&advance.take, own)? || !self.are_set(&advance.fire, own)? {
             return Ok(Advanced::Stale);
         }
+        let mut events = Vec::new();
         for mail in &advance.take {
-            self.take(*mail)?;
+            events.extend(self.take(*mail)?);
         }
         let block = usize::from(known.is_none()) + advance.ask.len();
         let first = if block > 0 {
@@ -142,6 +144,11 @@ impl Writer<'_> {
             None => (InstanceId(first), 1, first.offset(1)),
         };
         self.put_instance(advance, known.as_ref(), id, revision)?;
+        for event in events {
+            self.sql
+                .link
+                .execute((event, id.0.as_i64(), LinkKind::Taken as u8))?;
+        }
         self.put_state(id, &advance.state)?;
         if known.is_some() {
             self.close_parts(advance, id)?;

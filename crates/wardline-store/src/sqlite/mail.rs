@@ -174,15 +174,18 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// Takes mail. That of ended deliveries is not remembered: it cannot come again.
-    pub(super) fn take(&mut self, MailId(id): MailId) -> rusqlite::Result<()> {
+    /// Takes mail; says which event it was. That of ended deliveries is not remembered: it cannot
+    /// come again.
+    pub(super) fn take(&mut self, MailId(id): MailId) -> rusqlite::Result<Option<i64>> {
         self.conn
             .prepare_cached(
                 "UPDATE mail SET state = 2, until = CASE WHEN correlator IS NULL THEN ?2 ELSE until END
-                 WHERE id = ?1 AND state <= 1",
+                 WHERE id = ?1 AND state <= 1
+                 RETURNING CASE WHEN call IS NULL THEN message END",
             )?
-            .execute((id, self.now.0))?;
-        Ok(())
+            .query_row((id, self.now.0), |row| row.get(0))
+            .optional()
+            .map(Option::flatten)
     }
 
     /// Keeps mail for whoever will wait for it, unless somebody does who is not known to be
@@ -225,7 +228,7 @@ impl Writer<'_> {
 
     /// Puts mail aside for good.
     pub(super) fn discard(&mut self, mail: MailId) -> rusqlite::Result<()> {
-        self.take(mail)
+        self.take(mail).map(drop)
     }
 
     /// Removes mail whose time is over and that somebody has looked at, at most so much; says

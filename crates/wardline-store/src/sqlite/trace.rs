@@ -6,11 +6,11 @@
 //! is found through `link`. Up goes by the cause in each row, one point look-up a step.
 
 use super::rows::{self, ATTEMPT_COLUMNS, DELIVERY_COLUMNS, MESSAGE_COLUMNS};
-use crate::query::{Link, LinkKind, Trace};
+use crate::query::{Link, LinkKind, Taken, Trace};
 use ahash::AHashSet;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
-use wardline_core::Id;
+use wardline_core::{Id, InstanceId};
 
 /// Steps up before a chain of causes is cut: a loop cannot arise, a very long chain can.
 const MAX_STEPS: usize = 10_000;
@@ -42,6 +42,10 @@ pub(super) fn trace(conn: &Connection, id: Id, limit: usize) -> rusqlite::Result
     trace.messages.sort_by_key(|row| row.id);
     trace.deliveries.sort_by_key(|row| row.id);
     trace.links.sort_by_key(|link| (link.from, link.to));
+    trace
+        .taken
+        .sort_by_key(|taken| (taken.event, taken.instance));
+    trace.taken.dedup();
     let known = walk.known;
     trace.links.retain(|link| known.contains(&link.to));
     let mut attempts = tx.prepare_cached(&format!(
@@ -163,19 +167,24 @@ impl Walk<'_> {
         )?;
         let mut rows = links.query((from, end))?;
         while let Some(row) = rows.next()? {
-            let link = Link {
-                from: Id::from_i64(row.get(0)?),
-                to: Id::from_i64(row.get(1)?),
-                kind: if row.get::<_, u8>(2)? == 0 {
-                    LinkKind::Follow
-                } else {
-                    LinkKind::Replay
-                },
-            };
-            if self.known.contains(&link.from) {
-                if self.trace.links.len() >= MAX_DETAILS {
+            let (from, to) = (Id::from_i64(row.get(0)?), Id::from_i64(row.get(1)?));
+            if self.known.contains(&from) {
+                if self.trace.links.len() + self.trace.taken.len() >= MAX_DETAILS {
                     return Ok(false);
                 }
+                let kind = match row.get::<_, u8>(2)? {
+                    kind if kind == LinkKind::Taken as u8 => {
+                        let instance = InstanceId(to);
+                        self.trace.taken.push(Taken {
+                            event: from,
+                            instance,
+                        });
+                        continue;
+                    }
+                    kind if kind == LinkKind::Follow as u8 => LinkKind::Follow,
+                    _ => LinkKind::Replay,
+                };
+                let link = Link { from, to, kind };
                 self.trace.links.push(link);
                 self.open.insert(link.to);
             }

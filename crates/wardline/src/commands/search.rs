@@ -151,6 +151,18 @@ fn print_trace(trace: &TraceView) {
                     table::bytes(u64::from(message.size)),
                     paint::faint(&message.id.to_string()),
                 );
+                for taken in &node.taken {
+                    anstream::println!(
+                        "             {indent}  {}",
+                        paint::faint(&format!(
+                            "⊢ taken by {} {} ({}, instance {})",
+                            taken.process,
+                            taken.key.as_deref().unwrap_or("•••"),
+                            taken.stands,
+                            taken.id
+                        ))
+                    );
+                }
                 for route in message
                     .routes
                     .iter()

@@ -66,7 +66,7 @@ impl<'a> Followed<'a> {
                 "{DELIVERY} WHERE id > ?1 AND id < ?2 ORDER BY id DESC"
             ))?,
             links: conn.prepare_cached(
-                "SELECT origin, target FROM link WHERE origin >= ?1 AND origin < ?2",
+                "SELECT origin, target FROM link WHERE origin >= ?1 AND origin < ?2 AND kind <= 1",
             )?,
             delivery: conn.prepare_cached(&format!("{DELIVERY} WHERE id = ?1"))?,
             end: conn.prepare_cached("SELECT id - ordinal + block FROM message WHERE id = ?1")?,
