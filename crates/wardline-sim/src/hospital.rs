@@ -101,6 +101,9 @@ pub struct SimConfig {
     pub mllp: Option<String>,
     /// How fast the back office acts: at 1.0 a supplier needs seconds for what takes days; 10.0 is ten times as fast.
     pub speed: f64,
+    /// How often the back office and the rehearsed EHR tell each thing, under the same number: once, as they should, or
+    /// more often, as networks make them. At least 1.
+    pub times: u32,
     /// Part of every number that a rehearsal makes, below 1000000; by the clock where absent. Wardline remembers what it was
     /// told for days, so that a second run under the same numbers would tell nothing new.
     pub tag: Option<u64>,
@@ -117,6 +120,7 @@ impl Default for SimConfig {
             wardline: None,
             mllp: None,
             speed: 1.0,
+            times: 1,
             tag: None,
         }
     }
@@ -211,7 +215,13 @@ impl Hospital {
             });
         }
         let wardline = config.wardline.clone();
-        let courier = Courier::new(wardline, speed, tasks.clone(), stop.clone());
+        let courier = Courier::new(
+            wardline,
+            speed,
+            config.times.max(1),
+            tasks.clone(),
+            stop.clone(),
+        );
         let back = Arc::new(BackOffice::new(&FURNISHED, courier.clone(), config.seed));
         let opening = |place: u16| Opening {
             address: address(place),

@@ -56,7 +56,13 @@ impl Teller {
             let round = async {
                 for (message, number) in tale.messages.into_iter().zip(numbers) {
                     sleep(courier.pace(message.after)).await;
-                    let state = until_answered(&target, &message.text, &message.control).await;
+                    let mut state = SentState::Accepted;
+                    for _ in 0..courier.times() {
+                        state = until_answered(&target, &message.text, &message.control).await;
+                        if state != SentState::Accepted {
+                            break;
+                        }
+                    }
                     courier.settle(number, state);
                 }
             };

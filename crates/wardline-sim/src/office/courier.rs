@@ -138,6 +138,7 @@ struct Shared {
     /// Wardline's internal listener (`http://127.0.0.1:8421`), where there is one.
     wardline: Option<String>,
     speed: f64,
+    times: u32,
     poster: Poster,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -152,10 +153,11 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    /// A courier to `wardline`. All delays are divided by `speed`.
+    /// A courier to `wardline`. All delays are divided by `speed`; each thing is told `times` times.
     pub(crate) fn new(
         wardline: Option<String>,
         speed: f64,
+        times: u32,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
@@ -163,6 +165,7 @@ impl Courier {
             shared: Arc::new(Shared {
                 wardline: wardline.map(|url| url.trim_end_matches('/').to_owned()),
                 speed,
+                times,
                 poster: Poster::new(),
                 tasks,
                 stop,
@@ -206,6 +209,11 @@ impl Courier {
         }
     }
 
+    /// How often each thing is told.
+    pub(crate) fn times(&self) -> u32 {
+        self.shared.times
+    }
+
     /// How long a delay is at this speed.
     pub(crate) fn pace(&self, after: Duration) -> Duration {
         self.shared.pace(after)
@@ -247,6 +255,7 @@ impl Shared {
         let url = format!("{wardline}{}", post.path);
         let body = Bytes::from(post.body.to_string());
         let mut pause = FIRST_PAUSE;
+        let mut left = self.times;
         loop {
             {
                 let mut outbox = self.outbox.lock();
@@ -259,6 +268,10 @@ impl Shared {
                 }
             }
             let state = match self.poster.post(&url, &post.key, None, body.clone()).await {
+                Answer::Accepted if left > 1 => {
+                    left -= 1;
+                    continue;
+                }
                 Answer::Accepted => SentState::Accepted,
                 Answer::Refused => SentState::Refused,
                 Answer::NotNow => {

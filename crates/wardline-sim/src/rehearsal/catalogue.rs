@@ -11,6 +11,8 @@ pub enum Group {
     Supply,
     /// What somebody asks for.
     Requisition,
+    /// Who wants to sell to us, and where they want their money.
+    Suppliers,
     /// Shelves, devices, prices.
     Stock,
     /// What HR does with a worker.
@@ -27,9 +29,10 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the list.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Supply,
         Self::Requisition,
+        Self::Suppliers,
         Self::Stock,
         Self::People,
         Self::Payroll,
@@ -43,6 +46,7 @@ impl Group {
         match self {
             Self::Supply => "supply",
             Self::Requisition => "requisition",
+            Self::Suppliers => "suppliers",
             Self::Stock => "stock",
             Self::People => "people",
             Self::Payroll => "payroll",
@@ -177,7 +181,7 @@ mod tests {
         assert_eq!(
             usual,
             [
-                "accept", "sound", "usage", "hire", "ties", "pays", "ties", "plain"
+                "accept", "sound", "new", "usage", "hire", "ties", "pays", "ties", "plain"
             ]
         );
     }

@@ -98,6 +98,11 @@ impl Rehearser {
                 supply::begin_requisition(room, scenario, &about, facility);
                 about
             }),
+            Group::Suppliers => self.back.work("supplier-network", |room| {
+                let about = subject(room, "SR");
+                supply::begin_supplier(room, scenario, &about, facility);
+                about
+            }),
             Group::Stock => self.back.work("inventory", |room| {
                 let about = subject(room, "STK");
                 supply::begin_stock(room, scenario, &about, facility);

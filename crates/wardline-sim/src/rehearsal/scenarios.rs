@@ -6,7 +6,9 @@
 
 use super::Scenario;
 use super::catalogue::Group;
-use super::catalogue::Group::{Charges, Claims, Payroll, People, Requisition, Stay, Stock, Supply};
+use super::catalogue::Group::{
+    Charges, Claims, Payroll, People, Requisition, Stay, Stock, Suppliers, Supply,
+};
 use super::stand_in::Answer;
 
 const fn scenario(
@@ -146,6 +148,40 @@ pub(super) const ALL: &[Scenario] = &[
         "The cost center is closed",
         "refused: no order",
     ).answered(&[says("requester", "withdraw")]).stands(&[("requisition", "completed refused")]),
+    scenario(
+        Suppliers,
+        "new",
+        "A new supplier hands in its papers",
+        "created everywhere once, after two people looked at its bank account",
+    ).answered(&[says("supply-chain", "complete"), says("accounts-payable", "confirmed"), says("treasury", "confirmed")])
+        .stands(&[("supplier-onboarding", "completed active")]),
+    scenario(
+        Suppliers,
+        "known",
+        "Somebody asks for a supplier that there is already",
+        "not created again",
+    ).answered(&[says("data-steward", "use-existing")]).stands(&[("supplier-onboarding", "completed duplicate")]),
+    scenario(
+        Suppliers,
+        "excluded",
+        "A new supplier is on a list of excluded parties",
+        "refused; nothing is created",
+    ).answered(&[says("supply-chain", "complete"), says("compliance", "excluded")])
+        .stands(&[("supplier-onboarding", "failed refused")]),
+    scenario(
+        Suppliers,
+        "bank-change",
+        "A supplier wants its money elsewhere, and says so when called",
+        "held, looked at by two people, changed, and paid again after two days",
+    ).answered(&[says("accounts-payable", "confirmed"), says("treasury", "confirmed")])
+        .stands(&[("supplier-bank-change", "pending cooling_off")])
+        .later(&["bank change: confirmed by two people, effective after two days"]),
+    scenario(
+        Suppliers,
+        "bank-fraud",
+        "Somebody else wants a supplier's money elsewhere",
+        "nothing is changed, and the supplier is paid as before",
+    ).answered(&[says("accounts-payable", "refused")]).stands(&[("supplier-bank-change", "failed refused")]),
     scenario(
         Stock,
         "usage",

@@ -1,5 +1,5 @@
 //! What the demo rehearses besides patients who come and go: charges, orders from the hospital to payment, a device that is mended,
-//! people who are hired and who leave, their pay, and a payer's money. Each by a scenario of the simulated systems, which know how it
+//! a supplier who comes, people who are hired and who leave, their pay, and a payer's money. Each by a scenario of the simulated systems, which know how it
 //! must end.
 
 use crate::{paint, table};
@@ -12,10 +12,11 @@ use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
 use wardline_sim::{CaseReport, Ended, Hospital, Prompter, Question, Rehearse, Scenario};
 
 /// What all four back offices do: money of patients, buying, the workshop, people; and what payroll and payers make of it.
-const SCENARIOS: [&str; 8] = [
+const SCENARIOS: [&str; 9] = [
     "charges/ties",
     "supply/accept",
     "supply/partial",
+    "suppliers/new",
     "stock/service",
     "people/hire",
     "people/terminate",

@@ -62,6 +62,9 @@ struct Serve {
     /// How fast suppliers, HR and payers act: 10 is ten times as fast
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// How often the rehearsed systems tell each thing; more than once shows that a repeat has no second effect
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    times: u32,
     /// Seed of everything left to chance
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -162,6 +165,7 @@ async fn run_systems(serve: Serve) -> anyhow::Result<()> {
         wardline: (serve.wardline != "none").then_some(serve.wardline),
         mllp: (serve.mllp != "none").then_some(serve.mllp),
         speed: serve.speed,
+        times: serve.times,
         seed: serve.seed,
         ..SimConfig::default()
     };
