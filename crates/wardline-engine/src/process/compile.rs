@@ -125,6 +125,7 @@ impl Compiler<'_> {
             .map(|(name, text)| Some((Arc::from(name.value.as_str()), self.expression(text)?)))
             .collect();
         let facility = process.facility.as_ref().map(|text| self.expression(text));
+        let urgent = process.urgent.as_ref().map(|text| self.expression(text));
         let reconciliation = process
             .reconciliation
             .as_ref()
@@ -159,6 +160,10 @@ impl Compiler<'_> {
             keep_events: process.keep_events,
             show: show.into_iter().collect::<Option<_>>()?,
             facility: match facility {
+                None => None,
+                Some(compiled) => Some(compiled?),
+            },
+            urgent: match urgent {
                 None => None,
                 Some(compiled) => Some(compiled?),
             },

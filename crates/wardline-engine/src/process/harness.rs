@@ -42,6 +42,8 @@ pub(crate) struct Made {
     pub(crate) destination: String,
     /// What was sent.
     pub(crate) body: Json,
+    /// In which lane.
+    pub(crate) lane: Lane,
     /// As the process computed it, before the operation's request map.
     pub(crate) asked: Json,
 }
@@ -483,6 +485,7 @@ impl<'p> Rehearsal<'p> {
                     self.seen.calls.push(Made {
                         reference: call.reference.to_string(),
                         destination: destination.to_string(),
+                        lane: call.lane,
                         body: serde_json::from_slice(&body).unwrap_or_else(|_| {
                             Json::String(String::from_utf8_lossy(&body).into_owned())
                         }),

@@ -14,7 +14,7 @@ use crate::plan::MapPlan;
 use ahash::AHashMap;
 use serde_json::json;
 use std::sync::Arc;
-use wardline_core::{Code, Id, Timestamp};
+use wardline_core::{Code, Id, Lane, Timestamp};
 use wardline_mapping::{Content, KeyString, Metadata, ObjectMap, Output, Runtime, Subject, Value};
 use wardline_store::{MailId, Phase, TaskEnd};
 
@@ -701,11 +701,12 @@ impl<'p> Machine<'p> {
                     .data(&call.with, runtime)
                     .map_err(|trouble| (None, trouble))?;
                 let n = self.number();
+                let lane = self.lane(call.lane, runtime);
                 self.effects.calls.push(OutCall {
                     n,
                     reference: Arc::clone(&call.reference),
                     flow: Arc::clone(&call.flow),
-                    lane: call.lane,
+                    lane,
                     body,
                 });
                 self.effects
@@ -714,6 +715,16 @@ impl<'p> Machine<'p> {
                 Ok((Move::Waiting, None))
             }
         }
+    }
+
+    /// The lane of a call: what its step says, unless the instance is in a hurry. What is not
+    /// known yet is no hurry.
+    fn lane(&self, declared: Lane, runtime: &mut Runtime) -> Lane {
+        let urgent = self.plan.urgent.as_ref().is_some_and(|expression| {
+            let value = expression.value(&self.subject, runtime);
+            matches!(value, Ok(Value::Boolean(true)))
+        });
+        if urgent { Lane::Realtime } else { declared }
     }
 
     fn wait(

@@ -27,6 +27,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) keep_events: Duration,
     pub(crate) show: Vec<(Arc<str>, Expression)>,
     pub(crate) facility: Option<Expression>,
+    /// Whether the calls of an instance are in a hurry now.
+    pub(crate) urgent: Option<Expression>,
     pub(crate) reconciliation: Option<ReconciliationPlan>,
     pub(crate) figures: Vec<FigurePlan>,
     pub(crate) runbook: Option<Arc<str>>,

@@ -267,6 +267,7 @@ fn compare_calls(at: Span, expected: &[ExpectedCall], mut made: Vec<Made>) -> Ve
         };
         let fits = |call: &Made| {
             named(call)
+                && want.lane.is_none_or(|lane| call.lane == lane)
                 && want.body.as_ref().is_none_or(|wanted| {
                     contains(&call.body, wanted) || contains(&body(call), wanted)
                 })
@@ -279,6 +280,10 @@ fn compare_calls(at: Span, expected: &[ExpectedCall], mut made: Vec<Made>) -> Ve
         failures.push(Failure {
             at: want.at,
             message: match near {
+                Some(call) if want.lane.is_some_and(|lane| call.lane != lane) => format!(
+                    "the call to `{}` takes the lane {}",
+                    want.to.value, call.lane
+                ),
                 Some(_) => format!("the call to `{}` has another body", want.to.value),
                 None => format!(
                     "no call to `{}`; there were: {}",

@@ -65,6 +65,7 @@ impl<'a> Decoder<'a> {
                 .and_then(|node| self.deadline(node, &around, &path)),
             show: expressions(view.get("show")),
             facility: view.text("facility"),
+            urgent: view.text("urgent"),
             reconciliation: view.get("reconciliation").map(reconciliation),
             figures: self.figures(view.get("figures")),
             boards: view.texts("board"),

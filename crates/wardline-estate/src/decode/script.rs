@@ -16,6 +16,7 @@ use crate::shape::test::{
 use crate::source::Spanned;
 use crate::value;
 use crate::yaml::{Data, Entry, Node};
+use wardline_core::Lane;
 
 impl Decoder<'_> {
     pub(super) fn process_test(
@@ -168,6 +169,9 @@ fn expected_call(node: &Node) -> Option<ExpectedCall> {
     Some(ExpectedCall {
         to: view.text("to")?,
         body: view.get("body").map(Node::to_json),
+        lane: view.parsed("lane", |text| {
+            text.parse::<Lane>().map_err(|error| error.to_string())
+        }),
         at: node.at,
     })
 }

@@ -46,6 +46,9 @@ pub struct Process {
     pub show: Vec<(Spanned<String>, Spanned<String>)>,
     /// The facility that an instance is about, an expression in VRL over the variables.
     pub facility: Option<Spanned<String>>,
+    /// While it holds, what an instance does takes the realtime lane, whatever its steps say: a
+    /// predicate in VRL over the variables.
+    pub urgent: Option<Spanned<String>>,
     /// What its instances compare, where that is what they are for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<Reconciliation>,

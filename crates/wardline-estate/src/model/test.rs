@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use wardline_core::Lane;
 
 /// One test.
 #[derive(Clone, Debug)]
@@ -306,6 +307,8 @@ pub struct ExpectedCall {
     pub to: Spanned<String>,
     /// What must be in its body: JSON that may have more, or text that must be equal.
     pub body: Option<Value>,
+    /// The lane that it must take.
+    pub lane: Option<Lane>,
     /// Where it stands.
     pub at: Span,
 }

@@ -78,6 +78,12 @@ pub(crate) static PROCESS: Object = Object {
             "The facility that an instance is about, an expression in VRL over the variables.",
         ),
         field(
+            "urgent",
+            Text(Form::Expression),
+            Optional,
+            "While it holds, the calls of an instance take the realtime lane, whatever its steps say: a predicate in VRL over the variables.",
+        ),
+        field(
             "statuses",
             OneOrMany(&Text(Form::Identifier)),
             Optional,

@@ -5,6 +5,7 @@ use super::Need::{Default, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, ListOrNone, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::estate::LANE;
 use super::{Form, Object, Shape, field};
 
 /// A value in place, or a file that holds it.
@@ -409,6 +410,7 @@ pub(crate) static EXPECTED_CALL: Object = Object {
             Optional,
             "What must be in its body, as the step or as the system puts it: a mapping may leave out keys, a text must be equal.",
         ),
+        field("lane", LANE, Optional, "The lane that it must take."),
     ],
     exactly_one: &[],
 };
