@@ -3,6 +3,7 @@
 
 mod callers;
 mod estate;
+mod dicom;
 mod flat;
 mod journal;
 mod process;
@@ -18,6 +19,7 @@ pub(crate) use callers::{
 pub(crate) use estate::{
     Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
 };
+pub(crate) use dicom::{DicomCommand, Peer as DicomPeer};
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
@@ -94,6 +96,11 @@ pub(crate) enum Command {
     X12 {
         #[command(subcommand)]
         command: X12Command,
+    },
+    /// Look at DICOM files and peers.
+    Dicom {
+        #[command(subcommand)]
+        command: DicomCommand,
     },
     /// Send HL7 messages of a file over MLLP and print the acknowledgements.
     Send(Send),

@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod connection;
 mod data;
+mod dicom;
 mod figure;
 mod flow;
 mod identity;
@@ -31,6 +32,7 @@ pub use connection::{
     Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method,
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
+pub use dicom::{DicomEntries, DicomIn, DicomOut};
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{

@@ -4,6 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::{Form, Object, Shape, field};
 
@@ -45,7 +46,16 @@ pub(crate) static CONNECTION: Object = Object {
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
-        field("dicom", Any, Later, "DICOM."),
+        field(
+            "dicom",
+            Keyed(&[
+                ("listen", &DICOM_IN),
+                ("connect", &DICOM_OUT),
+                ("entries", &DICOM_ENTRIES),
+            ]),
+            Optional,
+            "DICOM.",
+        ),
         field("fhir", Any, Later, "A FHIR server."),
         field(
             "limits",
