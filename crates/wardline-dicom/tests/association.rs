@@ -221,7 +221,7 @@ async fn who_stalls_is_sent_away_and_nothing_half_is_taken() {
     let kept = Arc::default();
     let (stream, served) = begin(&kept);
     let mut client = Client::open(stream, &proposal("WARDLINE", "MODALITY"), terms()).await.unwrap();
-    let (send, receive) = mpsc::channel(1);
+    let (send, receive) = mpsc::channel(2);
     send.send(Ok(Bytes::from(vec![0; 50_000]))).await.unwrap();
     send.send(Ok(Bytes::from(vec![0; 50_000]))).await.unwrap();
     // The rest never comes.
