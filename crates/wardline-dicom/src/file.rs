@@ -67,7 +67,11 @@ pub fn file_head(head: &Head, source: Option<&str>) -> Vec<u8> {
     ] {
         meta.put_text(tag, Vr::UI, text);
     }
-    meta.put_text(tags::IMPLEMENTATION_VERSION, Vr::SH, uid::IMPLEMENTATION_VERSION);
+    meta.put_text(
+        tags::IMPLEMENTATION_VERSION,
+        Vr::SH,
+        uid::IMPLEMENTATION_VERSION,
+    );
     if let Some(source) = source {
         meta.put_text(tags::SOURCE_AE_TITLE, Vr::AE, source);
     }
@@ -105,8 +109,14 @@ fn read_head(source: &mut impl Source) -> Result<Head, FileError> {
     };
     Ok(Head {
         transfer_syntax: uid(tags::TRANSFER_SYNTAX, "how it is laid out (0002,0010)")?,
-        class: uid(tags::MEDIA_SOP_CLASS, "of which class its object is (0002,0002)")?,
-        instance: uid(tags::MEDIA_SOP_INSTANCE, "which object it holds (0002,0003)")?,
+        class: uid(
+            tags::MEDIA_SOP_CLASS,
+            "of which class its object is (0002,0002)",
+        )?,
+        instance: uid(
+            tags::MEDIA_SOP_INSTANCE,
+            "which object it holds (0002,0003)",
+        )?,
     })
 }
 
@@ -138,7 +148,10 @@ impl Object {
             (tags::SOP_INSTANCE, &self.head.instance, "name"),
         ] {
             match self.data.ascii(tag) {
-                None => found.push(format!("{} is missing: the object does not say its {what}", name(tag))),
+                None => found.push(format!(
+                    "{} is missing: the object does not say its {what}",
+                    name(tag)
+                )),
                 Some(text) if text != said => found.push(format!(
                     "{} is not what the file's head says of its {what}",
                     name(tag)
@@ -162,14 +175,25 @@ fn values(set: &DataSet, around: &Charset, path: &str, found: &mut Findings) {
         match &element.value {
             Value::Items(items) => {
                 for (at, item) in items.iter().enumerate() {
-                    values(item, &charset, &format!("{path}{}[{at}].", name(tag)), found);
+                    values(
+                        item,
+                        &charset,
+                        &format!("{path}{}[{at}].", name(tag)),
+                        found,
+                    );
                 }
             }
             Value::Bytes(bytes) if element.vr.is_text() => {
                 let texts = json::texts(bytes, element.vr, &charset);
-                let wrong = texts.iter().find_map(|text| json::check_text(text, element.vr).err());
+                let wrong = texts
+                    .iter()
+                    .find_map(|text| json::check_text(text, element.vr).err());
                 if let Some(wrong) = wrong {
-                    found.push(format!("{path}{} ({}) {wrong}", name(tag), element.vr.as_str()));
+                    found.push(format!(
+                        "{path}{} ({}) {wrong}",
+                        name(tag),
+                        element.vr.as_str()
+                    ));
                 }
             }
             Value::Bytes(bytes) => {
@@ -178,7 +202,12 @@ fn values(set: &DataSet, around: &Charset, path: &str, found: &mut Findings) {
                     other => other.width(),
                 };
                 if bytes.len() % width != 0 {
-                    found.push(format!("{path}{} ({}) has {} bytes, which is no whole number of values", name(tag), element.vr.as_str(), bytes.len()));
+                    found.push(format!(
+                        "{path}{} ({}) has {} bytes, which is no whole number of values",
+                        name(tag),
+                        element.vr.as_str(),
+                        bytes.len()
+                    ));
                 }
             }
             Value::Left(_) => {}

@@ -22,7 +22,9 @@ fn object(set: &DataSet, around: &Charset) -> Map<String, Json> {
         let Some(value) = value(element, &charset) else {
             continue;
         };
-        let name = tag.keyword().map_or_else(|| hexadecimal(tag), str::to_owned);
+        let name = tag
+            .keyword()
+            .map_or_else(|| hexadecimal(tag), str::to_owned);
         made.insert(name, value);
     }
     made
@@ -75,7 +77,8 @@ fn float(number: f64) -> Json {
 
 fn chunks<const N: usize>(bytes: &[u8], make: impl Fn([u8; N]) -> Json) -> Vec<Json> {
     let all = bytes.chunks_exact(N);
-    all.filter_map(|chunk| chunk.try_into().ok().map(&make)).collect()
+    all.filter_map(|chunk| chunk.try_into().ok().map(&make))
+        .collect()
 }
 
 fn one_or_many(mut values: impl ExactSizeIterator<Item = Json>) -> Json {
@@ -96,7 +99,10 @@ pub(crate) fn texts(bytes: &[u8], vr: Vr, charset: &Charset) -> Vec<String> {
     let padding = [' ', '\0'];
     if vr.is_single() {
         let text = text.trim_end_matches(padding);
-        return (!text.is_empty()).then(|| text.to_owned()).into_iter().collect();
+        return (!text.is_empty())
+            .then(|| text.to_owned())
+            .into_iter()
+            .collect();
     }
     if text.trim_matches(padding).is_empty() {
         return Vec::new();
@@ -110,7 +116,9 @@ pub(crate) fn texts(bytes: &[u8], vr: Vr, charset: &Charset) -> Vec<String> {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FromJsonError {
     /// A name that the standard does not know.
-    #[error("`{name}` is no attribute: use the keywords of the standard, such as `PatientID`, or eight hexadecimal digits")]
+    #[error(
+        "`{name}` is no attribute: use the keywords of the standard, such as `PatientID`, or eight hexadecimal digits"
+    )]
     Unknown {
         /// As it was written, shortened.
         name: String,
@@ -141,7 +149,11 @@ pub fn from_json(json: &Map<String, Json>) -> Result<DataSet, FromJsonError> {
     let mut set = build(json, widest, 0)?;
     set.remove(tags::SPECIFIC_CHARACTER_SET);
     if widest > 0x7f {
-        let name = if widest > 0xff { "ISO_IR 192" } else { "ISO_IR 100" };
+        let name = if widest > 0xff {
+            "ISO_IR 192"
+        } else {
+            "ISO_IR 100"
+        };
         set.put_text(tags::SPECIFIC_CHARACTER_SET, Vr::CS, name);
     }
     Ok(set)
@@ -245,7 +257,9 @@ pub(crate) fn check_text(text: &str, vr: Vr) -> Result<(), String> {
     if !vr.is_single() && text.contains('\\') {
         return Err("holds a backslash, which parts values: give a list".into());
     }
-    if text.chars().any(|one| one.is_control() && !(vr.is_single() && matches!(one, '\r' | '\n' | '\t' | '\u{c}'))) {
+    if text.chars().any(|one| {
+        one.is_control() && !(vr.is_single() && matches!(one, '\r' | '\n' | '\t' | '\u{c}'))
+    }) {
         return Err("holds a control character".into());
     }
     let all = |allowed: fn(u8) -> bool| text.bytes().all(allowed);
@@ -254,11 +268,19 @@ pub(crate) fn check_text(text: &str, vr: Vr) -> Result<(), String> {
             Vr::UI => crate::uid::is_valid(text),
             Vr::DA => is_date(text),
             Vr::TM => all(|b| b.is_ascii_digit() || b == b'.') && text.len() >= 2,
-            Vr::DT => all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-')) && text.len() >= 4,
-            Vr::CS => all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'_')),
+            Vr::DT => {
+                all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-')) && text.len() >= 4
+            }
+            Vr::CS => {
+                all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'_'))
+            }
             Vr::IS => text.trim().parse::<i32>().is_ok(),
-            Vr::DS => all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'e' | b'E' | b'.' | b' ')),
-            Vr::AS => matches!(text.as_bytes(), [a, b, c, b'D' | b'W' | b'M' | b'Y'] if [a, b, c].iter().all(|one| one.is_ascii_digit())),
+            Vr::DS => {
+                all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'e' | b'E' | b'.' | b' '))
+            }
+            Vr::AS => {
+                matches!(text.as_bytes(), [a, b, c, b'D' | b'W' | b'M' | b'Y'] if [a, b, c].iter().all(|one| one.is_ascii_digit()))
+            }
             Vr::AE => is_plain(text),
             _ => true,
         };
@@ -332,10 +354,18 @@ mod tests {
             json!({ "PatientName": "王^小東", "PatientComments": "a\\b\r\nc", "AccessionNumber": null }),
         ] {
             let set = from_json(&map(written.clone())).unwrap();
-            for encoding in [crate::Encoding::ImplicitLittle, crate::Encoding::ExplicitLittle] {
+            for encoding in [
+                crate::Encoding::ImplicitLittle,
+                crate::Encoding::ExplicitLittle,
+            ] {
                 let mut bytes = Vec::new();
                 crate::data::write(&set, encoding, &mut bytes);
-                let again = crate::data::read(&mut crate::data::Stream(&bytes[..]), encoding, crate::Limits::default()).unwrap();
+                let again = crate::data::read(
+                    &mut crate::data::Stream(&bytes[..]),
+                    encoding,
+                    crate::Limits::default(),
+                )
+                .unwrap();
                 assert_eq!(Json::Object(to_json(&again)), written);
             }
         }
@@ -346,10 +376,19 @@ mod tests {
         for (written, expected) in [
             (json!({ "PatientId": "x" }), "`PatientId` is no attribute"),
             (json!({ "StudyDate": "2026-11-28" }), "`StudyDate` (DA)"),
-            (json!({ "StudyInstanceUID": "1.02" }), "`StudyInstanceUID` (UI)"),
+            (
+                json!({ "StudyInstanceUID": "1.02" }),
+                "`StudyInstanceUID` (UI)",
+            ),
             (json!({ "Modality": "ct" }), "`Modality` (CS)"),
-            (json!({ "AccessionNumber": "12345678901234567" }), "`AccessionNumber` (SH)"),
-            (json!({ "ScheduledProcedureStepSequence": "x" }), "`ScheduledProcedureStepSequence` (SQ)"),
+            (
+                json!({ "AccessionNumber": "12345678901234567" }),
+                "`AccessionNumber` (SH)",
+            ),
+            (
+                json!({ "ScheduledProcedureStepSequence": "x" }),
+                "`ScheduledProcedureStepSequence` (SQ)",
+            ),
             (json!({ "Rows": 65536 }), "`Rows` (US)"),
             (json!({ "00000100": 1 }), "`00000100` is no attribute"),
         ] {

@@ -57,7 +57,9 @@ pub fn encoding(transfer_syntax: &str) -> Encoding {
 
 /// What a class of objects is called.
 pub fn class_name(class: &str) -> Option<&'static str> {
-    StandardSopClassDictionary.by_uid(class).map(|entry| entry.name)
+    StandardSopClassDictionary
+        .by_uid(class)
+        .map(|entry| entry.name)
 }
 
 /// What a transfer syntax is called; those that are met.
@@ -90,15 +92,36 @@ mod tests {
     #[test]
     fn only_uids_are_uids() {
         assert!(is_valid("1.2.840.10008.1.2") && is_valid(IMPLEMENTATION_CLASS));
-        for bad in ["", "1..2", ".1", "1.", "1.02", "1.a", "../1", "1/2", &"1.".repeat(33), "1 "] {
+        for bad in [
+            "",
+            "1..2",
+            ".1",
+            "1.",
+            "1.02",
+            "1.a",
+            "../1",
+            "1/2",
+            &"1.".repeat(33),
+            "1 ",
+        ] {
             assert!(!is_valid(bad), "{bad}");
         }
     }
 
     #[test]
     fn known_ones_have_names() {
-        assert_eq!(class_name("1.2.840.10008.5.1.4.1.1.2"), Some("CT Image Storage"));
-        assert_eq!(syntax_name(EXPLICIT_LITTLE), Some("Explicit VR Little Endian"));
-        assert!(is_storage("1.2.840.10008.5.1.4.1.1.2") && !is_storage(WORKLIST_FIND) && !is_storage(VERIFICATION));
+        assert_eq!(
+            class_name("1.2.840.10008.5.1.4.1.1.2"),
+            Some("CT Image Storage")
+        );
+        assert_eq!(
+            syntax_name(EXPLICIT_LITTLE),
+            Some("Explicit VR Little Endian")
+        );
+        assert!(
+            is_storage("1.2.840.10008.5.1.4.1.1.2")
+                && !is_storage(WORKLIST_FIND)
+                && !is_storage(VERIFICATION)
+        );
     }
 }

@@ -13,7 +13,11 @@ pub fn answer(query: &DataSet, entry: &DataSet) -> Option<DataSet> {
     }
     let mut answer = told(query, entry);
     if let Some(charset) = entry.get(tags::SPECIFIC_CHARACTER_SET) {
-        answer.put(tags::SPECIFIC_CHARACTER_SET, charset.vr, charset.value.clone());
+        answer.put(
+            tags::SPECIFIC_CHARACTER_SET,
+            charset.vr,
+            charset.value.clone(),
+        );
     }
     Some(answer)
 }
@@ -46,7 +50,9 @@ fn matches(query: &DataSet, theirs: &Charset, entry: &DataSet, ours: &Charset) -
                     // Only a key that takes anything takes nothing.
                     return wanted.iter().any(|one| one == "*");
                 }
-                there.iter().any(|one| wanted.iter().any(|wanted| is_like(one, wanted, key.vr)))
+                there
+                    .iter()
+                    .any(|one| wanted.iter().any(|wanted| is_like(one, wanted, key.vr)))
             }
             Value::Left(_) => false,
         }
@@ -216,10 +222,26 @@ mod tests {
             (&[("PatientID", "av35674")], &[], false),
             (&[], &[("Modality", "MR")], true),
             (&[], &[("Modality", "CT")], false),
-            (&[], &[("ScheduledProcedureStepStartDate", "19951015")], true),
-            (&[], &[("ScheduledProcedureStepStartDate", "19951015-")], true),
-            (&[], &[("ScheduledProcedureStepStartDate", "-19951014")], false),
-            (&[], &[("ScheduledProcedureStepStartDate", "19951001-19951031")], true),
+            (
+                &[],
+                &[("ScheduledProcedureStepStartDate", "19951015")],
+                true,
+            ),
+            (
+                &[],
+                &[("ScheduledProcedureStepStartDate", "19951015-")],
+                true,
+            ),
+            (
+                &[],
+                &[("ScheduledProcedureStepStartDate", "-19951014")],
+                false,
+            ),
+            (
+                &[],
+                &[("ScheduledProcedureStepStartDate", "19951001-19951031")],
+                true,
+            ),
             (&[], &[("ScheduledProcedureStepStartTime", "08-09")], true),
             (&[], &[("ScheduledProcedureStepStartTime", "08")], true),
             (&[], &[("ScheduledProcedureStepStartTime", "0857-")], false),
@@ -227,7 +249,11 @@ mod tests {
             (&[("RequestedProcedureID", "*")], &[], true),
         ] {
             let query = query(pairs, step);
-            assert_eq!(answer(&query, &entry).is_some(), expected, "{pairs:?} {step:?}");
+            assert_eq!(
+                answer(&query, &entry).is_some(),
+                expected,
+                "{pairs:?} {step:?}"
+            );
         }
     }
 
@@ -237,7 +263,10 @@ mod tests {
             "PatientName": "Müller^Ä", "PatientID": "1", "PatientBirthDate": "19700101",
             "ScheduledProcedureStepSequence": [{ "Modality": "MR", "ScheduledProcedureStepID": "7" }],
         }));
-        let query = query(&[("PatientName", ""), ("MedicalAlerts", "")], &[("Modality", "")]);
+        let query = query(
+            &[("PatientName", ""), ("MedicalAlerts", "")],
+            &[("Modality", "")],
+        );
         let told = to_json(&answer(&query, &entry).unwrap());
         assert_eq!(
             Json::Object(told),

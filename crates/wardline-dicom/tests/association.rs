@@ -1,6 +1,9 @@
 //! Both sides with each other, and peers that do not behave.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,7 +63,9 @@ impl Service for Tester {
 
     async fn find(&self, _: &str, query: &DataSet) -> Result<Vec<DataSet>, Status> {
         let all = self.0.entries.iter();
-        Ok(all.filter_map(|entry| worklist::answer(query, entry)).collect())
+        Ok(all
+            .filter_map(|entry| worklist::answer(query, entry))
+            .collect())
     }
 
     async fn performed(&self, step: Performed<'_>) -> Status {
@@ -106,9 +111,8 @@ fn terms() -> Terms {
 fn begin(kept: &Arc<Kept>) -> (DuplexStream, tokio::task::JoinHandle<Result<(), NetError>>) {
     let (ours, theirs) = duplex(4096);
     let service = Tester(Arc::clone(kept));
-    let served = tokio::spawn(async move {
-        serve(theirs, terms(), &service, std::future::pending()).await
-    });
+    let served =
+        tokio::spawn(async move { serve(theirs, terms(), &service, std::future::pending()).await });
     (ours, served)
 }
 
@@ -150,28 +154,48 @@ async fn everything_goes_over_one_association() {
         ..Kept::default()
     });
     let (stream, served) = begin(&kept);
-    let mut client = Client::open(stream, &proposal("WARDLINE", "MODALITY"), terms()).await.unwrap();
+    let mut client = Client::open(stream, &proposal("WARDLINE", "MODALITY"), terms())
+        .await
+        .unwrap();
     assert!(client.echo().await.unwrap().is_good());
-    let status = client.store(&head("1.2.3"), chunks(&[100_000, 2, 50_000])).await.unwrap();
+    let status = client
+        .store(&head("1.2.3"), chunks(&[100_000, 2, 50_000]))
+        .await
+        .unwrap();
     assert!(status.is_good());
     // Over the limit: refused at its end, and the association goes on.
-    let status = client.store(&head("1.2.4"), chunks(&[600_000, 600_000])).await.unwrap();
+    let status = client
+        .store(&head("1.2.4"), chunks(&[600_000, 600_000]))
+        .await
+        .unwrap();
     assert_eq!(status.code, 0xa700);
-    let status = client.store(&head("../../etc"), chunks(&[10])).await.unwrap();
+    let status = client
+        .store(&head("../../etc"), chunks(&[10]))
+        .await
+        .unwrap();
     assert_eq!(status.code, 0xc000);
-    let query = json!({ "PatientName": null, "ScheduledProcedureStepSequence": [{ "Modality": "CT" }] });
+    let query =
+        json!({ "PatientName": null, "ScheduledProcedureStepSequence": [{ "Modality": "CT" }] });
     let query = from_json(query.as_object().unwrap()).unwrap();
     let (found, status) = client.find(&query, 10).await.unwrap();
     assert!(status.is_good());
     assert_eq!(found.len(), 1);
     assert_eq!(to_json(&found[0])["PatientName"], "A^B");
-    let step = from_json(json!({ "PerformedProcedureStepStatus": "IN PROGRESS" }).as_object().unwrap()).unwrap();
+    let step = from_json(
+        json!({ "PerformedProcedureStepStatus": "IN PROGRESS" })
+            .as_object()
+            .unwrap(),
+    )
+    .unwrap();
     assert!(client.perform(true, "1.9", &step).await.unwrap().is_good());
     client.release().await.unwrap();
     served.await.unwrap().unwrap();
     let objects = kept.objects.lock().unwrap();
     assert_eq!(objects.len(), 1);
-    assert_eq!((objects[0].0.instance.as_str(), objects[0].1.len()), ("1.2.3", 150_002));
+    assert_eq!(
+        (objects[0].0.instance.as_str(), objects[0].1.len()),
+        ("1.2.3", 150_002)
+    );
     assert_eq!(*kept.dropped.lock().unwrap(), 1);
     assert_eq!(*kept.steps.lock().unwrap(), [(true, "1.9".to_owned())]);
 }
@@ -194,7 +218,9 @@ async fn strangers_are_refused() {
 }
 
 /// The request of a client, as bytes, and the stream on which it was answered.
-async fn associated(kept: &Arc<Kept>) -> (DuplexStream, tokio::task::JoinHandle<Result<(), NetError>>) {
+async fn associated(
+    kept: &Arc<Kept>,
+) -> (DuplexStream, tokio::task::JoinHandle<Result<(), NetError>>) {
     let (mut ours, served) = begin(kept);
     // The bytes of a request, taken from our own client.
     let (near, mut far) = duplex(16 << 10);
@@ -220,22 +246,24 @@ async fn associated(kept: &Arc<Kept>) -> (DuplexStream, tokio::task::JoinHandle<
 async fn who_stalls_is_sent_away_and_nothing_half_is_taken() {
     let kept = Arc::default();
     let (stream, served) = begin(&kept);
-    let mut client = Client::open(stream, &proposal("WARDLINE", "MODALITY"), terms()).await.unwrap();
+    let mut client = Client::open(stream, &proposal("WARDLINE", "MODALITY"), terms())
+        .await
+        .unwrap();
     let (send, receive) = mpsc::channel(2);
     send.send(Ok(Bytes::from(vec![0; 50_000]))).await.unwrap();
     send.send(Ok(Bytes::from(vec![0; 50_000]))).await.unwrap();
     // The rest never comes.
     let head = head("1.2.3");
     let sent = client.store(&head, receive);
-    let (sent, served) = tokio::join!(
-        tokio::time::timeout(Duration::from_secs(2), sent),
-        async {
-            let served = served.await.unwrap();
-            drop(send);
-            served
-        }
+    let (sent, served) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), sent), async {
+        let served = served.await.unwrap();
+        drop(send);
+        served
+    });
+    assert!(
+        matches!(served, Err(NetError::Stalled(_) | NetError::Silent(_))),
+        "{served:?}"
     );
-    assert!(matches!(served, Err(NetError::Stalled(_) | NetError::Silent(_))), "{served:?}");
     assert!(!matches!(sent, Ok(Ok(status)) if status.is_good()));
     assert!(kept.objects.lock().unwrap().is_empty());
     assert_eq!(*kept.dropped.lock().unwrap(), 1);
@@ -266,8 +294,14 @@ async fn a_pdu_that_trickles_is_a_stall() {
 async fn a_pdu_over_the_limit_is_not_waited_for() {
     let kept = Arc::default();
     let (mut stream, served) = associated(&kept).await;
-    stream.write_all(&[4, 0, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
-    assert!(matches!(served.await.unwrap(), Err(NetError::TooLong { .. })));
+    stream
+        .write_all(&[4, 0, 0xff, 0xff, 0xff, 0xff])
+        .await
+        .unwrap();
+    assert!(matches!(
+        served.await.unwrap(),
+        Err(NetError::TooLong { .. })
+    ));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert_eq!(answer.first(), Some(&7), "an abort");

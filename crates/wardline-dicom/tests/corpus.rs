@@ -1,7 +1,10 @@
 //! Files of many writers: each is read or refused with a reason, and none needs more memory than the
 //! limits say.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -35,13 +38,20 @@ fn every_file_is_read_or_refused_with_a_reason() {
     let (mut read, mut refused) = (0, Vec::new());
     for path in files(&folder) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.contains("README") || name.ends_with(".json") || name.ends_with(".dump") || name.ends_with(".txt") {
+        if name.contains("README")
+            || name.ends_with(".json")
+            || name.ends_with(".dump")
+            || name.ends_with(".txt")
+        {
             continue;
         }
         match examine(File::open(&path).unwrap(), Limits::default()) {
             Ok(object) => {
                 read += 1;
-                assert!(!to_json(&object.data).is_empty() || name.contains("empty"), "{name}");
+                assert!(
+                    !to_json(&object.data).is_empty() || name.contains("empty"),
+                    "{name}"
+                );
             }
             Err(error) => refused.push(format!("{name}: {error}")),
         }
@@ -49,7 +59,13 @@ fn every_file_is_read_or_refused_with_a_reason() {
     // Cut, without a mark, without saying how they are laid out, or laid out otherwise than they say:
     // these and no others.
     let known = [
-        "truncated", "NoMeta", "missing_tsyntax", "nested_priv_SQ", "badVR", "number_tags", "SC_rgb_jpeg.dcm",
+        "truncated",
+        "NoMeta",
+        "missing_tsyntax",
+        "nested_priv_SQ",
+        "badVR",
+        "number_tags",
+        "SC_rgb_jpeg.dcm",
     ];
     refused.retain(|line| !known.iter().any(|one| line.contains(one)));
     assert!(refused.is_empty(), "{}", refused.join("\n"));

@@ -1,6 +1,9 @@
 //! Bytes that mean harm: every one is read or refused, none panics, none needs more than its limits.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 use std::io::Cursor;
 
@@ -27,7 +30,11 @@ fn good(encoding: Encoding) -> Vec<u8> {
         "ReferencedStudySequence": [{ "ReferencedSOPInstanceUID": "1.2" }, {}],
     });
     let mut bytes = Vec::new();
-    write(&from_json(set.as_object().unwrap()).unwrap(), encoding, &mut bytes);
+    write(
+        &from_json(set.as_object().unwrap()).unwrap(),
+        encoding,
+        &mut bytes,
+    );
     bytes
 }
 
@@ -50,20 +57,39 @@ fn lengths_and_depths_are_not_believed() {
     let mut outer = sequence(20);
     outer.extend([0xfe, 0xff, 0x00, 0xe0, 8, 0, 0, 0]);
     outer.extend(text([0xff, 0]));
-    let huge = [0x08, 0, 0x05, 0x00, b'U', b'T', 0, 0, 0xfe, 0xff, 0xff, 0xff];
+    let huge = [
+        0x08, 0, 0x05, 0x00, b'U', b'T', 0, 0, 0xfe, 0xff, 0xff, 0xff,
+    ];
     for (name, bytes, expected) in [
         ("deep", deep, "levels deep"),
         ("cut", text([4, 0]), "end at"),
         ("beyond", outer, "longer than what holds it"),
         ("huge", huge.to_vec(), "end at"),
         ("endless", endless, "end at"),
-        ("no representation", vec![0x10, 0, 0x10, 0, 1, 2, 0, 0], "no value representation"),
-        ("stray end", vec![0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0], "an item or end mark"),
+        (
+            "no representation",
+            vec![0x10, 0, 0x10, 0, 1, 2, 0, 0],
+            "no value representation",
+        ),
+        (
+            "stray end",
+            vec![0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0],
+            "an item or end mark",
+        ),
     ] {
-        let error = examine(Cursor::new(file(&bytes, uid::EXPLICIT_LITTLE)), Limits::default()).unwrap_err();
+        let error = examine(
+            Cursor::new(file(&bytes, uid::EXPLICIT_LITTLE)),
+            Limits::default(),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains(expected), "{name}: {error}");
     }
-    for bytes in [&b""[..], b"DICM", &[0; 200], &file(b"", uid::EXPLICIT_LITTLE)[..140]] {
+    for bytes in [
+        &b""[..],
+        b"DICM",
+        &[0; 200],
+        &file(b"", uid::EXPLICIT_LITTLE)[..140],
+    ] {
         assert!(examine(Cursor::new(bytes), Limits::default()).is_err());
     }
 }
@@ -92,7 +118,11 @@ fn what_is_kept_is_bounded() {
         bytes.extend_from_slice(&[b'L', b'O', 16, 0]);
         bytes.extend_from_slice(&[b'A'; 16]);
     }
-    let object = examine(Cursor::new(file(&bytes, uid::EXPLICIT_LITTLE)), Limits::default()).unwrap();
+    let object = examine(
+        Cursor::new(file(&bytes, uid::EXPLICIT_LITTLE)),
+        Limits::default(),
+    )
+    .unwrap();
     assert!(object.data.cut);
     assert!(object.data.len() <= (1 << 20) / 80);
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom, files, http,
-    mllp, null, soap, tls,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
+    files, http, mllp, null, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,

@@ -2,8 +2,8 @@
 //! the list of commands; what each takes is in the file of its family.
 
 mod callers;
-mod estate;
 mod dicom;
+mod estate;
 mod flat;
 mod journal;
 mod process;
@@ -16,10 +16,10 @@ pub(crate) use callers::{
     Alerts, ApiCommand, Clients, PolicyCommand, ShadowCommand, ShadowReport, WebhookAct,
     WebhooksCommand,
 };
+pub(crate) use dicom::{DicomCommand, Peer as DicomPeer};
 pub(crate) use estate::{
     Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
 };
-pub(crate) use dicom::{DicomCommand, Peer as DicomPeer};
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{

@@ -117,7 +117,12 @@ impl Place {
         let query = json!({ "AccessionNumber": null, "PatientName": null });
         let query = from_json(query.as_object().unwrap()).unwrap();
         let (found, _) = client.find(&query, 100).await.ok()?;
-        let number = |entry: &DataSet| to_json(entry)["AccessionNumber"].as_str().unwrap().to_owned();
+        let number = |entry: &DataSet| {
+            to_json(entry)["AccessionNumber"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         Some(found.iter().map(number).collect())
     }
 }
@@ -157,7 +162,11 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
     let mut server = place.spawn();
     let entry = |key: &str| json!({ "key": key, "entry": { "AccessionNumber": key, "PatientName": "Roe^Jane" } });
     for key in ["A1", "A2"] {
-        std::fs::write(folder.path().join(format!("drop/in/{key}.json")), entry(key).to_string()).unwrap();
+        std::fs::write(
+            folder.path().join(format!("drop/in/{key}.json")),
+            entry(key).to_string(),
+        )
+        .unwrap();
     }
     let expected = ["A1", "A2"].map(str::to_owned).into();
     let mut moved = Instant::now();
@@ -166,7 +175,12 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
     let mut answered = BTreeSet::new();
     let mut listed = false;
     while answered.len() < OBJECTS || !listed {
-        assert!(moved.elapsed() < PATIENCE, "{} answered; {}", answered.len(), place.log());
+        assert!(
+            moved.elapsed() < PATIENCE,
+            "{} answered; {}",
+            answered.len(),
+            place.log()
+        );
         let n = answered.len();
         let storing = async {
             if n < OBJECTS && place.store(n).await {
@@ -210,7 +224,15 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
     let mut whole = BTreeMap::new();
     for path in files(&folder.path().join("objects/1.2.77")) {
         let read = examine(std::fs::File::open(&path).unwrap(), Limits::default()).unwrap();
-        let (_, bytes) = object(read.head.instance.rsplit('.').next().unwrap().parse().unwrap());
+        let (_, bytes) = object(
+            read.head
+                .instance
+                .rsplit('.')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        );
         assert!(std::fs::read(&path).unwrap().ends_with(&bytes));
         *whole.entry(read.head.instance).or_insert(0) += 1;
     }
@@ -219,7 +241,12 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
     assert_eq!(files(&folder.path().join("objects/.incoming")).len(), 0);
     // Each is one message, and each message was delivered.
     let out = folder.path().join("drop/out");
-    while files(&out).iter().filter(|path| path.extension().is_some_and(|one| one == "json")).count() < OBJECTS {
+    while files(&out)
+        .iter()
+        .filter(|path| path.extension().is_some_and(|one| one == "json"))
+        .count()
+        < OBJECTS
+    {
         assert!(moved.elapsed() < PATIENCE, "{}", place.log());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -232,7 +259,10 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
         }
         let message: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let name = message["object"]["file"].as_str().unwrap().to_owned();
-        assert!(folder.path().join("objects").join(&name).is_file(), "{name}");
+        assert!(
+            folder.path().join("objects").join(&name).is_file(),
+            "{name}"
+        );
         *told.entry(name).or_insert(0) += 1;
     }
     assert_eq!(told.len(), OBJECTS);

@@ -47,7 +47,10 @@ pub(super) async fn measure(options: &Options) -> Result<Vec<Row>, BenchError> {
     let directory = options.directory.as_deref();
     let mut rows = Vec::new();
     for (name, size, count) in SETS {
-        options.say(&format!("dicom: {count} objects of {:.1} MB", mb(size as u64)));
+        options.say(&format!(
+            "dicom: {count} objects of {:.1} MB",
+            mb(size as u64)
+        ));
         let bytes = Bytes::from(object(size));
         let all = (bytes.len() * count) as f64 / 1e6;
         let limit = all / written(directory, &bytes, count)?.as_secs_f64();
@@ -112,11 +115,7 @@ fn instance(n: usize) -> String {
 }
 
 /// The same bytes as so many synchronised files.
-fn written(
-    directory: Option<&Path>,
-    bytes: &[u8],
-    count: usize,
-) -> Result<Duration, BenchError> {
+fn written(directory: Option<&Path>, bytes: &[u8], count: usize) -> Result<Duration, BenchError> {
     let place = scratch(directory)?;
     let began = Instant::now();
     for n in 0..count {

@@ -57,7 +57,9 @@ impl Entries {
             None | Some(Value::Null) => Ok((name, None)),
             Some(Value::Object(entry)) => {
                 from_json(entry).map_err(|error| self.wrong(error))?;
-                let bytes = json!({ "key": key, "entry": entry }).to_string().into_bytes();
+                let bytes = json!({ "key": key, "entry": entry })
+                    .to_string()
+                    .into_bytes();
                 if bytes.len() > LARGEST {
                     return Err(self.wrong(format!("an entry may have {LARGEST} bytes")));
                 }
@@ -79,7 +81,9 @@ impl crate::Outbound for Entries {
                 let full = directory.list("", MOST + 1)?.len() > MOST;
                 // One that changes needs no room.
                 if full && directory.open(&name).is_err() {
-                    return Err(io::Error::other(format!("it has {MOST} entries, and no more fit")));
+                    return Err(io::Error::other(format!(
+                        "it has {MOST} entries, and no more fit"
+                    )));
                 }
                 directory.write(&name, &entry)
             }
@@ -93,8 +97,15 @@ impl crate::Outbound for Entries {
             }),
             Err(error) => {
                 let place = self.directory.describe();
-                let text = format!("{}: cannot change the worklist in {place}: {error}", self.name);
-                Err(Failure::new(FailureKind::Transient, codes::DICOM_NOT_KEPT, text))
+                let text = format!(
+                    "{}: cannot change the worklist in {place}: {error}",
+                    self.name
+                );
+                Err(Failure::new(
+                    FailureKind::Transient,
+                    codes::DICOM_NOT_KEPT,
+                    text,
+                ))
             }
         }
     }
@@ -105,10 +116,7 @@ impl crate::Outbound for Entries {
 }
 
 /// The entries that answer a query. Blocks.
-pub(super) fn answers(
-    directory: &dyn Directory,
-    query: &DataSet,
-) -> Result<Vec<DataSet>, Status> {
+pub(super) fn answers(directory: &dyn Directory, query: &DataSet) -> Result<Vec<DataSet>, Status> {
     let failed = |error: &io::Error| {
         tracing::warn!(%error, "cannot read the worklist in {}", directory.describe());
         Status::processing_failure("the worklist cannot be read now")
@@ -136,12 +144,18 @@ pub(super) fn answers(
             _ => None,
         };
         let Some(entry) = entry else {
-            tracing::warn!(file = one.name, "an entry of the worklist in {} cannot be read", directory.describe());
+            tracing::warn!(
+                file = one.name,
+                "an entry of the worklist in {} cannot be read",
+                directory.describe()
+            );
             continue;
         };
         if let Some(answer) = worklist::answer(query, &entry) {
             if found.len() == ANSWERS {
-                return Err(Status::out_of_resources("too many entries fit: ask for fewer"));
+                return Err(Status::out_of_resources(
+                    "too many entries fit: ask for fewer",
+                ));
             }
             found.push(answer);
         }

@@ -35,7 +35,12 @@ impl Outbound {
         Ok(Self { config, target })
     }
 
-    fn fail(&self, kind: FailureKind, code: wardline_core::Code, what: impl std::fmt::Display) -> Failure {
+    fn fail(
+        &self,
+        kind: FailureKind,
+        code: wardline_core::Code,
+        what: impl std::fmt::Display,
+    ) -> Failure {
         let text = format!("{} ({}): {what}", self.config.name, self.config.address);
         Failure::new(kind, code, text)
     }
@@ -43,12 +48,14 @@ impl Outbound {
     /// The object's file, opened, and what it says of itself.
     async fn open(&self, body: &Bytes) -> Result<Opened, Failure> {
         let bad = |what: String| self.fail(FailureKind::Permanent, codes::DICOM_OBJECT, what);
-        let payload: Value = serde_json::from_slice(body)
-            .map_err(|_| bad("the payload is no JSON".to_owned()))?;
+        let payload: Value =
+            serde_json::from_slice(body).map_err(|_| bad("the payload is no JSON".to_owned()))?;
         let object = payload.get("object");
         let name = object.and_then(|object| object.get("file").or(Some(object)));
         let Some(name) = name.and_then(Value::as_str).map(str::to_owned) else {
-            return Err(bad("the payload names no object: `object.file` is missing".to_owned()));
+            return Err(bad(
+                "the payload names no object: `object.file` is missing".to_owned()
+            ));
         };
         let directory = Arc::clone(&self.config.objects);
         let opened = tokio::task::spawn_blocking(move || {
@@ -56,12 +63,18 @@ impl Outbound {
             let mut reader = BufReader::with_capacity(PIECE, file);
             Ok::<_, io::Error>(head_of(&mut reader).map(|head| (head, reader)))
         });
-        match opened.await.map_err(io::Error::other).and_then(|opened| opened) {
+        match opened
+            .await
+            .map_err(io::Error::other)
+            .and_then(|opened| opened)
+        {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => Err(bad(error.to_string())),
             Err(error) => {
                 let place = self.config.objects.describe();
-                Err(bad(format!("the object cannot be read in {place}: {error}")))
+                Err(bad(format!(
+                    "the object cannot be read in {place}: {error}"
+                )))
             }
         }
     }
@@ -157,8 +170,15 @@ impl crate::Outbound for Outbound {
     }
 
     fn describe(&self) -> String {
-        let secured = if self.target.is_secure() { " (tls)" } else { "" };
-        format!("dicom {} {}{secured}", self.config.called, self.config.address)
+        let secured = if self.target.is_secure() {
+            " (tls)"
+        } else {
+            ""
+        };
+        format!(
+            "dicom {} {}{secured}",
+            self.config.called, self.config.address
+        )
     }
 }
 

@@ -178,20 +178,29 @@ impl ForPeer {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        match (step.begins, steps.known(step.instance).await.map_err(failed)?) {
+        match (
+            step.begins,
+            steps.known(step.instance).await.map_err(failed)?,
+        ) {
             // An answer may have been lost: the message itself is known by what it says.
             (true, Known::No | Known::Open) | (false, Known::Open) => {}
             (true, Known::Over(_)) => return Err(Status::duplicate_instance()),
             (false, Known::No) => return Err(Status::no_such_instance()),
             (false, Known::Over(by)) if by == told => return Ok(()),
             (false, Known::Over(_)) => {
-                return Err(Status::processing_failure("the step is over and may not change"));
+                return Err(Status::processing_failure(
+                    "the step is over and may not change",
+                ));
             }
         }
         if step.begins && state != "IN PROGRESS" {
             return Err(Status::processing_failure("a step begins IN PROGRESS"));
         }
-        let event = if step.begins { "step-begun" } else { "step-changed" };
+        let event = if step.begins {
+            "step-begun"
+        } else {
+            "step-changed"
+        };
         let body = json!({
             "dicom": from(event, step.calling, step.called),
             "step": step.instance,
@@ -301,7 +310,10 @@ impl Storing {
             object.insert("sop_class".into(), name.into());
         }
         object.insert("sop_instance_uid".into(), head.instance.as_str().into());
-        object.insert("transfer_syntax_uid".into(), head.transfer_syntax.as_str().into());
+        object.insert(
+            "transfer_syntax_uid".into(),
+            head.transfer_syntax.as_str().into(),
+        );
         if placed.object.data.cut {
             object.insert("cut".into(), true.into());
         }

@@ -29,7 +29,10 @@ impl Steps {
         let (directory, name) = (Arc::clone(&self.0), instance.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
-            directory.open(&name)?.take(MOST).read_to_string(&mut text)?;
+            directory
+                .open(&name)?
+                .take(MOST)
+                .read_to_string(&mut text)?;
             Ok::<_, io::Error>(text)
         });
         match read.await.map_err(io::Error::other)? {

@@ -109,7 +109,9 @@ impl Running {
             calling: "MODALITY",
             classes: vec![(CT, plain.clone()), (uid::PERFORMED_STEP, plain)],
         };
-        Client::open(stream, &proposal, Terms::default()).await.unwrap()
+        Client::open(stream, &proposal, Terms::default())
+            .await
+            .unwrap()
     }
 }
 
@@ -120,7 +122,11 @@ fn object(instance: &str, pixels: usize) -> (Head, Vec<u8>) {
         "PatientName": "Roe^Jane", "PatientID": "4711", "AccessionNumber": "A1", "Modality": "CT",
     });
     let mut bytes = Vec::new();
-    data::write(&from_json(set.as_object().unwrap()).unwrap(), Encoding::ExplicitLittle, &mut bytes);
+    data::write(
+        &from_json(set.as_object().unwrap()).unwrap(),
+        Encoding::ExplicitLittle,
+        &mut bytes,
+    );
     bytes.extend_from_slice(&[0xe0, 0x7f, 0x10, 0x00, b'O', b'W', 0, 0]);
     bytes.extend_from_slice(&(pixels as u32).to_le_bytes());
     bytes.resize(bytes.len() + pixels, 7);
@@ -159,10 +165,16 @@ async fn an_object_is_a_file_and_a_message_and_the_same_again_is_neither() {
     let first = engine.begun.lock()[0].clone();
     let message: Value = serde_json::from_slice(&first.body).unwrap();
     let name = message["object"]["file"].as_str().unwrap().to_owned();
-    assert!(whole.contains(&name) && name.starts_with("1.2.77/1.2.3."), "{name}");
+    assert!(
+        whole.contains(&name) && name.starts_with("1.2.77/1.2.3."),
+        "{name}"
+    );
     assert_eq!(message["data"]["PatientName"], "Roe^Jane");
     assert_eq!(message["data"].get("PixelData"), None);
-    assert_eq!(message["dicom"], json!({ "event": "stored", "calling": "MODALITY", "called": "WARDLINE" }));
+    assert_eq!(
+        message["dicom"],
+        json!({ "event": "stored", "calling": "MODALITY", "called": "WARDLINE" })
+    );
     let file = std::fs::read(running.folder.path().join("objects").join(name)).unwrap();
     assert!(file.starts_with(&file_head(&head, Some("MODALITY"))) && file.ends_with(&bytes));
     client.release().await.unwrap();
@@ -187,13 +199,32 @@ async fn what_is_refused_leaves_nothing() {
     let running = Running::start(&engine).await;
     let mut client = running.client().await;
     let (head, bytes) = object("1.2.3", 100);
-    assert_eq!(client.store(&head, pieces(&bytes)).await.unwrap().code, 0xc000);
-    assert_eq!(client.store(&head, pieces(&bytes)).await.unwrap().code, 0xa700);
+    assert_eq!(
+        client.store(&head, pieces(&bytes)).await.unwrap().code,
+        0xc000
+    );
+    assert_eq!(
+        client.store(&head, pieces(&bytes)).await.unwrap().code,
+        0xa700
+    );
     // Cut, of another name, and no data set at all: none reaches the engine.
-    assert_eq!(client.store(&head, pieces(&bytes[..bytes.len() - 1])).await.unwrap().code, 0xc000);
+    assert_eq!(
+        client
+            .store(&head, pieces(&bytes[..bytes.len() - 1]))
+            .await
+            .unwrap()
+            .code,
+        0xc000
+    );
     let (_, other) = object("1.2.4", 100);
-    assert_eq!(client.store(&head, pieces(&other)).await.unwrap().code, 0xa900);
-    assert_eq!(client.store(&head, pieces(b"nonsense")).await.unwrap().code, 0xc000);
+    assert_eq!(
+        client.store(&head, pieces(&other)).await.unwrap().code,
+        0xa900
+    );
+    assert_eq!(
+        client.store(&head, pieces(b"nonsense")).await.unwrap().code,
+        0xc000
+    );
     assert_eq!(engine.begun(), 2);
     assert_eq!(running.objects(), (vec![], 0));
     client.release().await.unwrap();
@@ -222,8 +253,12 @@ async fn a_peer_that_stalls_or_dies_leaves_nothing() {
     let mut client = running.client().await;
     let (head, _) = object("1.2.4", 0);
     let (send, receive) = mpsc::channel(2);
-    send.send(Ok(Bytes::copy_from_slice(&bytes[..1_200_000]))).await.unwrap();
-    send.send(Ok(Bytes::copy_from_slice(&bytes[..1_200_000]))).await.unwrap();
+    send.send(Ok(Bytes::copy_from_slice(&bytes[..1_200_000])))
+        .await
+        .unwrap();
+    send.send(Ok(Bytes::copy_from_slice(&bytes[..1_200_000])))
+        .await
+        .unwrap();
     let dying = tokio::spawn(async move { client.store(&head, receive).await });
     until(|| running.objects().1 == 1).await;
     dying.abort();
@@ -239,7 +274,14 @@ async fn steps_begin_once_and_end_once() {
     let engine = remembering();
     let running = Running::start(&engine).await;
     let mut client = running.client().await;
-    let told = |state: &str| from_json(json!({ "PerformedProcedureStepStatus": state }).as_object().unwrap()).unwrap();
+    let told = |state: &str| {
+        from_json(
+            json!({ "PerformedProcedureStepStatus": state })
+                .as_object()
+                .unwrap(),
+        )
+        .unwrap()
+    };
     for (begins, instance, state, expected) in [
         (false, "1.9", "COMPLETED", 0x0112),
         (true, "1.9", "COMPLETED", 0x0110),
@@ -250,14 +292,22 @@ async fn steps_begin_once_and_end_once() {
         (false, "1.9", "DISCONTINUED", 0x0110),
         (true, "1.9", "IN PROGRESS", 0x0111),
     ] {
-        let status = client.perform(begins, instance, &told(state)).await.unwrap();
+        let status = client
+            .perform(begins, instance, &told(state))
+            .await
+            .unwrap();
         assert_eq!(status.code, expected, "{begins} {state}");
     }
     let events: Vec<String> = engine
         .begun
         .lock()
         .iter()
-        .map(|one| serde_json::from_slice::<Value>(&one.body).unwrap()["dicom"]["event"].as_str().unwrap().to_owned())
+        .map(|one| {
+            serde_json::from_slice::<Value>(&one.body).unwrap()["dicom"]["event"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     // The repeated beginning is handed in and recognised.
     assert_eq!(events, ["step-begun", "step-begun", "step-changed"]);
@@ -297,18 +347,33 @@ async fn entries_are_kept_changed_and_removed_and_wrong_ones_named() {
         (json!({ "key": "A1" }), "removed", 1),
         (json!({ "key": "A1" }), "removed", 1),
     ] {
-        assert_eq!(entries.send(request("1", &body)).await.unwrap().status, status);
+        assert_eq!(
+            entries.send(request("1", &body)).await.unwrap().status,
+            status
+        );
         assert_eq!(count(), left);
     }
     for (body, expected) in [
         (json!([]), "no JSON object"),
         (json!({ "entry": {} }), "`key`"),
-        (json!({ "key": "A", "entry": { "PatientId": "secret" } }), "`PatientId` is no attribute"),
-        (json!({ "key": "A", "entry": { "StudyDate": "secret" } }), "`StudyDate` (DA)"),
+        (
+            json!({ "key": "A", "entry": { "PatientId": "secret" } }),
+            "`PatientId` is no attribute",
+        ),
+        (
+            json!({ "key": "A", "entry": { "StudyDate": "secret" } }),
+            "`StudyDate` (DA)",
+        ),
     ] {
         let failure = entries.send(request("1", &body)).await.unwrap_err();
-        assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, Code("W4407")));
-        assert!(failure.text.contains(expected) && !failure.text.contains("secret"), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.code),
+            (FailureKind::Permanent, Code("W4407"))
+        );
+        assert!(
+            failure.text.contains(expected) && !failure.text.contains("secret"),
+            "{failure}"
+        );
     }
 }
 
@@ -334,7 +399,13 @@ async fn failures_of_a_peer_say_what_follows() {
     let engine = remembering();
     let running = Running::start(&engine).await;
     let good = Outbound::new(config(running.address.to_string(), "WARDLINE")).unwrap();
-    assert_eq!(good.send(request("1", &named("s/a.dcm"))).await.unwrap().status, "0000");
+    assert_eq!(
+        good.send(request("1", &named("s/a.dcm")))
+            .await
+            .unwrap()
+            .status,
+        "0000"
+    );
     for (body, code) in [
         (named("s/b.dcm"), "W4406"),
         (named("s/no.dcm"), "W4406"),
@@ -342,15 +413,31 @@ async fn failures_of_a_peer_say_what_follows() {
         (json!({}), "W4406"),
     ] {
         let failure = good.send(request("1", &body)).await.unwrap_err();
-        assert_eq!((failure.kind, failure.code), (FailureKind::Permanent, Code(code)), "{body}");
+        assert_eq!(
+            (failure.kind, failure.code),
+            (FailureKind::Permanent, Code(code)),
+            "{body}"
+        );
     }
     let unknown = Outbound::new(config(running.address.to_string(), "OTHER")).unwrap();
-    let failure = unknown.send(request("1", &named("s/a.dcm"))).await.unwrap_err();
-    assert_eq!((failure.kind, failure.code), (FailureKind::Transient, Code("W4401")));
+    let failure = unknown
+        .send(request("1", &named("s/a.dcm")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Transient, Code("W4401"))
+    );
     running.end().await;
     let gone = Outbound::new(config("127.0.0.1:1".into(), "X")).unwrap();
-    let failure = gone.send(request("1", &named("s/a.dcm"))).await.unwrap_err();
-    assert_eq!((failure.kind, failure.code), (FailureKind::Unreachable, Code("W4400")));
+    let failure = gone
+        .send(request("1", &named("s/a.dcm")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Unreachable, Code("W4400"))
+    );
 }
 
 // What others wrote.
@@ -388,7 +475,11 @@ async fn dcmtk_echoes_stores_and_queries() {
     let known = ["-aet", "MODALITY", "-aec", "WARDLINE", "127.0.0.1", &port];
     let output = call("echoscu", words(&known)).await;
     assert!(output.status.success(), "{output:?}");
-    let output = call("echoscu", words(&["-aet", "STRANGER", "-aec", "WARDLINE", "127.0.0.1", &port])).await;
+    let output = call(
+        "echoscu",
+        words(&["-aet", "STRANGER", "-aec", "WARDLINE", "127.0.0.1", &port]),
+    )
+    .await;
     assert!(!output.status.success(), "a stranger came in");
     let files = tempfile::tempdir().unwrap();
     let mut send = words(&known);
@@ -402,16 +493,33 @@ async fn dcmtk_echoes_stores_and_queries() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(running.objects().0.len(), 5);
     assert_eq!(engine.begun(), 5);
-    let entries = Entries::new("imaging.worklist", Arc::new(Local::new(running.folder.path().join("worklist"))));
+    let entries = Entries::new(
+        "imaging.worklist",
+        Arc::new(Local::new(running.folder.path().join("worklist"))),
+    );
     for (key, modality) in [("A1", "CT"), ("A2", "MR"), ("A3", "CT")] {
-        entries.send(request("1", &entry(key, modality))).await.unwrap();
+        entries
+            .send(request("1", &entry(key, modality)))
+            .await
+            .unwrap();
     }
-    let mut find = words(&["-W", "-k", "PatientName", "-k", "AccessionNumber", "-k", "ScheduledProcedureStepSequence[0].Modality=CT"]);
+    let mut find = words(&[
+        "-W",
+        "-k",
+        "PatientName",
+        "-k",
+        "AccessionNumber",
+        "-k",
+        "ScheduledProcedureStepSequence[0].Modality=CT",
+    ]);
     find.extend(words(&known));
     let output = call("findscu", find).await;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    assert!(text.contains("[A1") && text.contains("[A3") && !text.contains("[A2"), "{text}");
+    assert!(
+        text.contains("[A1") && text.contains("[A3") && !text.contains("[A2"),
+        "{text}"
+    );
     assert!(text.contains("ISO_IR 100"), "{text}");
     running.end().await;
 }
@@ -437,7 +545,11 @@ async fn dcmtk_takes_objects() {
     let ours = tempfile::tempdir().unwrap();
     std::fs::create_dir(ours.path().join("s")).unwrap();
     let (head, bytes) = object("1.2.3", 700_001 & !1);
-    std::fs::write(ours.path().join("s/a.dcm"), [file_head(&head, None), bytes.clone()].concat()).unwrap();
+    std::fs::write(
+        ours.path().join("s/a.dcm"),
+        [file_head(&head, None), bytes.clone()].concat(),
+    )
+    .unwrap();
     let outbound = Outbound::new(OutboundConfig {
         name: "archive.store".into(),
         address: format!("127.0.0.1:{port}"),
@@ -463,7 +575,12 @@ async fn dcmtk_takes_objects() {
     .await
     .unwrap();
     assert_eq!(reply.status, "0000");
-    let stored = std::fs::read_dir(theirs.path()).unwrap().next().unwrap().unwrap().path();
+    let stored = std::fs::read_dir(theirs.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     assert!(std::fs::read(stored).unwrap().ends_with(&bytes));
     server.kill().await.unwrap();
 }
@@ -475,7 +592,9 @@ fn python() -> Option<PathBuf> {
         PathBuf::from,
     );
     let python = root.join("py/bin/python");
-    let proof = Command::new(&python).args(["-c", "import pynetdicom"]).output();
+    let proof = Command::new(&python)
+        .args(["-c", "import pynetdicom"])
+        .output();
     if proof.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
@@ -492,13 +611,27 @@ async fn pynetdicom_performs_a_step_and_reads_the_worklist() {
     };
     let engine = remembering();
     let running = Running::start(&engine).await;
-    let entries = Entries::new("imaging.worklist", Arc::new(Local::new(running.folder.path().join("worklist"))));
-    entries.send(request("1", &entry("A1", "CT"))).await.unwrap();
+    let entries = Entries::new(
+        "imaging.worklist",
+        Arc::new(Local::new(running.folder.path().join("worklist"))),
+    );
+    entries
+        .send(request("1", &entry("A1", "CT")))
+        .await
+        .unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loopback/dicom_peer.py");
     let port = running.address.port().to_string();
-    let output = call(python.to_str().unwrap(), vec![script.display().to_string(), port]).await;
+    let output = call(
+        python.to_str().unwrap(),
+        vec![script.display().to_string(), port],
+    )
+    .await;
     std::io::stderr().write_all(&output.stderr).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     assert_eq!(engine.begun(), 2);
     let last: Value = serde_json::from_slice(&engine.begun.lock()[1].body).unwrap();
     assert_eq!(last["data"]["PerformedProcedureStepStatus"], "COMPLETED");
@@ -515,9 +648,14 @@ async fn more_than_is_agreed_is_not_taken() {
         calling: "MODALITY",
         classes: vec![(uid::VERIFICATION, vec![uid::IMPLICIT_LITTLE])],
     };
-    let mut client = Client::open(stream, &proposal, Terms::default()).await.unwrap();
+    let mut client = Client::open(stream, &proposal, Terms::default())
+        .await
+        .unwrap();
     let (head, bytes) = object("1.2.3", 10);
-    assert!(matches!(client.store(&head, pieces(&bytes)).await, Err(NetError::NotAccepted)));
+    assert!(matches!(
+        client.store(&head, pieces(&bytes)).await,
+        Err(NetError::NotAccepted)
+    ));
     assert!(client.echo().await.unwrap().is_good());
     client.release().await.unwrap();
     running.end().await;

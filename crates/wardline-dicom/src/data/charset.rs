@@ -29,7 +29,11 @@ impl Charset {
     /// for Latin-1.
     pub fn named(names: &str) -> Self {
         let first = names.split('\\').next().unwrap_or_default().trim();
-        let first = match first.trim_start_matches("ISO 2022 ").trim_start_matches("ISO_IR ").trim_start_matches("IR ") {
+        let first = match first
+            .trim_start_matches("ISO 2022 ")
+            .trim_start_matches("ISO_IR ")
+            .trim_start_matches("IR ")
+        {
             "101" => Kind::Other(ISO_8859_2),
             "109" => Kind::Other(ISO_8859_3),
             "110" => Kind::Other(ISO_8859_4),
@@ -150,7 +154,11 @@ mod tests {
             ("", &b"Plain^Name"[..], "Plain^Name"),
             ("ISO_IR 100", b"B\xfcc^J\xe9r\xf4me", "Büc^Jérôme"),
             ("ISO_IR 144", b"\xbb\xee\xda", "Люк"),
-            ("ISO_IR 192", "Wang^XiaoDong=王^小東".as_bytes(), "Wang^XiaoDong=王^小東"),
+            (
+                "ISO_IR 192",
+                "Wang^XiaoDong=王^小東".as_bytes(),
+                "Wang^XiaoDong=王^小東",
+            ),
             (
                 "\\ISO 2022 IR 87",
                 b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",

@@ -82,11 +82,6 @@ impl<F: Read + Seek> Seekable<F> {
         }
     }
 
-    /// Where it stands.
-    pub(crate) fn position(&self) -> u64 {
-        self.at
-    }
-
     pub(crate) fn into_rest(self) -> BufReader<F> {
         self.inner
     }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use super::Terms;
 use super::command::{Command, Operation};
 use super::link::{Link, NetError};
 use super::messages::{Agreed, Begun, Messages};
 use super::pdu::{self, Associate, Context, Pdu};
 use super::status::Status;
-use super::Terms;
 use crate::data::DataSet;
 use crate::file::Head;
 use crate::uid;
@@ -57,7 +57,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Pdu::Accept(answer) => answer,
             Pdu::Reject(reason) => return Err(NetError::Rejected(reason_of(reason))),
             Pdu::Abort => return Err(NetError::Aborted),
-            _ => return Err(NetError::Protocol("a request was answered with something else")),
+            _ => {
+                return Err(NetError::Protocol(
+                    "a request was answered with something else",
+                ));
+            }
         };
         let agreed = answer.contexts.iter().filter(|context| context.result == 0);
         let agreed = agreed
@@ -137,7 +141,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
             };
             if let Some(before) = held.replace(chunk) {
-                self.messages.send_fragment(agreed.id, &before, false).await?;
+                self.messages
+                    .send_fragment(agreed.id, &before, false)
+                    .await?;
             }
         }
         let last = held.unwrap_or_default();
@@ -186,7 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         data: &DataSet,
     ) -> Result<Status, NetError> {
         let agreed = self.agreed(uid::PERFORMED_STEP, None)?;
-        let operation = if begins { Operation::Create } else { Operation::Set };
+        let operation = if begins {
+            Operation::Create
+        } else {
+            Operation::Set
+        };
         let mut command = self.request(operation, uid::PERFORMED_STEP, true);
         instance.clone_into(&mut command.instance);
         self.messages.send(&agreed, &command, Some(data)).await?;
@@ -210,7 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 link.close().await;
                 Ok(())
             }
-            _ => Err(NetError::Protocol("a release was answered with something else")),
+            _ => Err(NetError::Protocol(
+                "a release was answered with something else",
+            )),
         }
     }
 

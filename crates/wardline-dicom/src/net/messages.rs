@@ -55,7 +55,11 @@ pub(super) enum Begun {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
     pub(super) fn new(link: Link<S>, agreed: Vec<Agreed>, terms: Terms, peer_max: u32) -> Self {
-        let most = if peer_max == 0 { OURS } else { (peer_max as usize).min(OURS) };
+        let most = if peer_max == 0 {
+            OURS
+        } else {
+            (peer_max as usize).min(OURS)
+        };
         Self {
             link,
             agreed,
@@ -75,7 +79,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
                 Pdu::Data(body) => self.rest = body,
                 Pdu::ReleaseRequest => return Ok(Next::Release),
                 Pdu::Abort => return Err(NetError::Aborted),
-                _ => return Err(NetError::Protocol("this PDU has no place in an association")),
+                _ => {
+                    return Err(NetError::Protocol(
+                        "this PDU has no place in an association",
+                    ));
+                }
             }
         }
     }
@@ -102,7 +110,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
             bytes.extend_from_slice(&part.data);
             if part.last {
                 let agreed = self.agreed.iter().find(|one| one.id == part.context);
-                let agreed = agreed.ok_or(NetError::Protocol("this presentation context was not agreed on"))?;
+                let agreed = agreed.ok_or(NetError::Protocol(
+                    "this presentation context was not agreed on",
+                ))?;
                 return Ok(Begun::Command(agreed.clone(), Command::read(&bytes)?));
             }
         }

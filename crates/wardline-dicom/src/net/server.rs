@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::Terms;
 use super::command::{Command, Operation};
 use super::link::{Link, NetError};
 use super::messages::{Agreed, Begun, Messages};
 use super::pdu::{self, Associate, Context, Pdu};
 use super::status::{Rejection, Status};
-use super::Terms;
 use crate::data::DataSet;
 use crate::file::Head;
 use crate::uid;
@@ -161,11 +161,7 @@ where
     error
 }
 
-fn negotiate(
-    request: &Associate,
-    terms: Terms,
-    service: &dyn Service,
-) -> (Associate, Vec<Agreed>) {
+fn negotiate(request: &Associate, terms: Terms, service: &dyn Service) -> (Associate, Vec<Agreed>) {
     let mut agreed: Vec<Agreed> = Vec::new();
     let contexts = request.contexts.iter().map(|asked| {
         let known = asked.class == uid::VERIFICATION || service.offers(&asked.class);
@@ -203,7 +199,13 @@ fn negotiate(
 /// Objects are kept as they come, so the sender's first choice is as good as any, but that plain
 /// explicit is read by everybody. What is answered with data sets speaks little-endian.
 fn choose(asked: &Context) -> Option<&str> {
-    let offered = || asked.transfers.iter().map(String::as_str).filter(|one| uid::is_valid(one));
+    let offered = || {
+        asked
+            .transfers
+            .iter()
+            .map(String::as_str)
+            .filter(|one| uid::is_valid(one))
+    };
     let plain = offered().find(|one| *one == uid::EXPLICIT_LITTLE);
     if uid::is_storage(&asked.class) {
         return plain.or_else(|| offered().next());
@@ -236,7 +238,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
             }
             _ => {
                 self.pass_over(agreed, command).await?;
-                self.answer(agreed, command, Status::unrecognized_operation()).await
+                self.answer(agreed, command, Status::unrecognized_operation())
+                    .await
             }
         }
     }
@@ -290,7 +293,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
             size += data.len() as u64;
             if size > self.messages.terms.max_object && failed.is_none() {
                 let most = self.messages.terms.max_object;
-                failed = Some(Status::out_of_resources(format!("objects may have {most} bytes")));
+                failed = Some(Status::out_of_resources(format!(
+                    "objects may have {most} bytes"
+                )));
             } else if let Some(open) = &mut sink
                 && failed.is_none()
                 && let Err(status) = open.write(data).await

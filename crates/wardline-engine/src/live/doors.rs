@@ -141,7 +141,11 @@ impl Doors {
                         renewals.server_tls(estate, name, declared, &tls, &[], wiring.inputs());
                     }
                     let secured = if declared.tls.is_some() { " (tls)" } else { "" };
-                    let place = format!("dicom {} {}{secured}", declared.title, listener.local_addr());
+                    let place = format!(
+                        "dicom {} {}{secured}",
+                        declared.title,
+                        listener.local_addr()
+                    );
                     let fresh = Fresh {
                         mark,
                         bind,

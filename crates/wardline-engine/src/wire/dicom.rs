@@ -85,6 +85,9 @@ impl Wiring<'_> {
         declared: &DicomEntries,
     ) -> Arc<dyn Outbound> {
         let directory = self.made(&declared.entries.value);
-        Arc::new(dicom::Entries::new(connection.reference.as_str(), directory))
+        Arc::new(dicom::Entries::new(
+            connection.reference.as_str(),
+            directory,
+        ))
     }
 }

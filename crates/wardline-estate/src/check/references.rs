@@ -129,10 +129,12 @@ impl References<'_> {
                         ),
                     }
                 }
-                ConnectionKind::MllpConnect(_) | ConnectionKind::DicomOut(_) => match value::host_port(place) {
-                    Ok(()) => continue,
-                    Err(why) => (codes::BAD_ADDRESS, why),
-                },
+                ConnectionKind::MllpConnect(_) | ConnectionKind::DicomOut(_) => {
+                    match value::host_port(place) {
+                        Ok(()) => continue,
+                        Err(why) => (codes::BAD_ADDRESS, why),
+                    }
+                }
                 ConnectionKind::MllpListen(_)
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::FilesIn(_)

@@ -34,7 +34,9 @@ impl Decoder<'_> {
             self.title(title);
         }
         let allow = view.texts("allow");
-        let allow = allow.iter().filter_map(|text| value::network(&text.value).ok());
+        let allow = allow
+            .iter()
+            .filter_map(|text| value::network(&text.value).ok());
         DicomIn {
             bind: bind(view, "listen", at),
             title: view.string("title").unwrap_or_default(),
@@ -55,7 +57,10 @@ impl Decoder<'_> {
     fn dicom_out(&mut self, node: &Node, at: Span) -> DicomOut {
         let view = View::new(Some(node), &DICOM_OUT);
         let duration = |key: &str| view.parsed(key, value::duration).unwrap_or_default();
-        for title in ["called", "calling"].into_iter().filter_map(|key| view.text(key)) {
+        for title in ["called", "calling"]
+            .into_iter()
+            .filter_map(|key| view.text(key))
+        {
             self.title(&title);
         }
         DicomOut {
@@ -78,7 +83,9 @@ impl Decoder<'_> {
         let text = title.value.as_str();
         let fits = (1..=16).contains(&text.len())
             && text.trim() == text
-            && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\');
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\');
         if !fits {
             self.files.problems.push(
                 Diagnostic::error(codes::BAD_NAME, "this is no AE title")

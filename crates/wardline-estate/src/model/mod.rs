@@ -32,8 +32,8 @@ pub use connection::{
     Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method,
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
-pub use dicom::{DicomEntries, DicomIn, DicomOut};
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
+pub use dicom::{DicomEntries, DicomIn, DicomOut};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,

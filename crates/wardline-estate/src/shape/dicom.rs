@@ -92,7 +92,12 @@ pub(crate) static DICOM_OUT: Object = Object {
     doc: "A DICOM peer to which objects are sent by C-STORE, as they lie. A payload names its object in `object.file`.",
     fields: &[
         field("connect", Text(Form::HostPort), Required, "Host and port."),
-        field("called", Text(Form::Prose), Required, "The peer's AE title."),
+        field(
+            "called",
+            Text(Form::Prose),
+            Required,
+            "The peer's AE title.",
+        ),
         field(
             "calling",
             Text(Form::Prose),

@@ -75,7 +75,10 @@ fn show(file: &Path, json: bool) -> anyhow::Result<bool> {
     };
     anstream::println!("{}", named(&head.class, uid::class_name(&head.class)));
     anstream::println!("  object          {}", head.instance);
-    let syntax = named(&head.transfer_syntax, uid::syntax_name(&head.transfer_syntax));
+    let syntax = named(
+        &head.transfer_syntax,
+        uid::syntax_name(&head.transfer_syntax),
+    );
     anstream::println!("  transfer syntax {syntax}");
     anstream::println!("  bytes           {}\n", object.size);
     print_set(&object.data, &to_json(&object.data), 0);
@@ -97,24 +100,42 @@ fn described(object: &Object) -> Json {
 
 fn print_set(set: &DataSet, shown: &serde_json::Map<String, Json>, depth: usize) {
     for (tag, element) in set.iter() {
-        let keyword = tag.keyword().map_or_else(|| hexadecimal(tag), str::to_owned);
-        let begin = format!("{:indent$}{tag} {} {keyword}", "", element.vr.as_str(), indent = depth * 2);
+        let keyword = tag
+            .keyword()
+            .map_or_else(|| hexadecimal(tag), str::to_owned);
+        let begin = format!(
+            "{:indent$}{tag} {} {keyword}",
+            "",
+            element.vr.as_str(),
+            indent = depth * 2
+        );
         match (&element.value, shown.get(&keyword)) {
             (Value::Items(items), Some(Json::Array(all))) => {
                 anstream::println!("{begin}");
                 for (at, (item, shown)) in items.iter().zip(all).enumerate() {
-                    anstream::println!("{:indent$}{}", "", paint::faint(&format!("item {at}")), indent = depth * 2 + 1);
+                    anstream::println!(
+                        "{:indent$}{}",
+                        "",
+                        paint::faint(&format!("item {at}")),
+                        indent = depth * 2 + 1
+                    );
                     if let Json::Object(shown) = shown {
                         print_set(item, shown, depth + 1);
                     }
                 }
             }
             (Value::Left(length), _) => {
-                let length = length.map_or_else(|| "fragments".to_owned(), |length| format!("{length} bytes"));
+                let length = length.map_or_else(
+                    || "fragments".to_owned(),
+                    |length| format!("{length} bytes"),
+                );
                 anstream::println!("{begin} {}", paint::faint(&length));
             }
             (Value::Bytes(bytes), None) => {
-                anstream::println!("{begin} {}", paint::faint(&format!("{} bytes", bytes.len())));
+                anstream::println!(
+                    "{begin} {}",
+                    paint::faint(&format!("{} bytes", bytes.len()))
+                );
             }
             (_, Some(value)) => anstream::println!("{begin} {}", plain(value)),
             (_, None) => anstream::println!("{begin}"),
@@ -146,7 +167,11 @@ fn check(file: &Path, json: bool) -> bool {
         Err(error) => ("refused", vec![error], None),
         Ok(object) => {
             let findings = object.findings();
-            let state = if findings.is_empty() { "good" } else { "doubtful" };
+            let state = if findings.is_empty() {
+                "good"
+            } else {
+                "doubtful"
+            };
             (state, findings, Some(object))
         }
     };
@@ -238,7 +263,12 @@ async fn send(peer: &DicomPeer, file: &Path) -> anyhow::Result<bool> {
 }
 
 async fn worklist(peer: &DicomPeer, modality: &str, date: &str) -> anyhow::Result<bool> {
-    let mut client = open(peer, uid::WORKLIST_FIND, vec![uid::EXPLICIT_LITTLE, uid::IMPLICIT_LITTLE]).await?;
+    let mut client = open(
+        peer,
+        uid::WORKLIST_FIND,
+        vec![uid::EXPLICIT_LITTLE, uid::IMPLICIT_LITTLE],
+    )
+    .await?;
     let keyed = |pairs: &[(&str, &str)]| -> anyhow::Result<DataSet> {
         let mut set = DataSet::new();
         for (name, text) in pairs {
