@@ -69,7 +69,6 @@ fn values(element: &Element, charset: &Charset) -> Vec<String> {
 fn is_like(value: &str, wanted: &str, vr: Vr) -> bool {
     match vr {
         Vr::DA | Vr::TM | Vr::DT => is_within(value, wanted, vr),
-        Vr::UI => value == wanted,
         Vr::PN => {
             let (value, wanted) = (name_of(value), name_of(wanted));
             wildcard(&value.to_lowercase(), &wanted.to_lowercase())

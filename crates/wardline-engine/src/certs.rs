@@ -142,6 +142,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
         let tls = match &connection.kind {
             ConnectionKind::MllpConnect(declared) => &declared.tls,
             ConnectionKind::DicomOut(declared) => &declared.tls,
+            ConnectionKind::DicomWeb(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,
             ConnectionKind::SoapOut(declared) => &declared.http.tls,
             _ => continue,

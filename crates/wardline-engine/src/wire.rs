@@ -400,6 +400,9 @@ impl Wiring<'_> {
             ConnectionKind::DicomOut(declared) => {
                 self.dicom_senders(connection, declared, &mut all)?;
             }
+            ConnectionKind::DicomWeb(declared) => {
+                self.dicom_web(connection, declared, &mut all)?;
+            }
             ConnectionKind::DicomEntries(declared) => {
                 all.push(self.dicom_entries(connection, declared));
             }

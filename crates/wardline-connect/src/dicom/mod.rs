@@ -1,5 +1,5 @@
 //! DICOM: objects, queries and steps that modalities send ([`Listener`]), objects sent to others
-//! ([`Outbound`]), and entries of the worklist that flows keep ([`Entries`]).
+//! ([`Outbound`], [`WebOutbound`]), and entries of the worklist that flows keep ([`Entries`]).
 //!
 //! What is promised:
 //! - A peer hears of success only when its object lies whole and synchronised under its own name, and
@@ -15,8 +15,10 @@ mod objects;
 mod outbound;
 mod service;
 mod steps;
+mod web;
 
 pub use config::{InboundConfig, OutboundConfig};
 pub use entries::Entries;
 pub use inbound::Listener;
 pub use outbound::Outbound;
+pub use web::{WebConfig, WebOutbound};

@@ -11,6 +11,7 @@ use wardline_dicom::net::{Client, NetError, Proposal, Status, Terms};
 use wardline_dicom::{Head, head_of};
 
 use super::config::OutboundConfig;
+use crate::files::Directory;
 use crate::mllp::wire::{NotConnected, Target};
 use crate::{ConnectError, Failure, FailureKind, Reply, Request, codes};
 
@@ -23,7 +24,8 @@ pub struct Outbound {
     target: Target,
 }
 
-type Opened = (Head, BufReader<Box<dyn Read + Send>>);
+/// A file that is being read.
+pub(super) type Reading = BufReader<Box<dyn Read + Send>>;
 
 impl Outbound {
     /// Checks the address and builds TLS; connects with the first object.
@@ -45,38 +47,15 @@ impl Outbound {
         Failure::new(kind, code, text)
     }
 
-    /// The object's file, opened, and what it says of itself.
-    async fn open(&self, body: &Bytes) -> Result<Opened, Failure> {
+    /// What the object says of itself, and its file, open where its data set begins.
+    async fn open(&self, body: &Bytes) -> Result<(Head, Reading), Failure> {
         let bad = |what: String| self.fail(FailureKind::Permanent, codes::DICOM_OBJECT, what);
-        let payload: Value =
-            serde_json::from_slice(body).map_err(|_| bad("the payload is no JSON".to_owned()))?;
-        let object = payload.get("object");
-        let name = object.and_then(|object| object.get("file").or(Some(object)));
-        let Some(name) = name.and_then(Value::as_str).map(str::to_owned) else {
-            return Err(bad(
-                "the payload names no object: `object.file` is missing".to_owned()
-            ));
-        };
+        let name = named(body).map_err(|what| bad(what.to_owned()))?;
         let directory = Arc::clone(&self.config.objects);
-        let opened = tokio::task::spawn_blocking(move || {
-            let file = directory.open(&name)?;
-            let mut reader = BufReader::with_capacity(PIECE, file);
-            Ok::<_, io::Error>(head_of(&mut reader).map(|head| (head, reader)))
-        });
-        match opened
-            .await
-            .map_err(io::Error::other)
-            .and_then(|opened| opened)
-        {
-            Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(error)) => Err(bad(error.to_string())),
-            Err(error) => {
-                let place = self.config.objects.describe();
-                Err(bad(format!(
-                    "the object cannot be read in {place}: {error}"
-                )))
-            }
-        }
+        opened(directory, name).await.map_err(|error| {
+            let place = self.config.objects.describe();
+            bad(format!("the object cannot be read in {place}: {error}"))
+        })
     }
 
     fn ended(&self, error: &NetError) -> Failure {
@@ -138,27 +117,7 @@ impl crate::Outbound for Outbound {
         let opened = Client::open(stream, &proposal, terms).await;
         let mut client = opened.map_err(|error| self.ended(&error))?;
         let (give, pieces) = mpsc::channel(2);
-        let reading = tokio::task::spawn_blocking(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = fill(&mut reader, &mut piece).map(|bytes| {
-                    piece.truncate(bytes);
-                    Bytes::from(piece)
-                });
-                match &read {
-                    Ok(piece) if piece.is_empty() => break,
-                    Ok(_) => {}
-                    Err(_) => {
-                        // Whoever receives gives the association up.
-                        drop(give.blocking_send(read));
-                        break;
-                    }
-                }
-                if give.blocking_send(read).is_err() {
-                    break;
-                }
-            }
-        });
+        let reading = tokio::task::spawn_blocking(move || give_all(&mut reader, &give));
         let stored = client.store(&head, pieces).await;
         // It ends with what it reads for.
         drop(reading);
@@ -179,6 +138,52 @@ impl crate::Outbound for Outbound {
             "dicom {} {}{secured}",
             self.config.called, self.config.address
         )
+    }
+}
+
+/// Which object a payload names.
+pub(super) fn named(body: &[u8]) -> Result<String, &'static str> {
+    let payload: Value = serde_json::from_slice(body).map_err(|_| "the payload is no JSON")?;
+    let object = payload.get("object");
+    let name = object.and_then(|object| object.get("file").or(Some(object)));
+    let name = name.and_then(Value::as_str).map(str::to_owned);
+    name.ok_or("the payload names no object: `object.file` is missing")
+}
+
+/// What an object says of itself, and its file, open where its data set begins.
+pub(super) async fn opened(
+    directory: Arc<dyn Directory>,
+    name: String,
+) -> io::Result<(Head, Reading)> {
+    let opening = tokio::task::spawn_blocking(move || {
+        let mut reader: Reading = BufReader::with_capacity(PIECE, directory.open(&name)?);
+        let head = head_of(&mut reader).map_err(io::Error::other)?;
+        Ok((head, reader))
+    });
+    opening.await.map_err(io::Error::other)?
+}
+
+/// Reads to the end and hands on what was read, piece by piece; whether all of it was taken.
+pub(super) fn give_all(reader: &mut impl Read, give: &mpsc::Sender<io::Result<Bytes>>) -> bool {
+    loop {
+        let mut piece = vec![0; PIECE];
+        let read = fill(reader, &mut piece).map(|bytes| {
+            piece.truncate(bytes);
+            Bytes::from(piece)
+        });
+        match read {
+            Ok(piece) if piece.is_empty() => return true,
+            Ok(piece) => {
+                if give.blocking_send(Ok(piece)).is_err() {
+                    return false;
+                }
+            }
+            Err(error) => {
+                // Whoever receives gives up.
+                drop(give.blocking_send(Err(error)));
+                return false;
+            }
+        }
     }
 }
 

@@ -12,12 +12,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wardline_connect::dicom::{Entries, InboundConfig, Listener, Outbound, OutboundConfig};
+use wardline_connect::dicom::{
+    Entries, InboundConfig, Listener, Outbound, OutboundConfig, WebConfig, WebOutbound,
+};
 use wardline_connect::files::Local;
+use wardline_connect::http::OutboundAuth;
+use wardline_connect::tls::ClientTls;
 use wardline_connect::{FailureKind, Outbound as _, Request, Verdict};
 use wardline_core::Code;
 use wardline_dicom::net::{Client, NetError, Proposal, Terms};
@@ -659,4 +664,112 @@ async fn more_than_is_agreed_is_not_taken() {
     assert!(client.echo().await.unwrap().is_good());
     client.release().await.unwrap();
     running.end().await;
+}
+
+/// Answers each request with what is next, and hands on the bodies, without the frames of HTTP.
+async fn web_server(answers: Vec<&'static str>) -> (SocketAddr, mpsc::Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (send, receive) = mpsc::channel(8);
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"0\r\n\r\n") {
+                assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+            }
+            let end = bytes
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .unwrap()
+                + 4;
+            let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+            let (mut rest, mut body) = (&bytes[end..], Vec::new());
+            loop {
+                let line = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+                let size =
+                    usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+                if size == 0 {
+                    break;
+                }
+                body.extend_from_slice(&rest[line + 2..line + 2 + size]);
+                rest = &rest[line + 4 + size..];
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            send.send((head, body)).await.unwrap();
+        }
+    });
+    (address, receive)
+}
+
+#[tokio::test]
+async fn dicomweb_gets_the_file_as_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("s")).unwrap();
+    let (head, bytes) = object("1.2.3", 600_000);
+    let file = [file_head(&head, None), bytes].concat();
+    std::fs::write(folder.path().join("s/a.dcm"), &file).unwrap();
+    let answer = |status: &str, body: &str| -> &'static str {
+        let text = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/dicom+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        Box::leak(text.into_boxed_str())
+    };
+    let (address, mut bodies) = web_server(vec![
+        answer("200 OK", "{}"),
+        answer("202 Accepted", "{\"00081198\":{}}"),
+        answer("503 Busy", ""),
+        answer("415 No", ""),
+    ])
+    .await;
+    let outbound = WebOutbound::new(WebConfig {
+        name: "archive.web".into(),
+        url: format!("http://{address}/dicom-web/"),
+        auth: OutboundAuth::Bearer("sesame".into()),
+        tls: ClientTls::default(),
+        objects: Arc::new(Local::new(folder.path())),
+        connect_timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(5),
+    })
+    .unwrap();
+    let body = json!({ "object": { "file": "s/a.dcm" } });
+    assert_eq!(
+        outbound.send(request("d1", &body)).await.unwrap().status,
+        "200"
+    );
+    let (asked, sent) = bodies.recv().await.unwrap();
+    assert!(
+        asked.starts_with("POST /dicom-web/studies HTTP/1.1"),
+        "{asked}"
+    );
+    assert!(asked.contains("authorization: Bearer sesame"), "{asked}");
+    let before = format!(
+        "--wardline-d1\r\nContent-Type: application/dicom; transfer-syntax={}\r\n\r\n",
+        uid::EXPLICIT_LITTLE
+    );
+    assert_eq!(
+        sent,
+        [before.as_bytes(), &file, b"\r\n--wardline-d1--\r\n"].concat()
+    );
+    for (kind, code) in [
+        (FailureKind::Permanent, "W4404"),
+        (FailureKind::Transient, "W4403"),
+        (FailureKind::Permanent, "W4405"),
+    ] {
+        let failure = outbound.send(request("d2", &body)).await.unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.code),
+            (kind, Code(code)),
+            "{failure}"
+        );
+    }
+    let failure = outbound
+        .send(request("d3", &json!({ "object": "s/none.dcm" })))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.code),
+        (FailureKind::Permanent, Code("W4406"))
+    );
 }

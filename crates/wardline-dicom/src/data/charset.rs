@@ -119,9 +119,8 @@ impl Kind {
 fn escape(bytes: &[u8]) -> Option<(usize, Kind)> {
     let other = |encoding| Some((3, Kind::Other(encoding)));
     match bytes.get(1..)? {
-        [b'(', b'B' | b'J', ..] => Some((3, Kind::Latin1)),
-        [b')', b'I', ..] | [b'(', b'I', ..] => Some((3, Kind::Katakana)),
-        [b'-', b'A', ..] => Some((3, Kind::Latin1)),
+        [b'(', b'B' | b'J', ..] | [b'-', b'A', ..] => Some((3, Kind::Latin1)),
+        [b')' | b'(', b'I', ..] => Some((3, Kind::Katakana)),
         [b'-', b'B', ..] => other(ISO_8859_2),
         [b'-', b'C', ..] => other(ISO_8859_3),
         [b'-', b'D', ..] => other(ISO_8859_4),

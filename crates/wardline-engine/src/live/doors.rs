@@ -163,6 +163,7 @@ impl Doors {
                 ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomOut(_)
+                | ConnectionKind::DicomWeb(_)
                 | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)

@@ -422,6 +422,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::DicomOut(_)
+        | ConnectionKind::DicomWeb(_)
         | ConnectionKind::DicomEntries(_)
         | ConnectionKind::Null => None,
     }

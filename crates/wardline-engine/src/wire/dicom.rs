@@ -4,7 +4,7 @@ use super::{WireError, Wiring, network};
 use std::sync::Arc;
 use wardline_connect::door::Socket;
 use wardline_connect::{Outbound, dicom, files};
-use wardline_estate::model::{Connection, DicomEntries, DicomIn, DicomOut};
+use wardline_estate::model::{Connection, DicomEntries, DicomIn, DicomOut, DicomWeb};
 
 impl Wiring<'_> {
     /// Binds a listener, or takes over the address of the one before.
@@ -74,6 +74,30 @@ impl Wiring<'_> {
                 timeout: declared.timeout,
             };
             all.push(Arc::new(dicom::Outbound::new(config)?));
+        }
+        Ok(())
+    }
+
+    /// A sender to each of a DICOMweb server's URLs.
+    pub(super) fn dicom_web(
+        &self,
+        connection: &Connection,
+        declared: &DicomWeb,
+        all: &mut Vec<Arc<dyn Outbound>>,
+    ) -> Result<(), WireError> {
+        for url in std::iter::once(&declared.url).chain(&connection.failover) {
+            let tls = declared.tls.as_ref();
+            let tls = tls.map(|tls| self.client_tls(tls)).transpose()?;
+            let config = dicom::WebConfig {
+                name: connection.reference.as_str().into(),
+                url: url.value.clone(),
+                auth: self.outbound_auth(connection, &declared.auth)?,
+                tls: tls.unwrap_or_default(),
+                objects: self.directory(&declared.objects.value),
+                connect_timeout: declared.connect_timeout,
+                timeout: declared.timeout,
+            };
+            all.push(Arc::new(dicom::WebOutbound::new(config)?));
         }
         Ok(())
     }

@@ -402,7 +402,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn auth(&mut self, node: Option<&Node>) -> Auth {
+    pub(super) fn auth(&mut self, node: Option<&Node>) -> Auth {
         let Some(node) = node.filter(|node| matches!(node.data, Data::Mapping(_))) else {
             return Auth::None;
         };

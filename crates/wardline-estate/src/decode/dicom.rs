@@ -4,20 +4,23 @@ use super::top::bind;
 use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{ClientTls, ConnectionKind, DicomEntries, DicomIn, DicomOut};
-use crate::shape::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT};
+use crate::model::{ClientTls, ConnectionKind, DicomEntries, DicomIn, DicomOut, DicomWeb};
+use crate::shape::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::Node;
 
 impl Decoder<'_> {
-    /// A connection of whichever of the three ways.
+    /// A connection of whichever of the four ways.
     pub(super) fn dicom(&mut self, node: &Node, at: Span) -> Option<ConnectionKind> {
         if node.get("listen").is_some() {
             return Some(ConnectionKind::DicomIn(Box::new(self.dicom_in(node, at))));
         }
         if node.get("connect").is_some() {
             return Some(ConnectionKind::DicomOut(Box::new(self.dicom_out(node, at))));
+        }
+        if node.get("stow").is_some() {
+            return Some(ConnectionKind::DicomWeb(Box::new(self.dicom_web(node, at))));
         }
         node.get("entries")?;
         let view = View::new(Some(node), &DICOM_ENTRIES);
@@ -75,6 +78,19 @@ impl Decoder<'_> {
             } else {
                 self.client_tls(view.get("tls"))
             },
+        }
+    }
+
+    fn dicom_web(&mut self, node: &Node, at: Span) -> DicomWeb {
+        let view = View::new(Some(node), &DICOM_WEB);
+        let duration = |key: &str| view.parsed(key, value::duration).unwrap_or_default();
+        DicomWeb {
+            url: view.text_or_stand_in("stow", at),
+            auth: self.auth(view.get("auth")),
+            objects: view.text_or_stand_in("objects", at),
+            timeout: duration("timeout"),
+            connect_timeout: duration("connect_timeout"),
+            tls: self.client_tls(view.get("tls")),
         }
     }
 

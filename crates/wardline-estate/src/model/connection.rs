@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{DicomEntries, DicomIn, DicomOut, FileRef, SecretRef};
+use super::{DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub enum ConnectionKind {
     DicomIn(Box<DicomIn>),
     /// Objects sent to a DICOM peer.
     DicomOut(Box<DicomOut>),
+    /// Objects sent to a DICOMweb server.
+    DicomWeb(Box<DicomWeb>),
     /// Entries of a modality worklist.
     DicomEntries(DicomEntries),
     /// Accepts everything and keeps nothing; for benches and tests.
@@ -86,6 +88,7 @@ impl ConnectionKind {
             | Self::SoapOut(_)
             | Self::FilesOut(_)
             | Self::DicomOut(_)
+            | Self::DicomWeb(_)
             | Self::DicomEntries(_)
             | Self::Null => Direction::Out,
         }
@@ -98,7 +101,9 @@ impl ConnectionKind {
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
-            Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomEntries(_) => "dicom",
+            Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
+                "dicom"
+            }
             Self::Null => "null",
         }
     }

@@ -1,6 +1,6 @@
 //! DICOM connections.
 
-use super::{ClientTls, Network, ServerTls};
+use super::{Auth, ClientTls, Network, ServerTls};
 use crate::source::Spanned;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -52,6 +52,23 @@ pub struct DicomOut {
     /// How long to wait for the connection.
     pub connect_timeout: Duration,
     /// TLS, if the other side wants it.
+    pub tls: Option<ClientTls>,
+}
+
+/// A DICOMweb server that objects are sent to.
+#[derive(Clone, Debug)]
+pub struct DicomWeb {
+    /// The service's URL.
+    pub url: Spanned<String>,
+    /// How Wardline proves who it is.
+    pub auth: Auth,
+    /// Where the objects lie.
+    pub objects: Spanned<String>,
+    /// How long one object may take.
+    pub timeout: Duration,
+    /// How long to wait for the connection.
+    pub connect_timeout: Duration,
+    /// TLS, where the system's roots do not do.
     pub tls: Option<ClientTls>,
 }
 

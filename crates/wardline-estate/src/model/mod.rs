@@ -33,7 +33,7 @@ pub use connection::{
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
-pub use dicom::{DicomEntries, DicomIn, DicomOut};
+pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,

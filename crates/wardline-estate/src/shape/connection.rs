@@ -4,7 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
-use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT};
+use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::{Form, Object, Shape, field};
 
@@ -51,6 +51,7 @@ pub(crate) static CONNECTION: Object = Object {
             Keyed(&[
                 ("listen", &DICOM_IN),
                 ("connect", &DICOM_OUT),
+                ("stow", &DICOM_WEB),
                 ("entries", &DICOM_ENTRIES),
             ]),
             Optional,
@@ -529,7 +530,7 @@ pub(crate) static HTTP_OUT: Object = Object {
     exactly_one: &[],
 };
 
-const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
+pub(super) const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
 
 pub(crate) static AUTH_OBJECT: Object = Object {
     name: "`auth`",

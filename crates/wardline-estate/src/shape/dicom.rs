@@ -2,7 +2,7 @@
 
 use super::Need::{Default, Optional, Required};
 use super::Shape::{Bool, Either, Integer, Object as Obj, OneOrMany, Text};
-use super::connection::CLIENT_TLS;
+use super::connection::{AUTH, CLIENT_TLS};
 use super::estate::SERVER_TLS;
 use super::{Form, Object, field};
 
@@ -127,6 +127,50 @@ pub(crate) static DICOM_OUT: Object = Object {
             Either(&[Bool, Obj(&CLIENT_TLS)]),
             Optional,
             "`true`, or how to verify the peer and prove who we are.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static DICOM_WEB: Object = Object {
+    name: "`dicom` (DICOMweb)",
+    doc: "A DICOMweb server to which objects are sent by STOW-RS, each streamed from its file. A payload names its object in `object.file`.",
+    fields: &[
+        field(
+            "stow",
+            Text(Form::Url),
+            Required,
+            "The service's URL; `/studies` is appended.",
+        ),
+        field(
+            "objects",
+            Text(Form::Prose),
+            Required,
+            "The directory in which the objects lie; relative to the estate.",
+        ),
+        field(
+            "auth",
+            AUTH,
+            Default("none"),
+            "How Wardline proves who it is.",
+        ),
+        field(
+            "timeout",
+            Text(Form::Duration),
+            Default("5m"),
+            "How long one object may take.",
+        ),
+        field(
+            "connect_timeout",
+            Text(Form::Duration),
+            Default("10s"),
+            "How long to wait for the connection.",
+        ),
+        field(
+            "tls",
+            Obj(&CLIENT_TLS),
+            Optional,
+            "How to verify the server and prove who we are, where the system's roots do not do.",
         ),
     ],
     exactly_one: &[],
