@@ -22,13 +22,13 @@ use wardline_connect::dicom::{
 };
 use wardline_connect::files::Local;
 use wardline_connect::http::OutboundAuth;
-use wardline_connect::tls::ClientTls;
+use wardline_connect::tls::{ClientTls, Pem, ServerTls};
 use wardline_connect::{FailureKind, Outbound as _, Request, Verdict};
 use wardline_core::Code;
 use wardline_dicom::net::{Client, NetError, Proposal, Terms};
 use wardline_dicom::{Encoding, Head, data, file_head, from_json, uid};
 
-use crate::stage::{Engine, id, soon, until};
+use crate::stage::{Authority, Engine, id, soon, until};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
@@ -57,12 +57,17 @@ struct Running {
 
 impl Running {
     async fn start(engine: &Arc<Engine>) -> Self {
+        Self::start_with(engine, None).await
+    }
+
+    async fn start_with(engine: &Arc<Engine>, tls: Option<ServerTls>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for below in ["worklist", "steps"] {
             std::fs::create_dir(folder.path().join(below)).unwrap();
         }
         let mut config = InboundConfig::new("imaging.modalities", "127.0.0.1:0");
         config.callers = vec!["MODALITY".into()];
+        config.tls = tls;
         config.objects = Some(folder.path().join("objects"));
         config.worklist = Some(Arc::new(Local::new(folder.path().join("worklist"))));
         config.steps = Some(Arc::new(Local::new(folder.path().join("steps"))));
@@ -588,6 +593,65 @@ async fn dcmtk_takes_objects() {
         .path();
     assert!(std::fs::read(stored).unwrap().ends_with(&bytes));
     server.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn dcmtk_proves_itself_by_certificate() {
+    if !dcmtk() {
+        return;
+    }
+    let authority = Authority::new();
+    let engine = remembering();
+    let tls = ServerTls {
+        identity: authority.issue("127.0.0.1"),
+        client_ca: Some(authority.pem()),
+        crl: None,
+    };
+    let running = Running::start_with(&engine, Some(tls)).await;
+    let files = tempfile::tempdir().unwrap();
+    let place = |name: &str| files.path().join(name).display().to_string();
+    let (certificate, key) = authority.issue_pem("modality");
+    std::fs::write(place("cert.pem"), certificate).unwrap();
+    std::fs::write(place("key.pem"), key).unwrap();
+    let Pem::Text(ca) = authority.pem() else {
+        unreachable!("it is text");
+    };
+    std::fs::write(place("ca.pem"), ca.expose()).unwrap();
+    let (head, bytes) = object("1.2.3", 300_000);
+    std::fs::write(place("a.dcm"), [file_head(&head, None), bytes].concat()).unwrap();
+    let port = running.address.port().to_string();
+    let to = [
+        "-aet",
+        "MODALITY",
+        "-aec",
+        "WARDLINE",
+        "127.0.0.1",
+        &port,
+        &place("a.dcm"),
+    ];
+    let with = |own: &[&str]| {
+        let mut all = words(own);
+        all.extend(words(&["+cf", &place("ca.pem")]));
+        all.extend(words(&to));
+        all
+    };
+    let output = call("storescu", with(&["+tla"])).await;
+    assert!(
+        !output.status.success(),
+        "nobody comes in without a certificate"
+    );
+    let output = call(
+        "storescu",
+        with(&["+tls", &place("key.pem"), &place("cert.pem")]),
+    )
+    .await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(engine.begun(), 1);
+    running.end().await;
 }
 
 /// The peers' Python; `None` where pynetdicom is absent and that is allowed.
