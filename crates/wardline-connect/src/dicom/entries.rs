@@ -17,8 +17,9 @@ use crate::{Failure, FailureKind, Reply, Request, codes};
 const MOST: usize = 10_000;
 /// The largest entry, in bytes.
 const LARGEST: usize = 64 << 10;
-/// Entries that answer one query.
+/// Entries that answer one query, and their bytes.
 const ANSWERS: usize = 1_000;
+const ANSWERED: usize = 8 << 20;
 
 /// Keeps entries as flows say: `{ key, entry }` keeps one, without `entry` it goes.
 pub struct Entries {
@@ -124,7 +125,7 @@ pub(super) fn answers(directory: &dyn Directory, query: &DataSet) -> Result<Vec<
     let mut all = directory.list("", MOST).map_err(|error| failed(&error))?;
     all.retain(|one| one.name.ends_with(".json") && !one.name.starts_with('.'));
     all.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut found = Vec::new();
+    let (mut found, mut size) = (Vec::new(), 0);
     for one in all {
         let mut bytes = Vec::new();
         let read = directory
@@ -152,7 +153,8 @@ pub(super) fn answers(directory: &dyn Directory, query: &DataSet) -> Result<Vec<
             continue;
         };
         if let Some(answer) = worklist::answer(query, &entry) {
-            if found.len() == ANSWERS {
+            size += bytes.len();
+            if found.len() == ANSWERS || size > ANSWERED {
                 return Err(Status::out_of_resources(
                     "too many entries fit: ask for fewer",
                 ));

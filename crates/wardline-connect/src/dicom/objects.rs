@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rand::RngExt as _;
@@ -22,6 +22,10 @@ const LIMITS: Limits = Limits {
 };
 /// Names in hand at the same time wait for each other only where they fall into the same of these.
 const STRIPES: usize = 64;
+
+/// Parts of this process begin with it: what begins otherwise was left by one that is gone, since a
+/// listener may take another's place while objects are on their way.
+static OURS: LazyLock<String> = LazyLock::new(|| format!("{:016x}", rand::rng().random::<u64>()));
 
 /// Where objects lie.
 pub(super) struct Objects {
@@ -48,7 +52,8 @@ impl Objects {
         fs::create_dir_all(&incoming)?;
         for entry in fs::read_dir(&incoming)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|one| one == "part") {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.ends_with(".part") && !name.starts_with(&*OURS)) {
                 fs::remove_file(path)?;
             }
         }
@@ -60,8 +65,9 @@ impl Objects {
 
     /// Begins an object.
     pub(super) fn begin(&self, head: Head, calling: &str) -> io::Result<Arriving> {
-        let name: u128 = rand::rng().random();
-        let path = self.root.join(INCOMING).join(format!("{name:032x}.part"));
+        let name: u64 = rand::rng().random();
+        let name = format!("{}-{name:016x}.part", *OURS);
+        let path = self.root.join(INCOMING).join(name);
         let file = File::options()
             .read(true)
             .write(true)
