@@ -1,7 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
-mod dicom;
+mod imaging;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};

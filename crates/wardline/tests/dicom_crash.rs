@@ -168,7 +168,7 @@ async fn kills_in_the_midst_of_objects_lose_nothing_that_was_answered() {
         )
         .unwrap();
     }
-    let expected = ["A1", "A2"].map(str::to_owned).into();
+    let expected: BTreeSet<String> = ["A1", "A2"].map(str::to_owned).into();
     let mut moved = Instant::now();
     let mut kills = 0;
     let mut next_kill = Instant::now() + Duration::from_secs(2);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Limited, StreamBody, combinators::BoxBody};
+use http_body_util::{BodyExt as _, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -30,7 +30,7 @@ const ANSWER: usize = 64 << 10;
 /// How long an idle connection is kept for reuse.
 const IDLE: Duration = Duration::from_secs(55);
 
-type Body = BoxBody<Bytes, io::Error>;
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A DICOMweb server that objects are sent to.
 #[derive(Clone)]
@@ -218,7 +218,7 @@ impl crate::Outbound for WebOutbound {
         );
         let built = self.request(
             request.idempotency_key,
-            BodyExt::boxed(StreamBody::new(frames)),
+            StreamBody::new(frames).boxed_unsync(),
         )?;
         let exchanged = timeout(self.config.timeout, async {
             let answer = self.client.request(built).await.map_err(|error| {
