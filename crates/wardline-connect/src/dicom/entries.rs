@@ -123,7 +123,11 @@ pub(super) fn answers(directory: &dyn Directory, query: &DataSet) -> Result<Vec<
         Status::processing_failure("the worklist cannot be read now")
     };
     let mut all = directory.list("", MOST).map_err(|error| failed(&error))?;
-    all.retain(|one| one.name.ends_with(".json") && !one.name.starts_with('.'));
+    all.retain(|one| {
+        one.name
+            .strip_suffix(".json")
+            .is_some_and(|name| !name.starts_with('.'))
+    });
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let (mut found, mut size) = (Vec::new(), 0);
     for one in all {

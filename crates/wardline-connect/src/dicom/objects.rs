@@ -53,7 +53,10 @@ impl Objects {
         for entry in fs::read_dir(&incoming)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            if name.is_some_and(|name| name.ends_with(".part") && !name.starts_with(&*OURS)) {
+            if name.is_some_and(|name| {
+                name.strip_suffix(".part")
+                    .is_some_and(|name| !name.starts_with(&*OURS))
+            }) {
                 fs::remove_file(path)?;
             }
         }

@@ -102,10 +102,10 @@ impl WebOutbound {
             .header()
             .map_err(|_| bad("the credential", "it holds bytes that no header may hold"))?;
         Ok(Self {
+            config,
             client,
             target,
             credential,
-            config,
         })
     }
 
@@ -245,16 +245,12 @@ impl crate::Outbound for WebOutbound {
                 },
             ))
         });
-        match exchanged.await {
-            Ok(exchanged) => {
-                let (status, reply) = exchanged?;
-                self.judged(status, reply)
-            }
-            Err(_) => {
-                let what = format!("no answer within {:?}", self.config.timeout);
-                Err(self.fail(FailureKind::Timeout, codes::DICOM_BROKEN, what))
-            }
-        }
+        let Ok(exchanged) = exchanged.await else {
+            let what = format!("no answer within {:?}", self.config.timeout);
+            return Err(self.fail(FailureKind::Timeout, codes::DICOM_BROKEN, what));
+        };
+        let (status, reply) = exchanged?;
+        self.judged(status, reply)
     }
 
     fn describe(&self) -> String {

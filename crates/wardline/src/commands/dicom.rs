@@ -250,8 +250,11 @@ async fn send(peer: &DicomPeer, file: &Path) -> anyhow::Result<bool> {
                 chunk.truncate(bytes);
                 bytes::Bytes::from(chunk)
             });
-            let end = !matches!(&read, Ok(chunk) if !chunk.is_empty());
-            if (end && read.is_ok()) || give.blocking_send(read).is_err() || end {
+            if matches!(&read, Ok(chunk) if chunk.is_empty()) {
+                break;
+            }
+            let failed = read.is_err();
+            if give.blocking_send(read).is_err() || failed {
                 break;
             }
         }
