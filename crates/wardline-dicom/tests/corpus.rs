@@ -66,6 +66,8 @@ fn every_file_is_read_or_refused_with_a_reason() {
         "badVR",
         "number_tags",
         "SC_rgb_jpeg.dcm",
+        "rtstruct.dcm",
+        "DICOMDIR-nooffset",
     ];
     refused.retain(|line| !known.iter().any(|one| line.contains(one)));
     assert!(refused.is_empty(), "{}", refused.join("\n"));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,13 +23,13 @@ use wardline_connect::dicom::{
 };
 use wardline_connect::files::Local;
 use wardline_connect::http::OutboundAuth;
-use wardline_connect::tls::{ClientTls, Pem, ServerTls};
-use wardline_connect::{FailureKind, Outbound as _, Request, Verdict};
+use wardline_connect::tls::{ClientTls, Identity, Pem, ServerTls};
+use wardline_connect::{FailureKind, Outbound as _, Request, Secret, Verdict};
 use wardline_core::Code;
 use wardline_dicom::net::{Client, NetError, Proposal, Terms};
 use wardline_dicom::{Encoding, Head, data, file_head, from_json, uid};
 
-use crate::stage::{Authority, Engine, id, soon, until};
+use crate::stage::{Engine, id, soon, until};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
@@ -595,28 +596,51 @@ async fn dcmtk_takes_objects() {
     server.kill().await.unwrap();
 }
 
+/// A certificate with a subject of its own, by which OpenSSL finds who issued it.
+fn named(
+    name: &str,
+    by: Option<&(String, String, CertificateParams)>,
+) -> (String, String, CertificateParams) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let certificate = match by {
+        None => {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.self_signed(&key).unwrap()
+        }
+        Some((_, issuer_key, issuer)) => {
+            let issuer_key = KeyPair::from_pem(issuer_key).unwrap();
+            let issuer = Issuer::new(issuer.clone(), issuer_key);
+            params.signed_by(&key, &issuer).unwrap()
+        }
+    };
+    (certificate.pem(), key.serialize_pem(), params)
+}
+
 #[tokio::test]
 async fn dcmtk_proves_itself_by_certificate() {
     if !dcmtk() {
         return;
     }
-    let authority = Authority::new();
+    let authority = named("Tests", None);
     let engine = remembering();
+    let (certificate, key, _) = named("127.0.0.1", Some(&authority));
     let tls = ServerTls {
-        identity: authority.issue("127.0.0.1"),
-        client_ca: Some(authority.pem()),
+        identity: Identity {
+            cert: Pem::Text(Secret::new(certificate)),
+            key: Pem::Text(Secret::new(key)),
+        },
+        client_ca: Some(Pem::Text(Secret::new(authority.0.clone()))),
         crl: None,
     };
     let running = Running::start_with(&engine, Some(tls)).await;
     let files = tempfile::tempdir().unwrap();
     let place = |name: &str| files.path().join(name).display().to_string();
-    let (certificate, key) = authority.issue_pem("modality");
+    let (certificate, key, _) = named("modality", Some(&authority));
     std::fs::write(place("cert.pem"), certificate).unwrap();
     std::fs::write(place("key.pem"), key).unwrap();
-    let Pem::Text(ca) = authority.pem() else {
-        unreachable!("it is text");
-    };
-    std::fs::write(place("ca.pem"), ca.expose()).unwrap();
+    std::fs::write(place("ca.pem"), &authority.0).unwrap();
     let (head, bytes) = object("1.2.3", 300_000);
     std::fs::write(place("a.dcm"), [file_head(&head, None), bytes].concat()).unwrap();
     let port = running.address.port().to_string();
