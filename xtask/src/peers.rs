@@ -46,6 +46,10 @@ const DEBIAN: &[Package] = &[
         proof: ("curl", &["--version"]),
     },
     Package {
+        name: "dcmtk",
+        proof: ("echoscu", &["--version"]),
+    },
+    Package {
         name: "openssl",
         proof: ("openssl", &["version"]),
     },
@@ -72,6 +76,8 @@ const PYPI: &[(&str, &str)] = &[
     ("zeep", "4.3.3"),
     ("xmlsec", "1.3.17"),
     ("pyx12", "4.0.0"),
+    ("pynetdicom", "3.0.4"),
+    ("pydicom", "3.0.2"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -141,6 +141,27 @@ codes! {
          reader could mistake for a file was left. It is tried again under the same name."
     FILE_UNWRITABLE "W4312" "a payload cannot become a file of the connection"
         "It is larger than `max_size`. Raise that, or correct the map."
+
+    DICOM_UNREACHABLE "W4400" "no connection to a DICOM peer"
+        "The name did not resolve, nobody listens there, or the TLS handshake failed. The object never left."
+    DICOM_REJECTED "W4401" "a DICOM peer refused the association"
+        "The text says why: mostly it does not know one of the AE titles. It is tried again, since the fault lies in a setting: \
+         correct `called` or `calling` of the connection, or ask the peer's people to let us in."
+    DICOM_BROKEN "W4402" "an association with a DICOM peer ended before its end"
+        "It stalled, broke off or gave the association up. The peer may have taken the object: it is sent again, under the same name."
+    DICOM_FAILED "W4403" "a DICOM peer could not take an object"
+        "The status says that this may pass, such as that there is no room. It is tried again."
+    DICOM_REFUSED "W4404" "a DICOM peer refused an object"
+        "The same object will be refused again. The status and the peer's words are kept with the delivery; `wardline dicom check` \
+         says what is wrong with a file."
+    DICOM_NOT_ACCEPTED "W4405" "a DICOM peer does not take objects of this class or transfer syntax"
+        "Objects are sent as they lie, never compressed anew. Ask the peer's people to take the transfer syntax, or the modality's to send another."
+    DICOM_OBJECT "W4406" "there is no object to be sent"
+        "The payload names none in `object.file`, or there is none of that name in `objects`, or it is no DICOM file. Correct the map, or put the file back and replay."
+    DICOM_ENTRY "W4407" "a payload cannot become an entry of the worklist"
+        "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
+    DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
+        "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
 }
 
 #[cfg(test)]

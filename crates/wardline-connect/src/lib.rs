@@ -18,6 +18,7 @@ mod admission;
 pub mod certificate;
 pub mod codes;
 mod content;
+pub mod dicom;
 pub mod door;
 mod error;
 pub mod files;

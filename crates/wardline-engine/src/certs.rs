@@ -125,9 +125,12 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
         }
     }
     for (_, connection) in estate.connections() {
-        if let ConnectionKind::MllpListen(declared) = &connection.kind
-            && let Some(tls) = &declared.tls
-        {
+        let tls = match &connection.kind {
+            ConnectionKind::MllpListen(declared) => &declared.tls,
+            ConnectionKind::DicomIn(declared) => &declared.tls,
+            _ => continue,
+        };
+        if let Some(tls) = tls {
             server(tls, &format!("connection {}", connection.reference));
         }
     }
@@ -138,6 +141,8 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
     for (_, connection) in estate.connections() {
         let tls = match &connection.kind {
             ConnectionKind::MllpConnect(declared) => &declared.tls,
+            ConnectionKind::DicomOut(declared) => &declared.tls,
+            ConnectionKind::DicomWeb(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,
             ConnectionKind::SoapOut(declared) => &declared.http.tls,
             _ => continue,

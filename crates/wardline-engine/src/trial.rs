@@ -129,7 +129,7 @@ fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec
             return scripted::run(plan, process, now);
         }
     };
-    let derived = match given {
+    let (derived, given) = match given {
         Given::Message { path, into, .. } => {
             let body = match std::fs::read(plan.estate.root.join(path)) {
                 Ok(body) => Bytes::from(message_bytes(body)),
@@ -170,7 +170,8 @@ fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec
                 key: None,
                 lane: Lane::Normal,
             };
-            route::route(plan, Start::Source(&into.value), arrival, &mut runtime)
+            let start = Start::Source(&into.value);
+            (route::route(plan, start, arrival, &mut runtime), body)
         }
         Given::Event { event, data } => {
             let bytes = Bytes::from(data.to_string());
@@ -187,10 +188,11 @@ fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec
                 key: None,
                 lane: Lane::Normal,
             };
-            route::route(plan, Start::Event(&event.value), arrival, &mut runtime)
+            let start = Start::Event(&event.value);
+            (route::route(plan, start, arrival, &mut runtime), bytes)
         }
     };
-    compare(plan, test, expect, &derived)
+    compare(plan, test, expect, &derived, &given)
 }
 
 /// Fixtures are kept one segment a line; HL7 ends segments with CR.
@@ -205,7 +207,13 @@ fn message_bytes(body: Vec<u8>) -> Vec<u8> {
     body
 }
 
-fn compare(plan: &Plan, test: &TestCase, expect: &Expect, derived: &Derived) -> Vec<Failure> {
+fn compare(
+    plan: &Plan,
+    test: &TestCase,
+    expect: &Expect,
+    derived: &Derived,
+    given: &Bytes,
+) -> Vec<Failure> {
     let mut failures = Vec::new();
     if let Some(expected) = &expect.events {
         let actual: Vec<(&str, Value)> = derived
@@ -254,7 +262,7 @@ fn compare(plan: &Plan, test: &TestCase, expect: &Expect, derived: &Derived) -> 
         }
     }
     if let Some(expected) = &expect.deliveries {
-        deliveries(plan, test, derived, expected, &mut failures);
+        deliveries(plan, test, derived, given, expected, &mut failures);
     }
     for flow in &expect.filtered {
         let filtered = derived
@@ -309,6 +317,7 @@ fn deliveries(
     plan: &Plan,
     test: &TestCase,
     derived: &Derived,
+    given: &Bytes,
     expected: &[ExpectedDelivery],
     failures: &mut Vec<Failure>,
 ) {
@@ -328,7 +337,8 @@ fn deliveries(
                 .as_ref()
                 .map(|(body, _)| body.clone())
                 .or_else(|| derived.messages[delivery.message].body.clone())
-                .unwrap_or_default();
+                // What arrived is sent on as it is.
+                .unwrap_or_else(|| given.clone());
             let key = delivery.key.as_ref().map(|key| match key {
                 PlainKey::Value(text, _) => text.to_string(),
                 PlainKey::Recorded(key) => key.shown.as_deref().unwrap_or_default().to_owned(),

@@ -1,6 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod imaging;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, files, http,
-    mllp, null, soap, tls,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
+    files, http, mllp, null, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -71,10 +72,11 @@ pub struct Wiring<'a> {
 pub(crate) type MakeSender =
     Box<dyn Fn(&str) -> Result<Arc<dyn Outbound>, ConnectError> + Send + Sync>;
 
-/// A bound listener of either protocol.
+/// A bound listener of any protocol.
 pub(crate) enum Listening {
     Mllp(mllp::Listener),
     Http(http::Ingress),
+    Dicom(Box<dicom::Listener>),
 }
 
 impl<'a> Wiring<'a> {
@@ -395,9 +397,19 @@ impl Wiring<'_> {
                 let directory = self.directory(&declared.directory.value);
                 all.push(Arc::new(files::Outbound::new(directory, config)));
             }
+            ConnectionKind::DicomOut(declared) => {
+                self.dicom_senders(connection, declared, &mut all)?;
+            }
+            ConnectionKind::DicomWeb(declared) => {
+                self.dicom_web(connection, declared, &mut all)?;
+            }
+            ConnectionKind::DicomEntries(declared) => {
+                all.push(self.dicom_entries(connection, declared));
+            }
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
-            | ConnectionKind::FilesIn(_) => return Ok(None),
+            | ConnectionKind::FilesIn(_)
+            | ConnectionKind::DicomIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()

@@ -2,6 +2,7 @@
 //! the list of commands; what each takes is in the file of its family.
 
 mod callers;
+mod dicom;
 mod estate;
 mod flat;
 mod journal;
@@ -15,6 +16,7 @@ pub(crate) use callers::{
     Alerts, ApiCommand, Clients, PolicyCommand, ShadowCommand, ShadowReport, WebhookAct,
     WebhooksCommand,
 };
+pub(crate) use dicom::{DicomCommand, Peer as DicomPeer};
 pub(crate) use estate::{
     Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
 };
@@ -94,6 +96,11 @@ pub(crate) enum Command {
     X12 {
         #[command(subcommand)]
         command: X12Command,
+    },
+    /// Look at DICOM files and peers.
+    Dicom {
+        #[command(subcommand)]
+        command: DicomCommand,
     },
     /// Send HL7 messages of a file over MLLP and print the acknowledgements.
     Send(Send),

@@ -12,7 +12,7 @@ mod outbound;
 mod receiver;
 mod session;
 mod share;
-mod wire;
+pub(crate) mod wire;
 
 pub use client::send_once;
 pub use config::{AckMode, Correlation, InboundConfig, OnError, OutboundConfig};

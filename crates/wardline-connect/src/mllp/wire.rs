@@ -26,20 +26,20 @@ pub(super) const CR_GRACE: Duration = Duration::from_millis(200);
 const COPY_UP_TO: usize = 16 * 1024;
 
 /// Where to connect to and what to verify there.
-pub(super) struct Target {
+pub(crate) struct Target {
     pub(super) address: String,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// Why a connection could not be made.
-pub(super) enum NotConnected {
+pub(crate) enum NotConnected {
     Tcp(io::Error),
     Tls(io::Error),
     Timeout(Duration),
 }
 
 impl Target {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         address: &str,
         tls: Option<&ClientTls>,
@@ -69,11 +69,11 @@ impl Target {
         })
     }
 
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.tls.is_some()
     }
 
-    pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, NotConnected> {
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Stream, NotConnected> {
         let connecting = async {
             let stream = TcpStream::connect(&self.address)
                 .await

@@ -126,6 +126,35 @@ impl Doors {
                     };
                     next.fresh.insert(name.clone(), fresh);
                 }
+                ConnectionKind::DicomIn(declared) => {
+                    let wiring = Wiring::new(estate, secrets);
+                    let name = &connection.reference;
+                    let bind = declared.bind.value.to_string();
+                    let mark = Mark::said(declared);
+                    if self.keeps(name, &mark) {
+                        next.kept.insert(name.clone());
+                        continue;
+                    }
+                    let before = self.address_of(name, &bind);
+                    let listener = wiring.dicom_listener(connection, declared, before).await?;
+                    if let (Some(declared), Some(tls)) = (&declared.tls, listener.tls()) {
+                        renewals.server_tls(estate, name, declared, &tls, &[], wiring.inputs());
+                    }
+                    let secured = if declared.tls.is_some() { " (tls)" } else { "" };
+                    let place = format!(
+                        "dicom {} {}{secured}",
+                        declared.title,
+                        listener.local_addr()
+                    );
+                    let fresh = Fresh {
+                        mark,
+                        bind,
+                        socket: listener.socket(),
+                        listening: Listening::Dicom(Box::new(listener)),
+                        places: BTreeMap::from([(name.clone(), place)]),
+                    };
+                    next.fresh.insert(name.clone(), fresh);
+                }
                 ConnectionKind::HttpIn(declared) => routes
                     .entry(declared.listener.value.as_str())
                     .or_default()
@@ -133,6 +162,9 @@ impl Doors {
                 // Nothing is listened on.
                 ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
+                | ConnectionKind::DicomOut(_)
+                | ConnectionKind::DicomWeb(_)
+                | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
@@ -251,6 +283,7 @@ impl Doors {
             self.open.insert(name, open);
             match fresh.listening {
                 Listening::Mllp(listener) => tasks.spawn(listener.run(intake, stop)),
+                Listening::Dicom(listener) => tasks.spawn(listener.run(intake, stop)),
                 Listening::Http(ingress) => tasks.spawn(ingress.run(intake, stop)),
             };
         }

@@ -416,10 +416,14 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, model::FileContent::Hl7) => Input::Hl7,
             (false, _) => Input::Text,
         }),
+        ConnectionKind::DicomIn(_) => Some(Input::Json),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)
+        | ConnectionKind::DicomOut(_)
+        | ConnectionKind::DicomWeb(_)
+        | ConnectionKind::DicomEntries(_)
         | ConnectionKind::Null => None,
     }
 }

@@ -119,24 +119,28 @@ impl References<'_> {
     fn failover(&mut self, connection: &Connection) {
         for place in &connection.failover {
             let (code, why) = match &connection.kind {
-                ConnectionKind::HttpOut(_) | ConnectionKind::SoapOut(_) => {
-                    match value::url(place) {
+                ConnectionKind::HttpOut(_)
+                | ConnectionKind::SoapOut(_)
+                | ConnectionKind::DicomWeb(_) => match value::url(place) {
+                    Ok(()) => continue,
+                    Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
+                    Err(BadUrl::Password) => (
+                        codes::PASSWORD_IN_FILE,
+                        "it holds a user or a password".to_owned(),
+                    ),
+                },
+                ConnectionKind::MllpConnect(_) | ConnectionKind::DicomOut(_) => {
+                    match value::host_port(place) {
                         Ok(()) => continue,
-                        Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
-                        Err(BadUrl::Password) => (
-                            codes::PASSWORD_IN_FILE,
-                            "it holds a user or a password".to_owned(),
-                        ),
+                        Err(why) => (codes::BAD_ADDRESS, why),
                     }
                 }
-                ConnectionKind::MllpConnect(_) => match value::host_port(place) {
-                    Ok(()) => continue,
-                    Err(why) => (codes::BAD_ADDRESS, why),
-                },
                 ConnectionKind::MllpListen(_)
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
+                | ConnectionKind::DicomIn(_)
+                | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -176,18 +180,22 @@ impl References<'_> {
         }
     }
 
-    /// Files have names for their records already.
+    /// What has names of its own already needs no rule.
     fn duplicates(&mut self, connection: &Connection) {
-        let files = matches!(connection.kind, ConnectionKind::FilesIn(_));
-        let declared = connection.duplicate.as_ref().filter(|_| files);
+        let what = match connection.kind {
+            ConnectionKind::FilesIn(_) => "records of files are recognised by file and number",
+            ConnectionKind::DicomIn(_) => "DICOM objects are recognised by name and content",
+            _ => return,
+        };
+        let declared = connection.duplicate.as_ref();
         if let Some(first) = declared.and_then(|declared| declared.by.first()) {
             self.problems.push(
                 Diagnostic::error(
                     codes::WRONG_PROTOCOL,
-                    "records of files are recognised by file and number; `duplicate` would be a second rule",
+                    format!("{what}; `duplicate` would be a second rule"),
                 )
                 .at(first.at)
-                .help("remove `duplicate`, and set `remember` of `files` where 90 days do not do"),
+                .help("remove `duplicate`, and set `remember` of the connection where 90 days do not do"),
             );
         }
     }

@@ -29,6 +29,8 @@ const MLLP_CONCURRENT: &str = "1";
 const HTTP_CONCURRENT: &str = "8";
 /// Each write waits for the disk; a few share it well.
 const FILES_CONCURRENT: &str = "4";
+/// Archives take a few associations at a time.
+const DICOM_CONCURRENT: &str = "2";
 /// Nothing is on the other side.
 const NULL_CONCURRENT: &str = "64";
 
@@ -126,6 +128,11 @@ impl<'a> Decoder<'a> {
                 let kind = ConnectionKind::FilesOut(files_out(node, entry.key_at));
                 return (Some(kind), FILES_CONCURRENT);
             }
+        }
+        if let Some(node) = view.get("dicom")
+            && let Some(kind) = self.dicom(node, entry.key_at)
+        {
+            return (Some(kind), DICOM_CONCURRENT);
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),
@@ -395,7 +402,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn auth(&mut self, node: Option<&Node>) -> Auth {
+    pub(super) fn auth(&mut self, node: Option<&Node>) -> Auth {
         let Some(node) = node.filter(|node| matches!(node.data, Data::Mapping(_))) else {
             return Auth::None;
         };

@@ -9,6 +9,7 @@ mod api;
 mod client;
 mod codes;
 mod connection;
+mod dicom;
 mod entity;
 mod files;
 mod flow;

@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{FileRef, SecretRef};
+use super::{DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,6 +64,14 @@ pub enum ConnectionKind {
     FilesIn(FilesIn),
     /// Files are written into a directory of this machine.
     FilesOut(FilesOut),
+    /// Objects, queries and steps of DICOM peers, Wardline listens.
+    DicomIn(Box<DicomIn>),
+    /// Objects sent to a DICOM peer.
+    DicomOut(Box<DicomOut>),
+    /// Objects sent to a DICOMweb server.
+    DicomWeb(Box<DicomWeb>),
+    /// Entries of a modality worklist.
+    DicomEntries(DicomEntries),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -72,22 +80,30 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) => Direction::In,
+            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) | Self::DicomIn(_) => {
+                Direction::In
+            }
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
             | Self::FilesOut(_)
+            | Self::DicomOut(_)
+            | Self::DicomWeb(_)
+            | Self::DicomEntries(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
+            Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
+                "dicom"
+            }
             Self::Null => "null",
         }
     }

@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod connection;
 mod data;
+mod dicom;
 mod figure;
 mod flow;
 mod identity;
@@ -32,6 +33,7 @@ pub use connection::{
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
+pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,

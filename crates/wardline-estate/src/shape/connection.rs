@@ -4,6 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::{Form, Object, Shape, field};
 
@@ -45,7 +46,17 @@ pub(crate) static CONNECTION: Object = Object {
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
-        field("dicom", Any, Later, "DICOM."),
+        field(
+            "dicom",
+            Keyed(&[
+                ("listen", &DICOM_IN),
+                ("connect", &DICOM_OUT),
+                ("stow", &DICOM_WEB),
+                ("entries", &DICOM_ENTRIES),
+            ]),
+            Optional,
+            "DICOM.",
+        ),
         field("fhir", Any, Later, "A FHIR server."),
         field(
             "limits",
@@ -519,7 +530,7 @@ pub(crate) static HTTP_OUT: Object = Object {
     exactly_one: &[],
 };
 
-const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
+pub(super) const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
 
 pub(crate) static AUTH_OBJECT: Object = Object {
     name: "`auth`",

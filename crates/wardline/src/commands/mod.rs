@@ -11,6 +11,7 @@ mod compare;
 mod demo;
 mod demo_callers;
 mod demo_cases;
+mod dicom;
 mod doors;
 mod doors_again;
 mod entrance;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Soap { command } => soap::run(command),
         Command::Edi { command } => flat::run(command),
         Command::X12 { command } => x12::run(command),
+        Command::Dicom { command } => runtime()?.block_on(dicom::run(command)),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
         Command::Messages(args) => runtime()?.block_on(search::messages(args)),
