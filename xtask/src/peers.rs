@@ -49,6 +49,18 @@ const DEBIAN: &[Package] = &[
         name: "openssl",
         proof: ("openssl", &["version"]),
     },
+    Package {
+        name: "nats-server",
+        proof: ("nats-server", &["--version"]),
+    },
+    Package {
+        name: "mosquitto",
+        proof: ("test", &["-x", "/usr/sbin/mosquitto"]),
+    },
+    Package {
+        name: "rabbitmq-server",
+        proof: ("test", &["-x", "/usr/lib/rabbitmq/bin/rabbitmq-server"]),
+    },
 ];
 
 /// Debian's own, whatever else is first on the path: it is the one `python3-venv` is for.

@@ -1,6 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod brokers;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};
@@ -395,9 +396,13 @@ impl Wiring<'_> {
                 let directory = self.directory(&declared.directory.value);
                 all.push(Arc::new(files::Outbound::new(directory, config)));
             }
+            ConnectionKind::BrokerOut(declared) => {
+                all.push(self.publisher(connection, declared)?);
+            }
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
-            | ConnectionKind::FilesIn(_) => return Ok(None),
+            | ConnectionKind::FilesIn(_)
+            | ConnectionKind::BrokerIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wardline_core::{Code, Timestamp};
 
-use super::config::{ConsumerConfig, Content, Take};
+use super::config::{ConsumerConfig, Content, Place, Take};
 use super::fault::Fault;
 use super::link::Servers;
 use super::{amqp, events, mqtt, nats};
@@ -59,10 +60,28 @@ pub(crate) trait Subscription: Send {
     async fn flush(&mut self) -> Result<(), Fault>;
 }
 
+/// Where a broker is and what opens its door: what may be made again while messages are taken.
+#[derive(Debug)]
+pub struct Access {
+    pub(crate) place: Place,
+    pub(crate) servers: Servers,
+}
+
+impl Access {
+    /// Checks addresses and builds TLS.
+    ///
+    /// # Errors
+    /// Where an address or a certificate cannot be used.
+    pub fn new(place: Place) -> Result<Self, ConnectError> {
+        let servers = Servers::new(&place)?;
+        Ok(Self { place, servers })
+    }
+}
+
 /// Takes messages from a broker.
 pub struct Consumer {
     config: Arc<ConsumerConfig>,
-    servers: Arc<Servers>,
+    access: Arc<ArcSwap<Access>>,
     counters: Arc<Counters>,
 }
 
@@ -93,10 +112,15 @@ impl Consumer {
     /// Where an address or a certificate cannot be used.
     pub fn new(config: ConsumerConfig) -> Result<Self, ConnectError> {
         Ok(Self {
-            servers: Arc::new(Servers::new(&config.place)?),
+            access: Arc::new(ArcSwap::from_pointee(Access::new(config.place.clone())?)),
             config: Arc::new(config),
             counters: Arc::default(),
         })
+    }
+
+    /// What opens the door. What is put there counts from the next time that it connects.
+    pub fn access(&self) -> Arc<ArcSwap<Access>> {
+        Arc::clone(&self.access)
     }
 
     /// What happened so far; stays valid while it runs.
@@ -147,22 +171,31 @@ impl Consumer {
     }
 
     async fn open(&self) -> Result<Box<dyn Subscription>, Fault> {
-        let (config, servers) = (&self.config, &self.servers);
+        let access = self.access.load_full();
+        let access = &*access;
+        let (config, place, servers) = (&self.config, &access.place, &access.servers);
         servers
-            .open(config.place.connect_timeout, async |link, address| {
-                let link = match &config.take {
-                    // NATS greets in the clear.
-                    Take::Nats { .. } => link,
-                    _ => servers.secure(link, address).await?,
-                };
-                let subscription: Box<dyn Subscription> = match &config.take {
-                    Take::Nats { .. } => {
-                        Box::new(nats::Pull::open(link, address, servers, config).await?)
-                    }
-                    Take::Amqp { .. } => Box::new(amqp::Consume::open(link, config).await?),
-                    Take::Mqtt { .. } => Box::new(mqtt::Subscriber::open(link, config).await?),
-                };
-                Ok(subscription)
+            .open(config.place.connect_timeout, |link, address| {
+                async move {
+                    let link = match &config.take {
+                        // NATS greets in the clear.
+                        Take::Nats { .. } => link,
+                        _ => servers.secure(link, address).await?,
+                    };
+                    let subscription: Box<dyn Subscription> = match &config.take {
+                        Take::Nats { .. } => {
+                            Box::new(nats::Pull::open(link, address, access, config).await?)
+                        }
+                        Take::Amqp { .. } => {
+                            Box::new(amqp::Consume::open(link, place, config).await?)
+                        }
+                        Take::Mqtt { .. } => {
+                            Box::new(mqtt::Subscriber::open(link, place, config).await?)
+                        }
+                    };
+                    Ok(subscription)
+                }
+                .boxed()
             })
             .await
     }
@@ -298,7 +331,8 @@ impl Consumer {
         if let Some(size) = incoming.oversize {
             self.counters.too_large(1);
             let most = self.config.max_size;
-            let text = format!("it has {size} bytes, and messages of this connection at most {most}");
+            let text =
+                format!("it has {size} bytes, and messages of this connection at most {most}");
             body = Bytes::from(text.clone());
             fault = Some((codes::BROKER_TOO_LARGE, text));
         } else if self.config.content == Content::CloudEvents {
@@ -307,7 +341,14 @@ impl Consumer {
                     once = Some(format!("event\0{name}"));
                     body = event;
                 }
-                Err(why) => fault = Some((codes::NOT_AN_EVENT, format!("{why}; the broker gave it content type, attributes or data that make no CloudEvent"))),
+                Err(why) => {
+                    fault = Some((
+                        codes::NOT_AN_EVENT,
+                        format!(
+                            "{why}; the broker gave it content type, attributes or data that make no CloudEvent"
+                        ),
+                    ))
+                }
             }
         }
         if fault.is_some() {

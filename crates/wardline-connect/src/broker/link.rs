@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,10 +72,10 @@ impl Servers {
     }
 
     /// Connects to the first that takes the connection, and lets `greet` say what comes first.
-    pub(crate) async fn open<T>(
-        &self,
+    pub(crate) async fn open<'a, T>(
+        &'a self,
         limit: Duration,
-        greet: impl AsyncFn(Link, &str) -> Result<T, Fault>,
+        greet: impl Fn(Link, &'a str) -> BoxFuture<'a, Result<T, Fault>> + Send,
     ) -> Result<T, Fault> {
         let mut last = Fault::Unreachable("the connection names no server".to_owned());
         for server in &self.all {
@@ -119,7 +120,9 @@ impl Servers {
         };
         if !link.input.is_empty() {
             // What came in the clear must not be taken for what came inside.
-            return Err(Fault::Spoken("it spoke before the TLS handshake".to_owned()));
+            return Err(Fault::Spoken(
+                "it spoke before the TLS handshake".to_owned(),
+            ));
         }
         let stream = TlsConnector::from(Arc::clone(config))
             .connect(name, stream)
@@ -166,7 +169,11 @@ impl Link {
     pub(crate) async fn flush(&mut self) -> Result<(), Fault> {
         let lost = |error: std::io::Error| Fault::Lost(error.to_string());
         while !self.output.is_empty() {
-            let sent = self.stream.write_buf(&mut self.output).await.map_err(lost)?;
+            let sent = self
+                .stream
+                .write_buf(&mut self.output)
+                .await
+                .map_err(lost)?;
             if sent == 0 {
                 return Err(Fault::Lost("the other side takes no more".to_owned()));
             }

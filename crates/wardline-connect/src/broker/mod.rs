@@ -23,6 +23,6 @@ mod publisher;
 mod template;
 
 pub use config::{ConsumerConfig, Content, Envelope, Place, Publish, PublisherConfig, Take};
-pub use consumer::Consumer;
+pub use consumer::{Access, Consumer};
 pub use publisher::Outbound;
 pub use template::Template;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -171,26 +172,29 @@ impl Outbound {
         }
         let (config, servers) = (&self.config, &self.servers);
         let opened = servers
-            .open(config.place.connect_timeout, async |link, address| {
-                let link = match &config.publish {
-                    // NATS greets in the clear.
-                    Publish::Nats { .. } => link,
-                    _ => servers.secure(link, address).await?,
-                };
-                let session: Box<dyn Session> = match &config.publish {
-                    Publish::Nats { .. } => {
-                        Box::new(nats::Push::open(link, address, servers, &config.place).await?)
-                    }
-                    Publish::Amqp {
-                        vhost, exchange, ..
-                    } => Box::new(
-                        amqp::Publisher::open(link, &config.place, vhost, exchange).await?,
-                    ),
-                    Publish::Mqtt { .. } => {
-                        Box::new(mqtt::Publisher::open(link, &config.place).await?)
-                    }
-                };
-                Ok(session)
+            .open(config.place.connect_timeout, |link, address| {
+                async move {
+                    let link = match &config.publish {
+                        // NATS greets in the clear.
+                        Publish::Nats { .. } => link,
+                        _ => servers.secure(link, address).await?,
+                    };
+                    let session: Box<dyn Session> = match &config.publish {
+                        Publish::Nats { .. } => {
+                            Box::new(nats::Push::open(link, address, servers, &config.place).await?)
+                        }
+                        Publish::Amqp {
+                            vhost, exchange, ..
+                        } => Box::new(
+                            amqp::Publisher::open(link, &config.place, vhost, exchange).await?,
+                        ),
+                        Publish::Mqtt { .. } => {
+                            Box::new(mqtt::Publisher::open(link, &config.place).await?)
+                        }
+                    };
+                    Ok(session)
+                }
+                .boxed()
             })
             .await;
         *self.quiet.lock() = match &opened {
@@ -212,6 +216,10 @@ impl crate::Outbound for Outbound {
     }
 
     fn describe(&self) -> String {
-        format!("{} at {}", self.config.publish, self.config.place.describe())
+        format!(
+            "{} at {}",
+            self.config.publish,
+            self.config.place.describe()
+        )
     }
 }

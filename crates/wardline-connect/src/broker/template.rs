@@ -143,10 +143,7 @@ mod tests {
     fn what_is_missing_is_named() {
         let template = Template::new("x.{a.b}").unwrap();
         for payload in [json!({}), json!({"a": {"b": ""}}), json!({"a": {"b": []}})] {
-            assert_eq!(
-                template.render(&payload, Within::Level).unwrap_err(),
-                "a.b"
-            );
+            assert_eq!(template.render(&payload, Within::Level).unwrap_err(), "a.b");
         }
         for bad in ["", "a{", "a}", "{}", "{a..b}", "{a b}", "{{a}}"] {
             assert!(Template::new(bad).is_err(), "{bad}");

@@ -133,6 +133,8 @@ impl Doors {
                 // Nothing is listened on.
                 ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
+                | ConnectionKind::BrokerIn(_)
+                | ConnectionKind::BrokerOut(_)
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)

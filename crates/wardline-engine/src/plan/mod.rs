@@ -416,10 +416,17 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, model::FileContent::Hl7) => Input::Hl7,
             (false, _) => Input::Text,
         }),
+        ConnectionKind::BrokerIn(taken) => Some(match taken.content {
+            model::BrokerContent::CloudEvents
+            | model::BrokerContent::As(model::FileContent::Json) => Input::Json,
+            model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
+            model::BrokerContent::As(_) => Input::Text,
+        }),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)
+        | ConnectionKind::BrokerOut(_)
         | ConnectionKind::Null => None,
     }
 }

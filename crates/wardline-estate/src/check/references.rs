@@ -137,6 +137,8 @@ impl References<'_> {
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
+                | ConnectionKind::BrokerIn(_)
+                | ConnectionKind::BrokerOut(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -178,16 +180,25 @@ impl References<'_> {
 
     /// Files have names for their records already.
     fn duplicates(&mut self, connection: &Connection) {
-        let files = matches!(connection.kind, ConnectionKind::FilesIn(_));
-        let declared = connection.duplicate.as_ref().filter(|_| files);
+        let (named, by, help) = match &connection.kind {
+            ConnectionKind::FilesIn(_) => (
+                true,
+                "records of files are recognised by file and number; `duplicate` would be a second rule",
+                "remove `duplicate`, and set `remember` of `files` where 90 days do not do",
+            ),
+            ConnectionKind::BrokerIn(taken) => (
+                taken.names_messages(),
+                "messages of this connection have names that they are recognised by; `duplicate` would be a second rule",
+                "remove `duplicate`, and set `remember` where 7 days do not do; of AMQP `message_id: false` says that its names do not count",
+            ),
+            _ => return,
+        };
+        let declared = connection.duplicate.as_ref().filter(|_| named);
         if let Some(first) = declared.and_then(|declared| declared.by.first()) {
             self.problems.push(
-                Diagnostic::error(
-                    codes::WRONG_PROTOCOL,
-                    "records of files are recognised by file and number; `duplicate` would be a second rule",
-                )
-                .at(first.at)
-                .help("remove `duplicate`, and set `remember` of `files` where 90 days do not do"),
+                Diagnostic::error(codes::WRONG_PROTOCOL, by)
+                    .at(first.at)
+                    .help(help),
             );
         }
     }

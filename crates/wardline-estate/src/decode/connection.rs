@@ -29,6 +29,8 @@ const MLLP_CONCURRENT: &str = "1";
 const HTTP_CONCURRENT: &str = "8";
 /// Each write waits for the disk; a few share it well.
 const FILES_CONCURRENT: &str = "4";
+/// Each is a connection on which one message waits for its confirmation.
+const BROKER_CONCURRENT: &str = "8";
 /// Nothing is on the other side.
 const NULL_CONCURRENT: &str = "64";
 
@@ -126,6 +128,9 @@ impl<'a> Decoder<'a> {
                 let kind = ConnectionKind::FilesOut(files_out(node, entry.key_at));
                 return (Some(kind), FILES_CONCURRENT);
             }
+        }
+        if let Some(kind) = self.broker(view, entry.key_at) {
+            return (Some(kind), BROKER_CONCURRENT);
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),

@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{FileRef, SecretRef};
+use super::{BrokerIn, BrokerOut, FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,6 +64,10 @@ pub enum ConnectionKind {
     FilesIn(FilesIn),
     /// Files are written into a directory of this machine.
     FilesOut(FilesOut),
+    /// Messages of a broker are taken.
+    BrokerIn(Box<BrokerIn>),
+    /// Messages are published to a broker.
+    BrokerOut(Box<BrokerOut>),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -72,22 +76,27 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) => Direction::In,
+            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) | Self::BrokerIn(_) => {
+                Direction::In
+            }
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
             | Self::FilesOut(_)
+            | Self::BrokerOut(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
-    pub const fn word(&self) -> &'static str {
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `nats` …
+    pub fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
+            Self::BrokerIn(taken) => taken.word(),
+            Self::BrokerOut(published) => published.word(),
             Self::Null => "null",
         }
     }

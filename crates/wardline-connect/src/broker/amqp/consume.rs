@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::{BufMut as _, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::config::{ConsumerConfig, Take};
+use super::super::config::{ConsumerConfig, Place, Take};
 use super::super::consumer::{Incoming, Subscription};
 use super::super::fault::Fault;
 use super::super::link::Link;
@@ -43,6 +43,7 @@ struct Coming {
 impl Consume {
     pub(in crate::broker) async fn open(
         link: Link,
+        place: &Place,
         config: &Arc<ConsumerConfig>,
     ) -> Result<Self, Fault> {
         let Take::Amqp {
@@ -53,7 +54,7 @@ impl Consume {
         else {
             return Err(spoken("this is no consumer of AMQP"));
         };
-        let mut client = Client::open(link, &config.place, vhost, HEARTBEAT).await?;
+        let mut client = Client::open(link, place, vhost, HEARTBEAT).await?;
         let ahead = u16::try_from(config.ahead).unwrap_or(u16::MAX);
         client.say(CHANNEL, method::QOS, |out| {
             out.put_u32(0);

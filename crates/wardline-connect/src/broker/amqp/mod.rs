@@ -38,7 +38,10 @@ impl Client {
             link,
             frame_max: 4096,
         };
-        client.link.output.extend_from_slice(b"AMQP\x00\x00\x09\x01");
+        client
+            .link
+            .output
+            .extend_from_slice(b"AMQP\x00\x00\x09\x01");
         client.link.flush().await?;
         let mut start = client.expect(0, method::START).await?;
         let (_version, _properties, mechanisms) = (start.u16()?, start.long()?, start.long()?);

@@ -96,7 +96,10 @@ impl Session for Publisher {
             .map(|(name, value)| (format!("cloudEvents_{name}"), value.clone()))
             .collect();
         // The header of a message is one frame.
-        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        let size: usize = headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 8)
+            .sum();
         if size + 1024 > self.client.frame_max as usize {
             return Err(Fault::Unsendable(
                 "the attributes of the event are too long for one frame".to_owned(),

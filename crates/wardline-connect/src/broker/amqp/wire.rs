@@ -128,10 +128,7 @@ pub(super) fn put_long(out: &mut BytesMut, bytes: &[u8]) {
 }
 
 /// A table of texts.
-pub(super) fn put_table<'a>(
-    out: &mut BytesMut,
-    entries: impl Iterator<Item = (String, &'a str)>,
-) {
+pub(super) fn put_table<'a>(out: &mut BytesMut, entries: impl Iterator<Item = (String, &'a str)>) {
     let at = out.len();
     out.put_u32(0);
     for (name, value) in entries {

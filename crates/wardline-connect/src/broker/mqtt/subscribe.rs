@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::{BufMut as _, BytesMut};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::super::config::{ConsumerConfig, Take};
+use super::super::config::{ConsumerConfig, Place, Take};
 use super::super::consumer::{Incoming, Subscription};
 use super::super::fault::Fault;
 use super::super::link::Link;
@@ -28,6 +28,7 @@ pub(in crate::broker) struct Subscriber {
 impl Subscriber {
     pub(in crate::broker) async fn open(
         link: Link,
+        place: &Place,
         config: &Arc<ConsumerConfig>,
     ) -> Result<Self, Fault> {
         let Take::Mqtt {
@@ -44,7 +45,7 @@ impl Subscriber {
             ahead: u16::try_from(config.ahead).unwrap_or(u16::MAX),
             most: config.max_size + wire::ROOM_FOR_HEAD,
         };
-        let client = Client::open(link, &config.place, greeting).await?;
+        let client = Client::open(link, place, greeting).await?;
         let now = Instant::now();
         let mut made = Self {
             client,

@@ -163,9 +163,8 @@ impl Client {
                 "it has no JetStream, or not for this account".to_owned(),
             )));
         }
-        let answer: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| {
-            Fault::Spoken("an answer of JetStream's that is no JSON".to_owned())
-        })?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| Fault::Spoken("an answer of JetStream's that is no JSON".to_owned()))?;
         match answer.get("error") {
             Some(error) => Err(Asked::Refused(
                 Refusal::deserialize(error)

@@ -11,9 +11,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::config::{ConsumerConfig, Take};
-use super::super::consumer::{Incoming, Subscription};
+use super::super::consumer::{Access, Incoming, Subscription};
 use super::super::fault::Fault;
-use super::super::link::{Link, Servers};
+use super::super::link::Link;
 use super::wire::{self, Message, Said};
 use super::{Asked, Client, is_subject};
 
@@ -45,7 +45,7 @@ impl Pull {
     pub(in crate::broker) async fn open(
         link: Link,
         address: &str,
-        servers: &Servers,
+        access: &Access,
         config: &Arc<ConsumerConfig>,
     ) -> Result<Self, Fault> {
         let Take::Nats {
@@ -65,8 +65,14 @@ impl Pull {
                 "stream or consumer has a name that NATS does not allow".to_owned(),
             ));
         }
-        let mut client =
-            Client::open(link, address, servers, &config.place, config.max_size).await?;
+        let mut client = Client::open(
+            link,
+            address,
+            &access.servers,
+            &access.place,
+            config.max_size,
+        )
+        .await?;
         let known = format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}");
         let found = match client.ask(&known, b"").await {
             Err(Asked::Refused(refusal)) if refusal.err_code == NO_CONSUMER => {
@@ -129,7 +135,13 @@ impl Pull {
             "idle_heartbeat": HEARTBEAT.as_nanos() as u64,
         });
         let (output, inbox) = (&mut self.client.link.output, self.inbox.as_str());
-        wire::publish(output, &self.ask, Some(inbox), &[], request.to_string().as_bytes());
+        wire::publish(
+            output,
+            &self.ask,
+            Some(inbox),
+            &[],
+            request.to_string().as_bytes(),
+        );
         self.silent_since = Instant::now();
     }
 
@@ -170,7 +182,10 @@ impl Pull {
         let mut incoming = Incoming {
             tag: self.next_tag,
             name: Some(name),
-            content_type: message.header("Content-Type").unwrap_or_default().to_owned(),
+            content_type: message
+                .header("Content-Type")
+                .unwrap_or_default()
+                .to_owned(),
             body: message.body,
             oversize: message.oversize,
             ..Incoming::default()

@@ -74,9 +74,8 @@ impl Session for Push {
                 "no stream takes this subject, or the stream is not up".to_owned(),
             ));
         }
-        let said: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| {
-            Fault::Spoken("what answered is no stream of JetStream".to_owned())
-        })?;
+        let said: serde_json::Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| Fault::Spoken("what answered is no stream of JetStream".to_owned()))?;
         if let Some(error) = said.get("error") {
             let refusal: Refusal = serde::Deserialize::deserialize(error)
                 .map_err(|_| Fault::Spoken("an error that cannot be read".to_owned()))?;

@@ -180,7 +180,10 @@ fn read_headers(block: &[u8], message: &mut Message) -> Result<(), Fault> {
         .next()
         .filter(|word| !word.is_empty())
         .map(|word| quoted(word.as_bytes()));
-    message.description = status.next().map(|text| quoted(text.as_bytes())).unwrap_or_default();
+    message.description = status
+        .next()
+        .map(|text| quoted(text.as_bytes()))
+        .unwrap_or_default();
     for line in lines.filter(|line| !line.is_empty()) {
         if let Some((name, value)) = line.split_once(':') {
             message
