@@ -95,6 +95,7 @@ const NPM: &[(&str, &str)] = &[
     ("standardwebhooks", "1.1.1"),
     ("oidc-provider", "9.13.3"),
     ("soap", "1.13.0"),
+    ("@asyncapi/parser", "3.6.6"),
 ];
 
 /// Installs what is missing.

@@ -75,7 +75,7 @@ impl Servers {
     pub(crate) async fn open<'a, T>(
         &'a self,
         limit: Duration,
-        greet: impl Fn(Link, &'a str) -> BoxFuture<'a, Result<T, Fault>> + Send,
+        greet: impl Fn(Link, &'a str) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
     ) -> Result<T, Fault> {
         let mut last = Fault::Unreachable("the connection names no server".to_owned());
         for server in &self.all {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wardline_connect::{ConnectError, ContentType, Outbound, broker};
 use wardline_estate::model::{
     Broker, BrokerContent, BrokerIn, BrokerOut, Connection, Estate, FileContent, PublishInto,
-    Through,
+    SecretRef, Through,
 };
 
 impl Renewals {
@@ -142,7 +142,7 @@ impl Wiring<'_> {
     ) -> Result<broker::Place, WireError> {
         let servers = declared.servers.iter().map(|one| one.value.clone());
         let mut place = broker::Place::new(connection.reference.as_str(), servers.collect());
-        let secret = |reference| self.secret(reference);
+        let secret = |reference: &SecretRef| self.secret(reference);
         place.login = declared.login.as_ref().map(secret).transpose()?;
         place.token = declared.token.as_ref().map(secret).transpose()?;
         let tls = declared.tls.as_ref().map(|tls| self.client_tls(tls));

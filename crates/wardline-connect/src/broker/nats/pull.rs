@@ -25,6 +25,8 @@ const STANDS: Duration = Duration::from_secs(30);
 /// borne.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long nothing is asked after a request was refused.
+const QUIET: Duration = Duration::from_millis(250);
 
 /// A session that pulls.
 pub(in crate::broker) struct Pull {
@@ -39,6 +41,8 @@ pub(in crate::broker) struct Pull {
     in_hand: std::collections::HashMap<u64, String>,
     next_tag: u64,
     silent_since: Instant,
+    /// Nothing is asked before: the last request was refused at once.
+    quiet: Option<Instant>,
 }
 
 impl Pull {
@@ -119,13 +123,14 @@ impl Pull {
             in_hand: std::collections::HashMap::new(),
             next_tag: 0,
             silent_since: Instant::now(),
+            quiet: None,
         })
     }
 
     /// Asks for more where there is room.
     fn want(&mut self) {
         let ahead = self.config.ahead;
-        if self.due > 0 || self.in_hand.len() > ahead / 2 {
+        if self.due > 0 || self.quiet.is_some() || self.in_hand.len() > ahead / 2 {
             return;
         }
         self.due = ahead - self.in_hand.len();
@@ -155,7 +160,12 @@ impl Pull {
                     return Err(Fault::Lost(message.description));
                 }
                 // The request has ended: nothing came in its time, or the server moved.
-                _ if message.subject == self.inbox => self.due = 0,
+                _ if message.subject == self.inbox => {
+                    self.due = 0;
+                    if status != "408" {
+                        self.quiet = Some(Instant::now() + QUIET);
+                    }
+                }
                 _ => {}
             }
             return Ok(None);
@@ -213,12 +223,19 @@ impl Subscription for Pull {
     async fn next(&mut self) -> Result<Incoming, Fault> {
         loop {
             self.want();
-            let said = if self.due > 0 {
-                let said = timeout_at(self.silent_since + SILENCE, self.client.said()).await;
-                said.unwrap_or_else(|_| Err(Fault::Lost(format!("nothing came in {SILENCE:?}"))))?
-            } else {
-                self.client.said().await?
+            let until = match self.quiet {
+                _ if self.due > 0 => self.silent_since + SILENCE,
+                Some(until) => until,
+                None => Instant::now() + STANDS,
             };
+            let Ok(said) = timeout_at(until, self.client.said()).await else {
+                if self.due > 0 {
+                    return Err(Fault::Lost(format!("nothing came in {SILENCE:?}")));
+                }
+                self.quiet = None;
+                continue;
+            };
+            let said = said?;
             self.silent_since = Instant::now();
             if let Said::Message(message) = said
                 && let Some(incoming) = self.message(message)?
@@ -237,7 +254,6 @@ impl Subscription for Pull {
     }
 
     async fn flush(&mut self) -> Result<(), Fault> {
-        self.want();
         self.client.link.flush().await
     }
 }
