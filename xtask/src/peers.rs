@@ -53,6 +53,18 @@ const DEBIAN: &[Package] = &[
         name: "openssl",
         proof: ("openssl", &["version"]),
     },
+    Package {
+        name: "nats-server",
+        proof: ("nats-server", &["--version"]),
+    },
+    Package {
+        name: "mosquitto",
+        proof: ("test", &["-x", "/usr/sbin/mosquitto"]),
+    },
+    Package {
+        name: "rabbitmq-server",
+        proof: ("test", &["-x", "/usr/lib/rabbitmq/bin/rabbitmq-server"]),
+    },
 ];
 
 /// Debian's own, whatever else is first on the path: it is the one `python3-venv` is for.
@@ -89,6 +101,7 @@ const NPM: &[(&str, &str)] = &[
     ("standardwebhooks", "1.1.1"),
     ("oidc-provider", "9.13.3"),
     ("soap", "1.13.0"),
+    ("@asyncapi/parser", "3.6.6"),
 ];
 
 /// Installs what is missing.

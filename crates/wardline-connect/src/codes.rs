@@ -162,6 +162,28 @@ codes! {
         "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
     DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
         "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
+    BROKER_UNREACHABLE "W4360" "no connection to a broker"
+        "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \
+         tried again; what comes in waits at the broker."
+    BROKER_CREDENTIALS "W4361" "a broker refused our credentials or rights"
+        "User, password or token are not those it knows, or they may not do this. It is tried again, since the fault lies in a credential \
+         and not in the payload: correct `login` or `token` of the connection, or the rights at the broker."
+    BROKER_LOST "W4362" "a broker's connection ended, or no confirmation came in time"
+        "It may have taken the message: it is sent again with the same id. What was in hand on the way in and not acknowledged comes again."
+    BROKER_REFUSED "W4363" "a broker refused"
+        "It has no stream, queue, exchange or topic of that name, nobody takes what is published there, or it has no room; the text has its \
+         reason. It is tried again: correct it at the broker, or the name in the connection."
+    BROKER_UNSENDABLE "W4364" "a payload cannot become a message of a broker"
+        "It is larger than allowed, or lacks a member that the subject, topic, key or envelope is filled with. Nothing was sent. Correct the map, then replay."
+    BROKER_BAD_ANSWER "W4365" "a broker does not speak as expected"
+        "Something else listens there, TLS is declared on one side only, or the broker lacks what is needed. The connection was dropped. Compare the \
+         connection with what the broker is."
+    BROKER_TOO_LARGE "W4366" "a message of a broker is larger than the connection allows"
+        "It was not read, and is recorded as a dead delivery with its size in place of its content; then it was acknowledged so that its followers \
+         go on. Raise `max_size` of the connection, and have it sent again."
+    NOT_AN_EVENT "W4367" "a message of a broker is no CloudEvent"
+        "The connection takes CloudEvents 1.0, and this message lacks an attribute or its data is broken; the text says which. It is recorded as a dead \
+         delivery with its body. Have the sender corrected, or declare another `content`."
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Used by `check` before anything runs and by the gateway while it runs, so it lies below both.
 
+mod asyncapi;
 mod check;
 pub mod codes;
 mod description;
@@ -14,6 +15,7 @@ mod read;
 mod schema;
 pub mod xml;
 
+pub use asyncapi::{ASYNCAPI, asyncapi};
 pub use check::check;
 pub use description::{
     ApiDescription, Entity, Method, Operation, Parameter, Place, UnknownMethod, template_names,

@@ -1,6 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod brokers;
 mod imaging;
 mod renewing;
 
@@ -406,10 +407,14 @@ impl Wiring<'_> {
             ConnectionKind::DicomEntries(declared) => {
                 all.push(self.dicom_entries(connection, declared));
             }
+            ConnectionKind::BrokerOut(declared) => {
+                all.push(self.publisher(connection, declared)?);
+            }
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
             | ConnectionKind::FilesIn(_)
-            | ConnectionKind::DicomIn(_) => return Ok(None),
+            | ConnectionKind::DicomIn(_)
+            | ConnectionKind::BrokerIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()

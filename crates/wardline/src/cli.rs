@@ -18,7 +18,8 @@ pub(crate) use callers::{
 };
 pub(crate) use dicom::{DicomCommand, Peer as DicomPeer};
 pub(crate) use estate::{
-    Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
+    AsyncApi, Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve,
+    Test,
 };
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Print the JSON Schema of a kind of estate file, for editors.
     Schema(Schema),
+    /// Print what an estate takes from brokers, publishes to them, and tells, as AsyncAPI 3.
+    Asyncapi(AsyncApi),
     /// Run a mapping program on a file.
     Map {
         #[command(subcommand)]

@@ -165,6 +165,8 @@ impl Doors {
                 | ConnectionKind::DicomOut(_)
                 | ConnectionKind::DicomWeb(_)
                 | ConnectionKind::DicomEntries(_)
+                | ConnectionKind::BrokerIn(_)
+                | ConnectionKind::BrokerOut(_)
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)

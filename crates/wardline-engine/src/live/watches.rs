@@ -1,14 +1,17 @@
-//! Connections that take files, while they run. One that says the same goes on; of one that changed
-//! the round that it is in ends first, so that no file is looked at by two.
+//! Connections that take files of a directory or messages of a broker, while they run. One that says
+//! the same goes on; one that changed ends first what it has in hand, so that nothing is looked at by
+//! two.
 
 use super::mark::Mark;
 use crate::plan::Plan;
-use crate::wire::Wiring;
+use crate::renew::Renewals;
+use crate::wire::{WireError, Wiring};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::Intake;
+use wardline_connect::broker::Consumer;
 use wardline_connect::files::Watch;
 use wardline_estate::model::ConnectionKind;
 
@@ -19,7 +22,29 @@ struct Running {
     done: CancellationToken,
 }
 
-/// All connections that take files, by name.
+/// What takes.
+enum Taker {
+    Files(Watch),
+    Broker(Consumer),
+}
+
+impl Taker {
+    fn describe(&self) -> String {
+        match self {
+            Self::Files(watch) => watch.describe(),
+            Self::Broker(consumer) => consumer.describe(),
+        }
+    }
+
+    async fn run(self, intake: Arc<dyn Intake>, stop: CancellationToken) {
+        match self {
+            Self::Files(watch) => watch.run(intake, stop).await,
+            Self::Broker(consumer) => consumer.run(intake, stop).await,
+        }
+    }
+}
+
+/// All connections that take by themselves, by name.
 #[derive(Default)]
 pub(super) struct Watches {
     running: BTreeMap<String, Running>,
@@ -29,7 +54,7 @@ pub(super) struct Watches {
 #[derive(Default)]
 pub(super) struct NextWatches {
     kept: BTreeSet<String>,
-    fresh: BTreeMap<String, (Mark, Watch)>,
+    fresh: BTreeMap<String, (Mark, Taker)>,
 }
 
 impl Watches {
@@ -39,22 +64,36 @@ impl Watches {
         all.map(|(name, one)| (name.clone(), one.place.clone()))
     }
 
-    pub(super) fn prepare(&self, plan: &Plan, wiring: &Wiring<'_>) -> NextWatches {
+    pub(super) fn prepare(
+        &self,
+        plan: &Plan,
+        renewals: &Renewals,
+    ) -> Result<NextWatches, WireError> {
+        let wiring = Wiring::new(&plan.estate, renewals.secrets());
         let mut next = NextWatches::default();
         for (_, connection) in plan.estate.connections() {
-            let ConnectionKind::FilesIn(declared) = &connection.kind else {
-                continue;
-            };
             let name = connection.reference.clone();
-            let mark = Mark::said(declared);
+            let mark = match &connection.kind {
+                ConnectionKind::FilesIn(declared) => Mark::said(declared),
+                ConnectionKind::BrokerIn(declared) => Mark::said(declared),
+                _ => continue,
+            };
             if self.running.get(&name).is_some_and(|one| one.mark == mark) {
                 next.kept.insert(name);
-            } else {
-                let watch = wiring.watch(connection, declared);
-                next.fresh.insert(name, (mark, watch));
+                continue;
             }
+            let taker = match &connection.kind {
+                ConnectionKind::FilesIn(declared) => {
+                    Taker::Files(wiring.watch(connection, declared))
+                }
+                ConnectionKind::BrokerIn(declared) => {
+                    Taker::Broker(renewals.consumer(&plan.estate, connection, declared)?)
+                }
+                _ => continue,
+            };
+            next.fresh.insert(name, (mark, taker));
         }
-        next
+        Ok(next)
     }
 
     pub(super) fn apply(
@@ -73,13 +112,13 @@ impl Watches {
         for one in retired.values() {
             one.stop.cancel();
         }
-        for (name, (mark, watch)) in next.fresh {
-            // Whoever looked before may have looked into the same directory under another name.
+        for (name, (mark, taker)) in next.fresh {
+            // Whoever took before may have taken from the same place under another name.
             let before: Vec<_> = retired.values().map(|old| old.done.clone()).collect();
             let (stop, done) = (intake_stop.child_token(), CancellationToken::new());
             let running = Running {
                 mark,
-                place: watch.describe(),
+                place: taker.describe(),
                 stop: stop.clone(),
                 done: done.clone(),
             };
@@ -90,7 +129,7 @@ impl Watches {
                 for old in before {
                     old.cancelled().await;
                 }
-                watch.run(intake, stop).await;
+                taker.run(intake, stop).await;
                 drop(ended);
             });
         }

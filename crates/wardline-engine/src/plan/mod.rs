@@ -417,6 +417,12 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, _) => Input::Text,
         }),
         ConnectionKind::DicomIn(_) => Some(Input::Json),
+        ConnectionKind::BrokerIn(taken) => Some(match taken.content {
+            model::BrokerContent::CloudEvents
+            | model::BrokerContent::As(model::FileContent::Json) => Input::Json,
+            model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
+            model::BrokerContent::As(_) => Input::Text,
+        }),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
@@ -424,6 +430,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         | ConnectionKind::DicomOut(_)
         | ConnectionKind::DicomWeb(_)
         | ConnectionKind::DicomEntries(_)
+        | ConnectionKind::BrokerOut(_)
         | ConnectionKind::Null => None,
     }
 }

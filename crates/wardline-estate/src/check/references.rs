@@ -141,6 +141,8 @@ impl References<'_> {
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)
                 | ConnectionKind::DicomEntries(_)
+                | ConnectionKind::BrokerIn(_)
+                | ConnectionKind::BrokerOut(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -182,12 +184,25 @@ impl References<'_> {
 
     /// What has names of its own already needs no rule.
     fn duplicates(&mut self, connection: &Connection) {
-        let what = match connection.kind {
-            ConnectionKind::FilesIn(_) => "records of files are recognised by file and number",
-            ConnectionKind::DicomIn(_) => "DICOM objects are recognised by name and content",
+        let (named, what, help) = match &connection.kind {
+            ConnectionKind::FilesIn(_) => (
+                true,
+                "records of files are recognised by file and number",
+                "remove `duplicate`, and set `remember` of the connection where 90 days do not do",
+            ),
+            ConnectionKind::DicomIn(_) => (
+                true,
+                "DICOM objects are recognised by name and content",
+                "remove `duplicate`, and set `remember` of the connection where 90 days do not do",
+            ),
+            ConnectionKind::BrokerIn(taken) => (
+                taken.names_messages(),
+                "messages of this connection have names that they are recognised by",
+                "remove `duplicate`, and set `remember` where 7 days do not do; of AMQP `message_id: false` says that its names do not count",
+            ),
             _ => return,
         };
-        let declared = connection.duplicate.as_ref();
+        let declared = connection.duplicate.as_ref().filter(|_| named);
         if let Some(first) = declared.and_then(|declared| declared.by.first()) {
             self.problems.push(
                 Diagnostic::error(
@@ -195,7 +210,7 @@ impl References<'_> {
                     format!("{what}; `duplicate` would be a second rule"),
                 )
                 .at(first.at)
-                .help("remove `duplicate`, and set `remember` of the connection where 90 days do not do"),
+                .help(help),
             );
         }
     }

@@ -31,6 +31,8 @@ const HTTP_CONCURRENT: &str = "8";
 const FILES_CONCURRENT: &str = "4";
 /// Archives take a few associations at a time.
 const DICOM_CONCURRENT: &str = "2";
+/// Each is a connection on which one message waits for its confirmation.
+const BROKER_CONCURRENT: &str = "8";
 /// Nothing is on the other side.
 const NULL_CONCURRENT: &str = "64";
 
@@ -133,6 +135,9 @@ impl<'a> Decoder<'a> {
             && let Some(kind) = self.dicom(node, entry.key_at)
         {
             return (Some(kind), DICOM_CONCURRENT);
+        }
+        if let Some(kind) = self.broker(view, entry.key_at) {
+            return (Some(kind), BROKER_CONCURRENT);
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),

@@ -6,6 +6,7 @@
 //! stand-in is ever used.
 
 mod api;
+mod broker;
 mod client;
 mod codes;
 mod connection;

@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
+use super::{BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -72,6 +72,10 @@ pub enum ConnectionKind {
     DicomWeb(Box<DicomWeb>),
     /// Entries of a modality worklist.
     DicomEntries(DicomEntries),
+    /// Messages of a broker are taken.
+    BrokerIn(Box<BrokerIn>),
+    /// Messages are published to a broker.
+    BrokerOut(Box<BrokerOut>),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -80,9 +84,11 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) | Self::DicomIn(_) => {
-                Direction::In
-            }
+            Self::MllpListen(_)
+            | Self::HttpIn(_)
+            | Self::FilesIn(_)
+            | Self::DicomIn(_)
+            | Self::BrokerIn(_) => Direction::In,
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
@@ -90,12 +96,13 @@ impl ConnectionKind {
             | Self::DicomOut(_)
             | Self::DicomWeb(_)
             | Self::DicomEntries(_)
+            | Self::BrokerOut(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom` or `null`.
-    pub const fn word(&self) -> &'static str {
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom`, `nats` …
+    pub fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
@@ -104,6 +111,8 @@ impl ConnectionKind {
             Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
                 "dicom"
             }
+            Self::BrokerIn(taken) => taken.word(),
+            Self::BrokerOut(published) => published.word(),
             Self::Null => "null",
         }
     }

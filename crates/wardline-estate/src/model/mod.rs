@@ -3,6 +3,7 @@
 //! could have noticed.
 
 mod api;
+mod broker;
 mod client;
 mod connection;
 mod data;
@@ -22,6 +23,7 @@ pub use api::{
     Layer, Lifecycle, QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation,
     Version, Work,
 };
+pub use broker::{Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, PublishInto, Through};
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
     DisableRule, IssuerClaim, OAuth2,

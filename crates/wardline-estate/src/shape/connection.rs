@@ -4,6 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::{Form, Object, Shape, field};
@@ -45,7 +46,6 @@ pub(crate) static CONNECTION: Object = Object {
         ),
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
-        field("amqp", Any, Later, "An AMQP queue."),
         field(
             "dicom",
             Keyed(&[
@@ -56,6 +56,24 @@ pub(crate) static CONNECTION: Object = Object {
             ]),
             Optional,
             "DICOM.",
+        ),
+        field(
+            "nats",
+            Keyed(&[("take", &NATS_IN), ("publish", &NATS_OUT)]),
+            Optional,
+            "NATS with JetStream.",
+        ),
+        field(
+            "amqp",
+            Keyed(&[("take", &AMQP_IN), ("publish", &AMQP_OUT)]),
+            Optional,
+            "AMQP 0.9.1, as RabbitMQ speaks it.",
+        ),
+        field(
+            "mqtt",
+            Keyed(&[("take", &MQTT_IN), ("publish", &MQTT_OUT)]),
+            Optional,
+            "MQTT 5.",
         ),
         field("fhir", Any, Later, "A FHIR server."),
         field(
@@ -114,7 +132,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "amqp", "dicom", "fhir",
+        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "nats", "amqp", "mqtt",
+        "dicom", "fhir",
     ],
 };
 

@@ -97,6 +97,13 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AsyncApi {
+    /// The estate's directory.
+    #[arg(env = "WARDLINE_ESTATE", default_value = ".")]
+    pub(crate) estate: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Schema {
     /// estate, system, flow, entity, codes, defaults, test or layout; all are written with --out.
     pub(crate) kind: Option<String>,

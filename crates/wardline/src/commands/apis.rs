@@ -70,6 +70,12 @@ fn list(estate: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+pub(crate) fn asyncapi(estate: &Path) -> anyhow::Result<ExitCode> {
+    let (plan, _) = read_served(estate, None)?;
+    super::print_json(&wardline_contract::asyncapi(&plan.estate))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn openapi(name: &str, estate: &Path) -> anyhow::Result<ExitCode> {
     let (plan, _) = read_served(estate, None)?;
     let estate = &plan.estate;

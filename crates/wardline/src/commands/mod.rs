@@ -72,6 +72,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Test(args) => check::test(&args),
         Command::Explain(args) => reference::explain(&args),
         Command::Schema(args) => reference::schema(&args),
+        Command::Asyncapi(args) => apis::asyncapi(&args.estate),
         Command::Completions { shell } => Ok(reference::completions(shell)),
         Command::Map { command } => map::run(command),
         Command::Hl7 { command } => hl7::run(command),
