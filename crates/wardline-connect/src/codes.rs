@@ -136,6 +136,16 @@ codes! {
     SOAP_BAD_ANSWER "W4306" "the answer of a SOAP service cannot be used"
         "It is no SOAP message, or does not fit the description; the text says where. What was asked for may have been done, so it is not asked \
          again by itself. The answer is kept with the delivery. Ask the service's people for a description that fits, or correct the one in the estate."
+    SOAP_NOT_TAKEN "W4307" "a SOAP message was not taken"
+        "It is no envelope, of another version, asks for an operation that the service does not have, or its body does not fit the \
+         description; the fault says which and where. Nothing was taken. Compare with `wardline soap show`, and have the sender use the \
+         description that `?wsdl` gives."
+    SOAP_NOT_BELIEVED "W4308" "a SOAP message does not prove who sent it"
+        "User, password, signature or time did not hold, or the same message came before. The sender is told nothing more; the log has \
+         the reason. Compare the credential or certificate on both sides, and the clocks of both machines."
+    SOAP_NO_ANSWER "W4309" "a SOAP message could not be answered"
+        "The map in `answers` failed, or what it gave does not fit the description, so nothing was taken: the sender can send it again. \
+         The log has the reason. Correct the map."
     FILE_NOT_WRITTEN "W4311" "a file could not be written"
         "The directory is not there, may not be written to, or is full; the text has the system's reason. Nothing that a \
          reader could mistake for a file was left. It is tried again under the same name."

@@ -27,6 +27,10 @@ pub trait Intake: Send + Sync {
     async fn accept(&self, received: Received) -> Verdict;
 }
 
+/// The header by which a listener that speaks of operations (SOAP) tells the engine which one was
+/// asked for; no sender can set it.
+pub const OPERATION: &str = "wardline-operation";
+
 /// One message as it came in, before anything was done to it.
 #[derive(Clone)]
 pub struct Received {

@@ -37,6 +37,6 @@ pub mod tls;
 pub use admission::{Counters, CountersSnapshot, Network, ParseNetworkError};
 pub use content::ContentType;
 pub use error::ConnectError;
-pub use intake::{Intake, Received, Verdict};
+pub use intake::{Intake, OPERATION, Received, Verdict};
 pub use outbound::{Failure, FailureKind, Outbound, Reply, Request};
 pub use secret::Secret;

@@ -34,7 +34,11 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    pub(crate) fn read(&self, what: &'static str) -> Result<Secret, ConnectError> {
+    /// What it holds; `what` names it in errors.
+    ///
+    /// # Errors
+    /// [`ConnectError::ReadPem`] where its file cannot be read.
+    pub fn read(&self, what: &'static str) -> Result<Secret, ConnectError> {
         match self {
             Self::File(path) => {
                 std::fs::read(path)

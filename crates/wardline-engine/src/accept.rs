@@ -13,6 +13,7 @@ use crate::codes;
 use crate::metrics::Latency;
 use crate::plan::{Plan, SourcePlan};
 use crate::route::{self, Arrival, Start};
+use crate::x12;
 use ahash::AHashMap;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -39,6 +40,8 @@ pub(crate) struct Acceptor {
     latency: ArcSwap<AHashMap<Arc<str>, Arc<Latency>>>,
     pub(crate) stopping: AtomicBool,
     kinds: AtomicUsize,
+    /// What was sent to partners who exchange X12, by connection.
+    pub(crate) ledgers: x12::Ledgers,
 }
 
 /// A secret of the estate for this purpose: the same after every restart, and nothing without
@@ -85,6 +88,7 @@ impl Acceptor {
         clock: Arc<dyn Clock>,
     ) -> Self {
         plan.audience.begin(secret_for(&vault, "pseudonyms"));
+        let ledgers = x12::Ledgers::new(Arc::clone(&store));
         let latency = plan
             .sources
             .keys()
@@ -98,6 +102,7 @@ impl Acceptor {
             latency: ArcSwap::from_pointee(latency),
             stopping: AtomicBool::new(false),
             kinds: AtomicUsize::new(0),
+            ledgers,
         }
     }
 
@@ -130,20 +135,29 @@ impl Acceptor {
         plan: &Plan,
         received: &Received,
         source: &SourcePlan,
-    ) -> Result<Acceptance, AcceptError> {
+    ) -> Result<(Acceptance, Vec<x12::Said>), AcceptError> {
         // What partners call X12 differs; the connection says what it is.
         let content_type = match source.input {
             wardline_mapping::Input::X12 => route::X12,
             _ => media_type(&received.content_type),
         };
         let read = match &received.fault {
-            None => route::read_as(content_type, &received.body, source.charset),
+            None => route::read_by(
+                content_type,
+                &received.body,
+                source.charset,
+                source.guides.as_ref(),
+            ),
             Some((code, text)) => Err(note_of(*code, text.clone())),
         };
         let kind_name = match &read {
             Ok(Content::Hl7(message)) => hl7_kind(message),
             Ok(Content::Interchange(all)) => route::x12_kind(all),
-            Ok(_) => content_type.to_owned(),
+            // The operation, where the protocol knows of such.
+            Ok(_) => received
+                .header(wardline_connect::OPERATION)
+                .unwrap_or(content_type)
+                .to_owned(),
             Err(_) => "unreadable".to_owned(),
         };
         let kind = self.kind(&kind_name)?;
@@ -189,9 +203,26 @@ impl Acceptor {
             key: None,
             lane: Lane::Normal,
         };
-        let mut derived = with_runtime(|runtime| {
-            route::route(plan, Start::Source(&received.source), arrival, runtime)
-        });
+        let interchange = match &arrival.subject {
+            Ok(Subject {
+                content: Content::Interchange(all),
+                ..
+            }) => Some(Arc::clone(all)),
+            _ => None,
+        };
+        let unanswered =
+            received.fault.as_ref().map(|(code, _)| *code) == Some(codes::NOT_ANSWERED);
+        let start = match &source.told_of {
+            Some(told) if unanswered => Start::Flow(told.flow),
+            _ => Start::Source(&received.source),
+        };
+        let mut derived = with_runtime(|runtime| route::route(plan, start, arrival, runtime));
+        if received.fault.is_none() {
+            x12::acknowledge(source, &received.body, received.received, &mut derived);
+        }
+        let said = interchange
+            .map(|all| x12::said_of_ours(source, &all, &mut derived))
+            .unwrap_or_default();
         if let Some(first) = derived.messages.first_mut() {
             first.terms.extend(correlation);
             first.terms.extend(control_id);
@@ -207,7 +238,7 @@ impl Acceptor {
         };
         let mut acceptance = self.seal(plan, derived, Some(root), None)?;
         acceptance.dedup = dedup;
-        Ok(acceptance)
+        Ok((acceptance, said))
     }
 
     /// What comes again under a name of the protocol is the same message, whatever it says: an
@@ -264,7 +295,7 @@ impl Acceptor {
             once: None,
             fault: None,
         };
-        let acceptance = self.prepare(&plan, &received, known)?;
+        let (acceptance, _) = self.prepare(&plan, &received, known)?;
         let outcomes = self
             .store
             .commit(vec![Change::Accept(Box::new(acceptance))])
@@ -295,12 +326,21 @@ impl Intake for Acceptor {
                 permanent: false,
             };
         };
-        let commit = match self.prepare(&plan, &received, source) {
-            Ok(acceptance) => self
-                .store
-                .commit(vec![Change::Accept(Box::new(acceptance))]),
+        let (commit, said) = match self.prepare(&plan, &received, source) {
+            Ok((acceptance, said)) => (
+                self.store
+                    .commit(vec![Change::Accept(Box::new(acceptance))]),
+                said,
+            ),
             Err(error) => return refusal(&error),
         };
+        // What is said twice stands in the book once, so it may be written first: where the message is
+        // not taken after it, its sender says it again.
+        if let (false, Some(told)) = (said.is_empty(), &source.told_of)
+            && let Err(error) = self.ledgers.of(&told.connection).note(&said).await
+        {
+            return refusal(&error.into());
+        }
         let verdict = match commit.await {
             Ok(outcomes) => match outcomes.into_iter().next() {
                 Some(Outcome::Accepted(accepted)) => match accepted.duplicate {

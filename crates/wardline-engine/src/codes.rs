@@ -21,6 +21,14 @@ pub const TOO_DEEP: Code = Code("W2403");
 pub const PATH_VALUE_MISSING: Code = Code("W4001");
 /// A client's endpoint is disabled.
 pub const WEBHOOK_DISABLED: Code = Code("W4004");
+/// An interchange gets no control number.
+pub const NOT_NUMBERED: Code = Code("W4420");
+/// A partner refuses what was sent.
+pub const PARTNER_REFUSES: Code = Code("W4421");
+/// A partner has not acknowledged what was sent.
+pub const NOT_ANSWERED: Code = Code("W4422");
+/// An interchange cannot be acknowledged.
+pub const NOT_ACKNOWLEDGED: Code = Code("W4423");
 /// The engine is stopping.
 pub const STOPPING: Code = Code("W4002");
 /// The journal cannot take messages.
@@ -164,6 +172,29 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "It answered 410, failed as long or as often as its file allows, its client has expired, or a person disabled \
          it. Events for it wait in the journal and nothing is lost. `wardline webhooks list` says why and since when; \
          try it with `wardline webhooks test NAME`, then `wardline webhooks enable NAME`.",
+    ),
+    (
+        NOT_NUMBERED,
+        "an interchange got no control number",
+        "The connection gives control numbers (`x12: { numbers: counted }`), and what was to be sent is not one whole X12 \
+         interchange, or thousands that have a number wait to be sent. Nothing was sent. Correct the map, or the destination.",
+    ),
+    (
+        PARTNER_REFUSES,
+        "a partner refuses what was sent",
+        "A TA1, 997 or 999 says that an interchange or group was not accepted, or not whole. The message holds the partner's reasons: \
+         `wardline x12 show`. Correct the map or the data, then replay what was sent: it gets a new number.",
+    ),
+    (
+        NOT_ANSWERED,
+        "a partner has not acknowledged what was sent",
+        "No TA1, 997 or 999 came for an interchange within `answered_within`. Ask the partner for its control number. Where it did \
+         not arrive, replay the delivery.",
+    ),
+    (
+        NOT_ACKNOWLEDGED,
+        "an interchange could not be acknowledged",
+        "Its parties cannot be written into an answer. The interchange itself was taken, or refused, all the same.",
     ),
     (
         STOPPING,

@@ -13,6 +13,7 @@ use crate::renew::Renewals;
 use crate::retention::Forgetting;
 use crate::webhook::News;
 use crate::wire::WireError;
+use crate::x12;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -119,6 +120,7 @@ impl Engine {
         };
         work.spawn(forgetting.run(stop.clone()));
         work.spawn(sign_now_and_then(Arc::clone(&engine.desk), stop.clone()));
+        work.spawn(x12::watch(Arc::clone(&engine.acceptor), stop.clone()));
         let runner = Arc::new(Runner::new(Arc::clone(&engine.book)));
         engine.dispatcher.tell(Arc::clone(&runner));
         let stop = stop.clone();

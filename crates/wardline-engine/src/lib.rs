@@ -37,6 +37,7 @@ mod tryout;
 pub mod view;
 mod webhook;
 mod wire;
+mod x12;
 
 pub use desk::{Balance, Desk, DeskError, Found, RegisterError, ReloadRequest};
 pub use dispatch::share::{CallGate, CallGates, CallPass, Shut};

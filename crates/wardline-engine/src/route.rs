@@ -8,7 +8,7 @@ mod process;
 mod router;
 mod sets;
 
-pub(crate) use content::{field_text, read, read_as};
+pub(crate) use content::{field_text, read, read_as, read_by};
 pub(crate) use sets::kind as x12_kind;
 
 use crate::fingerprint;

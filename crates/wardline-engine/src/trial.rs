@@ -144,17 +144,31 @@ fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec
                 }
             };
             let source = plan.sources.get(into.value.as_str());
+            let opened = crate::wire::soap_opened(&plan.estate, &into.value, &body);
+            let (body, operation) = match opened {
+                None => (body, None),
+                Some(Ok((body, operation))) => (body, Some(operation)),
+                Some(Err(why)) => {
+                    return vec![Failure {
+                        at: test.at,
+                        message: format!("{} is not taken: {why}", path.display()),
+                        expected: None,
+                        actual: None,
+                    }];
+                }
+            };
             let content_type = match source.map(|source| source.input) {
                 Some(wardline_mapping::Input::Hl7) => route::HL7,
                 Some(wardline_mapping::Input::X12) => route::X12,
                 _ => route::JSON,
             };
             let charset = plan.charset(&into.value);
-            let subject = route::read_as(content_type, &body, charset).map(|content| {
+            let guides = source.and_then(|source| source.guides.as_ref());
+            let subject = route::read_by(content_type, &body, charset, guides).map(|content| {
                 let kind = match &content {
                     wardline_mapping::Content::Hl7(message) => crate::accept::hl7_kind(message),
                     wardline_mapping::Content::Interchange(all) => route::x12_kind(all),
-                    _ => content_type.to_owned(),
+                    _ => operation.unwrap_or_else(|| content_type.to_owned()),
                 };
                 Subject::new(content).with(Metadata {
                     source: Some(into.value.as_str().into()),

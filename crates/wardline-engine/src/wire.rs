@@ -4,10 +4,15 @@
 mod brokers;
 mod imaging;
 mod renewing;
+mod soap_in;
 
+pub(crate) use soap_in::{opened as soap_opened, said as soap_said};
+
+use crate::plan::SoapAnswers;
 use crate::renew::{Inputs, Renewals};
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
     ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
@@ -39,6 +44,12 @@ pub enum WireError {
         connection: String,
         /// The header's name.
         header: String,
+    },
+    /// A connection is not there any more.
+    #[error("connection {connection} is not there any more")]
+    Gone {
+        /// `system.connection`.
+        connection: String,
     },
     /// The description of a service cannot be used any more.
     #[error("connection {connection}: {file} cannot be used: {error}")]
@@ -246,17 +257,27 @@ impl Wiring<'_> {
         estate: &Arc<Estate>,
         renewals: &Renewals,
         listener: &model::Listener,
-        routes: &[(&Connection, &model::HttpIn)],
+        receivers: &[(&Connection, &model::HttpIn)],
+        answers: &SoapAnswers,
     ) -> Result<http::IngressConfig, WireError> {
-        let routes = routes
-            .iter()
-            .map(|(connection, declared)| {
-                let own = Wiring::new(self.estate, self.secrets);
-                let route = own.route(connection, declared)?;
-                renewals.inbound_auth(estate, connection, &route.auth, own.inputs());
-                Ok(route)
-            })
-            .collect::<Result<Vec<_>, WireError>>()?;
+        let mut routes = Vec::new();
+        for (connection, declared) in receivers {
+            let own = Wiring::new(self.estate, self.secrets);
+            let mut route = own.route(connection, declared)?;
+            renewals.inbound_auth(estate, connection, &route.auth, own.inputs());
+            if let ConnectionKind::SoapIn(soap) = &connection.kind {
+                let none = BTreeMap::new();
+                let answers = answers.get(&*connection.reference).unwrap_or(&none);
+                let secured = listener.tls.is_some();
+                let endpoint =
+                    self.endpoint(estate, renewals, connection, soap, answers, secured)?;
+                route.soap = Some(Arc::new(endpoint));
+                let mut description = route.clone();
+                description.method = http::Method::GET;
+                routes.push(description);
+            }
+            routes.push(route);
+        }
         let bind = listener.bind.value.to_string();
         let mut config = http::IngressConfig::new(listener.name.as_str(), bind, routes);
         config.tls = listener
@@ -330,6 +351,7 @@ impl Wiring<'_> {
                     model::FileContent::Json => ContentType::Json,
                     model::FileContent::Xml => ContentType::Xml,
                     model::FileContent::Hl7 => ContentType::Hl7,
+                    model::FileContent::X12 => ContentType::Other("application/edi-x12".into()),
                     model::FileContent::Binary => ContentType::Binary,
                 },
                 max_size: declared.max_size,
@@ -412,6 +434,7 @@ impl Wiring<'_> {
             }
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
+            | ConnectionKind::SoapIn(_)
             | ConnectionKind::FilesIn(_)
             | ConnectionKind::DicomIn(_)
             | ConnectionKind::BrokerIn(_) => return Ok(None),
@@ -448,6 +471,21 @@ impl Wiring<'_> {
             config.reach = http::Reach::Public;
         }
         Ok(config)
+    }
+
+    /// What speaks to a SOAP service, for whoever sends by connections of its own.
+    ///
+    /// # Errors
+    /// As [`Wiring::secret`], or where the description cannot be used.
+    pub fn soap(
+        &self,
+        connection: &Connection,
+        declared: &model::SoapOut,
+    ) -> Result<soap::Outbound, WireError> {
+        let definitions = Arc::new(self.definitions(connection, &declared.wsdl)?);
+        let url = &declared.http.url.value;
+        let config = self.soap_config(connection, declared, &definitions, url)?;
+        Ok(soap::Outbound::new(config)?)
     }
 
     /// The description of a service, with all that it imports.

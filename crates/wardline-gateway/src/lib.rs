@@ -36,6 +36,7 @@ mod seldom;
 mod serve;
 pub mod shadow;
 mod snapshot;
+pub mod speech;
 mod upstream;
 mod versions;
 

@@ -21,6 +21,7 @@ use crate::seam::{
     Acceptor, Contract, DenyAll, Facts, Gatekeeper, Handler, Nobody, Observer, Processes,
 };
 use crate::shadow::{Difference, Rules};
+use crate::speech::Speech;
 
 /// A content type that stands for all of them, a missing one included.
 pub const ANY_TYPE: &str = "*/*";
@@ -361,6 +362,8 @@ pub struct Call {
     pub response: Option<Transform>,
     /// For how long an answer to GET may be given again; `None`: never.
     pub keep: Option<Keep>,
+    /// How the system is spoken to, where that is not JSON.
+    pub speech: Option<Speech>,
 }
 
 /// For how long a system's answer may be given again.
@@ -383,6 +386,7 @@ impl Call {
             request: None,
             response: None,
             keep: None,
+            speech: None,
         }
     }
 }

@@ -305,7 +305,10 @@ impl Building<'_> {
                 }
             }
         }
-        if bits.is_empty() && text.is_empty() {
+        // One that is spoken to otherwise is at its address, whatever is asked.
+        if call.speech.is_some() {
+            text.clear();
+        } else if bits.is_empty() && text.is_empty() {
             text.push('/');
         }
         if !text.is_empty() {

@@ -4,10 +4,14 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::security::WSSE;
 use crate::typed;
 use crate::wsdl::{Operation, Version};
 use crate::xml::{Element, Name, XML};
 use crate::xsd::Schemas;
+
+/// Codes of WS-Security that a fault of ours may name.
+const SECURITY: [&str; 2] = ["FailedAuthentication", "InvalidSecurity"];
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +155,13 @@ impl Fault {
         let local = self.code.local(version);
         match version {
             Version::V11 => {
+                // Codes of security have a namespace of their own and say all there is to say.
+                let (code_ns, local) = match self.subcodes.as_slice() {
+                    [one] if SECURITY.contains(&one.as_str()) => (WSSE, one.as_str()),
+                    _ => (ns, local),
+                };
                 let mut fault = Element::of(ns, "Fault")
-                    .with(qualified(Element::of("", "faultcode"), ns, local))
+                    .with(qualified(Element::of("", "faultcode"), code_ns, local))
                     .with(Element::of("", "faultstring").with_text(self.reason.as_str()));
                 if !self.detail.is_empty() {
                     let detail = self.detail.iter().cloned();
@@ -165,8 +174,15 @@ impl Fault {
                 let text = Element::of(ns, "Text")
                     .with_attribute(Name::new(XML, "lang"), "en")
                     .with_text(self.reason.as_str());
+                let mut code = Element::of(ns, "Code").with(value);
+                if let [one] = self.subcodes.as_slice()
+                    && SECURITY.contains(&one.as_str())
+                {
+                    let value = qualified(Element::of(ns, "Value"), WSSE, one);
+                    code = code.with(Element::of(ns, "Subcode").with(value));
+                }
                 let mut fault = Element::of(ns, "Fault")
-                    .with(Element::of(ns, "Code").with(value))
+                    .with(code)
                     .with(Element::of(ns, "Reason").with(text));
                 if !self.detail.is_empty() {
                     let detail = self.detail.iter().cloned();

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod message;
 pub mod mtom;
 pub mod security;
+pub mod service;
 pub mod source;
 pub mod typed;
 pub mod wsdl;

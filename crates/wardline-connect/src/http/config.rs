@@ -10,6 +10,7 @@ use super::auth::{InboundAuth, OutboundAuth};
 use super::reach::Reach;
 use super::sign::WebhookSigner;
 use crate::Network;
+use crate::soap::Endpoint;
 use crate::tls::{ClientTls, ServerTls};
 
 /// One listener with its routes.
@@ -75,6 +76,8 @@ pub struct Route {
     pub status: StatusCode,
     /// Largest body in bytes.
     pub max_body: usize,
+    /// The service that is spoken to there by SOAP. A GET route of one gives its description.
+    pub soap: Option<Arc<Endpoint>>,
 }
 
 impl Route {
@@ -87,6 +90,7 @@ impl Route {
             auth: Arc::new(ArcSwap::from_pointee(auth)),
             status: StatusCode::ACCEPTED,
             max_body: 1 << 20,
+            soap: None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Messages in by HTTP: find the route, prove the sender, count the body, ask the engine,
 //! answer.
 
+mod soap;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -326,6 +328,9 @@ impl Shared {
         if !auth.admits_head(&head.headers) {
             return Err(self.unauthenticated(route, peer));
         }
+        if let (Some(endpoint), &Method::GET) = (&route.soap, &head.method) {
+            return self.describe(endpoint, route, &head);
+        }
         if head
             .headers
             .get(CONTENT_ENCODING)
@@ -368,6 +373,9 @@ impl Shared {
             once: None,
             fault: None,
         };
+        if let Some(endpoint) = &route.soap {
+            return Ok(self.soap(endpoint, &head, peer, received, held).await);
+        }
         Ok(self.ask(route.status, received, held).await)
     }
 
@@ -484,22 +492,33 @@ impl Shared {
     }
 
     /// Asks the engine, in a task of its own: a client that hangs up makes hyper drop the
-    /// request, which must not tear a commit in two.
+    /// request, which must not tear a commit in two. `None` where that task came to grief.
+    async fn verdict(
+        &self,
+        received: Received,
+        held: Option<OwnedSemaphorePermit>,
+    ) -> Option<Verdict> {
+        let intake = Arc::clone(&self.intake);
+        let task = self.tracker.spawn(async move {
+            let verdict = intake.accept(received).await;
+            drop(held);
+            verdict
+        });
+        let verdict = task.await.ok();
+        if verdict.is_none() {
+            tracing::error!("taking a message in panicked; it was not acknowledged");
+        }
+        verdict
+    }
+
     async fn ask(
         &self,
         status: StatusCode,
         received: Received,
         held: Option<OwnedSemaphorePermit>,
     ) -> Answer {
-        let intake = Arc::clone(&self.intake);
         let kept = received.answer.clone();
-        let task = self.tracker.spawn(async move {
-            let verdict = intake.accept(received).await;
-            drop(held);
-            verdict
-        });
-        let Ok(verdict) = task.await else {
-            tracing::error!("taking a message in panicked; it was not acknowledged");
+        let Some(verdict) = self.verdict(received, held).await else {
             return *come_later(
                 codes::LISTENER_FULL,
                 "the message was not taken; send it again",

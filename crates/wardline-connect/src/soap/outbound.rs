@@ -74,6 +74,17 @@ pub struct Outbound {
     name: Arc<str>,
 }
 
+/// A message that asks for an operation.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// What it is.
+    pub content_type: String,
+    /// Further headers that say so.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
 impl Outbound {
     /// Reads keys; connects to nothing yet.
     ///
@@ -139,6 +150,63 @@ impl Outbound {
             mtom,
             name,
         })
+    }
+
+    /// The message that asks for an operation: for whoever sends it by connections of its own.
+    ///
+    /// # Errors
+    /// Where the payload does not fit, and why.
+    pub fn ask(&self, operation: &str, body: &Bytes) -> Result<Asking, Failure> {
+        let operation = self.operation(operation)?;
+        let (content_type, body) = self.envelope(operation, body)?;
+        Ok(Asking {
+            content_type,
+            headers: self.action(operation),
+            body,
+        })
+    }
+
+    /// What an answer to such a message says: JSON by the types of the description.
+    ///
+    /// # Errors
+    /// The fault, or why it is no answer.
+    pub fn understand(&self, operation: &str, reply: Reply) -> Result<Reply, Failure> {
+        let operation = self.operation(operation)?;
+        if reply.status.starts_with('2') {
+            return self.answer(operation, reply);
+        }
+        let said = Self::open(&reply)
+            .ok()
+            .and_then(|envelope| self.fault(operation, &envelope, &reply));
+        Err(said.unwrap_or_else(|| {
+            let text = format!("answered {} with HTTP {}", operation.name, reply.status);
+            let kind = FailureKind::Transient;
+            self.failed(kind, codes::SOAP_BAD_ANSWER, &text)
+                .with_reply(reply)
+        }))
+    }
+
+    fn operation(&self, name: &str) -> Result<&Operation, Failure> {
+        self.port.operation(name).ok_or_else(|| {
+            let what = "the description has no operation of this name";
+            self.failed(FailureKind::Permanent, codes::SOAP_UNSENDABLE, what)
+        })
+    }
+
+    /// The header that names the action, in SOAP 1.1.
+    fn action(&self, operation: &Operation) -> Vec<(HeaderName, HeaderValue)> {
+        if self.port.version != Version::V11 {
+            return Vec::new();
+        }
+        let action: String = operation
+            .action
+            .chars()
+            .filter(|one| !one.is_control() && *one != '"')
+            .collect();
+        let value = HeaderValue::from_str(&format!("\"{action}\""));
+        value
+            .map(|value| vec![(SOAP_ACTION, value)])
+            .unwrap_or_default()
     }
 
     fn failed(&self, kind: FailureKind, code: Code, what: &str) -> Failure {
@@ -284,22 +352,9 @@ fn json_reply(status: &str, value: &Value) -> Reply {
 impl crate::Outbound for Outbound {
     async fn send(&self, request: Request<'_>) -> Result<Reply, Failure> {
         let wanted = request.path.unwrap_or_default().trim_start_matches('/');
-        let operation = self.port.operation(wanted).ok_or_else(|| {
-            let what = "the description has no operation of this name";
-            self.failed(FailureKind::Permanent, codes::SOAP_UNSENDABLE, what)
-        })?;
+        let operation = self.operation(wanted)?;
         let (content_type, body) = self.envelope(operation, &request.body)?;
-        let mut headers = Vec::new();
-        if self.port.version == Version::V11 {
-            let action: String = operation
-                .action
-                .chars()
-                .filter(|one| !one.is_control() && *one != '"')
-                .collect();
-            if let Ok(value) = HeaderValue::from_str(&format!("\"{action}\"")) {
-                headers.push((SOAP_ACTION, value));
-            }
-        }
+        let headers = self.action(operation);
         let sent = Request {
             body,
             content_type: &content_type,

@@ -307,7 +307,9 @@ fn changed_hands<'a>(
         }
         let mut all = estate.connections();
         let taken = all.any(|(_, one)| {
-            matches!(&one.kind, ConnectionKind::HttpIn(http) if http.listener.value == listener.name)
+            one.kind
+                .receives_at()
+                .is_some_and(|http| http.listener.value == listener.name)
         });
         taken.then_some("connections")
     };

@@ -4,7 +4,7 @@
 use super::mark::Mark;
 use crate::plan::Plan;
 use crate::renew::Renewals;
-use crate::wire::{Listening, WireError, Wiring};
+use crate::wire::{Listening, WireError, Wiring, soap_said};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -89,6 +89,7 @@ impl Doors {
         let mut next = NextDoors::default();
         let estate = &plan.estate;
         let secrets = renewals.secrets();
+        let answers = &plan.soap_answers;
         let mut routes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (_, connection) in plan.estate.connections() {
             match &connection.kind {
@@ -155,22 +156,15 @@ impl Doors {
                     };
                     next.fresh.insert(name.clone(), fresh);
                 }
-                ConnectionKind::HttpIn(declared) => routes
-                    .entry(declared.listener.value.as_str())
-                    .or_default()
-                    .push((connection, declared)),
+                kind if kind.receives_at().is_some() => {
+                    if let Some(declared) = kind.receives_at() {
+                        let listener = declared.listener.value.as_str();
+                        let all = routes.entry(listener).or_default();
+                        all.push((connection, declared));
+                    }
+                }
                 // Nothing is listened on.
-                ConnectionKind::FilesIn(_)
-                | ConnectionKind::FilesOut(_)
-                | ConnectionKind::DicomOut(_)
-                | ConnectionKind::DicomWeb(_)
-                | ConnectionKind::DicomEntries(_)
-                | ConnectionKind::BrokerIn(_)
-                | ConnectionKind::BrokerOut(_)
-                | ConnectionKind::MllpConnect(_)
-                | ConnectionKind::HttpOut(_)
-                | ConnectionKind::SoapOut(_)
-                | ConnectionKind::Null => {}
+                _ => {}
             }
         }
         for (name, routes) in routes {
@@ -179,7 +173,14 @@ impl Doors {
             };
             let said: Vec<_> = routes
                 .iter()
-                .map(|(connection, declared)| (&connection.reference, declared))
+                .map(|(connection, declared)| {
+                    // What a service is beyond its path.
+                    let soap = match &connection.kind {
+                        ConnectionKind::SoapIn(soap) => Some((soap, soap_said(estate, soap))),
+                        _ => None,
+                    };
+                    (&connection.reference, declared, soap)
+                })
                 .collect();
             let mark = Mark::said(&(&declared.bind, &declared.tls, said));
             let bind = declared.bind.value.to_string();
@@ -208,7 +209,7 @@ impl Doors {
                     None => Inlet {
                         mark,
                         routes: Arc::new(http::Inlet::new(
-                            &wiring.ingress(estate, renewals, declared, &routes)?,
+                            &wiring.ingress(estate, renewals, declared, &routes, answers)?,
                             Arc::clone(intake),
                         )?),
                         places: words(&bind),
@@ -221,7 +222,7 @@ impl Doors {
                 next.kept.insert(name.to_owned());
                 continue;
             }
-            let config = wiring.ingress(estate, renewals, declared, &routes)?;
+            let config = wiring.ingress(estate, renewals, declared, &routes, answers)?;
             let ingress = match self.address_of(name, &bind) {
                 Some(socket) => http::Ingress::over(socket, config)?,
                 None => http::Ingress::bind(config).await?,

@@ -14,6 +14,7 @@ use crate::renew::Renewals;
 use crate::route;
 use crate::webhook::{self, Endpoint, EndpointParts, News, Standing};
 use crate::wire::{self, WireError, Wiring};
+use crate::x12::Numbered;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -98,6 +99,15 @@ impl Senders {
             if let Some(same) = before.filter(|before| before.mark == mark) {
                 all.insert(name.clone(), same.clone());
             } else if let Some(outbound) = renewals.outbound(&plan.estate, connection)? {
+                let counted = connection.x12.as_ref().and_then(|duties| duties.counted);
+                let outbound = match counted {
+                    Some(first) => Arc::new(Numbered {
+                        inner: outbound,
+                        ledger: acceptor.ledgers.beginning(name, first),
+                        clock: Arc::clone(&acceptor.clock),
+                    }) as Arc<dyn Outbound>,
+                    None => outbound,
+                };
                 let gate = Arc::new(Gate::new(gate_config(connection), now));
                 let sender = Sender {
                     mark,

@@ -349,6 +349,23 @@ impl<'a> Compiler<'a> {
         compiled
     }
 
+    /// The maps that answer requests of SOAP services that are offered.
+    pub(super) fn soap_answers(&mut self) -> super::SoapAnswers {
+        let estate = self.estate;
+        let mut all = super::SoapAnswers::default();
+        for (_, connection) in estate.connections() {
+            let ConnectionKind::SoapIn(soap) = &connection.kind else {
+                continue;
+            };
+            let answers = soap.answers.iter();
+            let compiled = answers
+                .filter_map(|(name, map)| Some((name.value.clone(), self.map(map, Input::Json)?)));
+            let compiled = compiled.collect();
+            all.insert(connection.reference.as_str().into(), compiled);
+        }
+        all
+    }
+
     /// Maps of operations that no flow uses are compiled all the same, so that a mistake in
     /// them is found before the first use.
     pub(super) fn unused_operation_maps(&mut self) {

@@ -8,12 +8,14 @@ mod hooks;
 mod later;
 mod past;
 mod processes;
+mod x12;
 
 use compile::Compiler;
 pub(crate) use compile::{backoff as backoff_of, span_in};
 pub use compile::{diagnostic_in, environment};
 use later::LaterPlans;
 use past::{Destinations, Flows};
+pub(crate) use x12::{HeldGuides, Owed, ToldOf};
 
 use crate::process::plan::{ProcessPlan, Processes};
 use crate::webhook::{Audience, HookPlan, Nobody};
@@ -41,7 +43,12 @@ pub struct Plan {
     pub(crate) audience: Arc<dyn Audience>,
     /// What has to happen over days.
     pub(crate) processes: Processes,
+    /// What makes the answers of SOAP services that are offered.
+    pub(crate) soap_answers: SoapAnswers,
 }
+
+/// Maps that make answers of requests: by connection and operation.
+pub(crate) type SoapAnswers = AHashMap<Arc<str>, BTreeMap<String, Arc<Program>>>;
 
 /// What is known about an inbound connection.
 pub(crate) struct SourcePlan {
@@ -53,6 +60,12 @@ pub(crate) struct SourcePlan {
     pub(crate) duplicate: Vec<FieldPath>,
     /// Fields by which people search.
     pub(crate) keys: Vec<FieldPath>,
+    /// Guides of the estate for what comes, beside those that are shipped.
+    pub(crate) guides: Option<HeldGuides>,
+    /// The acknowledgement that every interchange gets.
+    pub(crate) acknowledge: Option<Owed>,
+    /// Of whose interchanges acknowledgements come here.
+    pub(crate) told_of: Option<ToldOf>,
 }
 
 /// A field of a message: an HL7 path, a header, or a dotted JSON path.
@@ -181,6 +194,7 @@ impl Plan {
         // Numbers of flows: those of the estate, of Apis, of webhooks, of processes and their calls.
         let later = later::compile(&mut compiler, &estate, flows.len());
         let processes = processes::compile(&mut compiler, &estate);
+        let soap_answers = compiler.soap_answers();
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
         let failed = compiler
@@ -194,7 +208,9 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        Some(Self::assemble(estate, flows, later?, hooks, processes?))
+        let mut plan = Self::assemble(estate, flows, later?, hooks, processes?);
+        plan.soap_answers = soap_answers;
+        Some(plan)
     }
 
     /// Who may receive events by webhooks; nobody where this is not called.
@@ -236,7 +252,7 @@ impl Plan {
             }
         }
         // After those of Apis, see below.
-        let first = flows.len() + of_apis.len();
+        let first = flows.len() + of_apis.len() + x12::count(&estate);
         for (index, hook) in hooks.iter().enumerate() {
             for event in hook.hook.iter().flat_map(|hook| hook.events.keys()) {
                 let all: &mut Vec<usize> = by_event.entry(Arc::clone(event)).or_default();
@@ -270,6 +286,9 @@ impl Plan {
                         .iter()
                         .map(|key| FieldPath::new(&key.path.value, input))
                         .collect(),
+                    guides: x12::guides(connection),
+                    acknowledge: None,
+                    told_of: None,
                 },
             );
         }
@@ -283,6 +302,9 @@ impl Plan {
                         facility: None,
                         duplicate: Vec::new(),
                         keys: Vec::new(),
+                        guides: None,
+                        acknowledge: None,
+                        told_of: None,
                     },
                 );
             }
@@ -332,6 +354,10 @@ impl Plan {
             plan.runbook = plan.runbook.take().or_else(|| target.runbook.clone());
         }
         flows.extend(of_apis);
+        for duty in x12::duties(&estate) {
+            duty.enter(flows.len(), &mut sources, &mut destinations);
+            flows.push(duty.flow);
+        }
         for hook in hooks {
             destinations.extend(hooks::destination(&hook));
             flows.push(hook);
@@ -346,6 +372,7 @@ impl Plan {
             later,
             audience: Arc::new(Nobody),
             processes,
+            soap_answers: SoapAnswers::default(),
         };
         let current: Vec<_> = plan.processes.current.values().cloned().collect();
         for process in current {
@@ -411,9 +438,15 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::HttpContent::Json => Input::Json,
             model::HttpContent::X12 => Input::X12,
         }),
+        ConnectionKind::SoapIn(soap) => Some(if soap.hl7.is_some() {
+            Input::Hl7
+        } else {
+            Input::Json
+        }),
         ConnectionKind::FilesIn(files) => Some(match (files.records, files.content) {
             (true, _) | (false, model::FileContent::Json) => Input::Json,
             (false, model::FileContent::Hl7) => Input::Hl7,
+            (false, model::FileContent::X12) => Input::X12,
             (false, _) => Input::Text,
         }),
         ConnectionKind::DicomIn(_) => Some(Input::Json),

@@ -3,7 +3,7 @@
 use super::{Failure, HL7, JSON, MAX_BODY, X12, sets};
 use crate::codes;
 use crate::fingerprint;
-use crate::plan::FieldPath;
+use crate::plan::{FieldPath, HeldGuides};
 use bytes::Bytes;
 use std::sync::Arc;
 use wardline_hl7::{CharsetPolicy, ParseOptions};
@@ -21,6 +21,16 @@ pub(crate) fn read_as(
     body: &Bytes,
     charset: CharsetPolicy,
 ) -> Result<Content, Note> {
+    read_by(content_type, body, charset, None)
+}
+
+/// The same with guides for X12.
+pub(crate) fn read_by(
+    content_type: &str,
+    body: &Bytes,
+    charset: CharsetPolicy,
+    guides: Option<&HeldGuides>,
+) -> Result<Content, Note> {
     let fail = |text: String| Note {
         code: codes::UNREADABLE_BODY.to_string(),
         fingerprint: fingerprint::of(codes::UNREADABLE_BODY.0, "read", &text),
@@ -36,7 +46,7 @@ pub(crate) fn read_as(
         )
         .map(|message| Content::Hl7(Arc::new(message)))
         .map_err(|error| fail(format!("the message is not HL7 v2: {error}"))),
-        X12 => sets::read(body)
+        X12 => sets::read(body, guides)
             .map(|all| Content::Interchange(Arc::new(all)))
             .map_err(|reason| {
                 fail(format!(

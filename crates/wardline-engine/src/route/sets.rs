@@ -8,7 +8,7 @@ use super::router::Router;
 use super::{DerivedMessage, MAX_DERIVED};
 use crate::codes;
 use crate::fingerprint;
-use crate::plan::FieldPath;
+use crate::plan::{FieldPath, HeldGuides};
 use bytes::Bytes;
 use std::sync::Arc;
 use wardline_edi::x12::{Exam, Guides, Interchange, Reader, Set};
@@ -18,9 +18,10 @@ use wardline_store::{Note, RouteOutcome};
 /// Values of one path kept for searching, of an interchange with many sets.
 const MAX_TERMS: usize = 1_000;
 
-/// Reads an interchange, and refuses one whose envelopes, counts or control numbers are wrong.
-pub(super) fn read(body: &Bytes) -> Result<Interchange, String> {
-    let mut exam = Exam::new(None);
+/// Reads an interchange, and refuses one whose envelopes, counts or control numbers are wrong, or which the
+/// guides of its connection refuse.
+pub(super) fn read(body: &Bytes, guides: Option<&HeldGuides>) -> Result<Interchange, String> {
+    let mut exam = Exam::new(guides.map(|guides| Arc::clone(&guides.own)));
     let mut reader = Reader::new(body.as_ref());
     while let Some(segment) = reader.next_segment().map_err(|error| error.to_string())? {
         exam.feed(&segment);
@@ -45,7 +46,8 @@ pub(super) fn read(body: &Bytes) -> Result<Interchange, String> {
             interchange.len()
         ));
     }
-    Ok(interchange.with_guides(Guides::shipped()))
+    let all = guides.map_or_else(Guides::shipped, |guides| Arc::clone(&guides.all));
+    Ok(interchange.with_guides(all))
 }
 
 /// What the message is called: its set, or `x12` where it has several kinds or none.

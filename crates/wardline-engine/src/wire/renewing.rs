@@ -10,7 +10,7 @@ use wardline_connect::door::SwappableTls;
 use wardline_connect::http::{AnyOf, InboundAuth, SwappableAuth};
 use wardline_connect::{Failure, FailureKind, Outbound, Reply, Request};
 use wardline_core::Code;
-use wardline_estate::model::{Connection, ConnectionKind, Estate, ServerTls};
+use wardline_estate::model::{Connection, Estate, ServerTls};
 
 impl Renewals {
     /// Keeps a listener's TLS in step with its certificate, key, authorities and revocation
@@ -57,11 +57,9 @@ impl Renewals {
         self.keep(what, target, inputs, Some(nobody), move || {
             let wiring = Wiring::new(&owned, &secrets);
             let auth = match owned.connection(&reference) {
-                Some((_, connection)) => match &connection.kind {
-                    ConnectionKind::HttpIn(declared) => {
-                        wiring.inbound_auth(connection, declared)?
-                    }
-                    _ => InboundAuth::Bearer(AnyOf::default()),
+                Some((_, connection)) => match connection.kind.receives_at() {
+                    Some(declared) => wiring.inbound_auth(connection, declared)?,
+                    None => InboundAuth::Bearer(AnyOf::default()),
                 },
                 None => InboundAuth::Bearer(AnyOf::default()),
             };

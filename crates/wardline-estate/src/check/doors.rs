@@ -97,7 +97,7 @@ fn paths(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     let estate = whole.estate;
     let mut taken: BTreeMap<(&str, &str, &str), Span> = BTreeMap::new();
     for (_, connection) in estate.connections() {
-        let ConnectionKind::HttpIn(http) = &connection.kind else {
+        let Some(http) = connection.kind.receives_at() else {
             continue;
         };
         let name = &http.listener;
@@ -161,14 +161,16 @@ fn open(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         }
     }
     for (_, connection) in estate.connections() {
-        let ConnectionKind::HttpIn(http) = &connection.kind else {
+        let Some(http) = connection.kind.receives_at() else {
             continue;
         };
         let zone = estate
             .listeners
             .get(&http.listener.value)
             .map(|listener| listener.zone);
-        if zone == Some(Zone::Partner) && matches!(http.auth, Auth::None) {
+        let guarded =
+            matches!(&connection.kind, ConnectionKind::SoapIn(soap) if soap.security.is_some());
+        if zone == Some(Zone::Partner) && matches!(http.auth, Auth::None) && !guarded {
             problems.push(
                 Diagnostic::warning(
                     codes::OPEN_DOOR,

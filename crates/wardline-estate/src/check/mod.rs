@@ -12,10 +12,12 @@ mod processes;
 mod references;
 mod routes;
 mod soap;
+mod soap_in;
 mod steps;
 mod surface;
 mod tests;
 mod usage;
+mod x12;
 
 pub(crate) use usage::{store_of_environment, unsupported_store};
 
@@ -49,6 +51,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
     soap::check(whole, &mut problems);
+    x12::check(whole, &mut problems);
     events::check(whole, &mut problems);
     people::check(whole, &mut problems);
     usage::check(whole, &mut problems);

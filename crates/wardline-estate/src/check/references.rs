@@ -137,6 +137,7 @@ impl References<'_> {
                 }
                 ConnectionKind::MllpListen(_)
                 | ConnectionKind::HttpIn(_)
+                | ConnectionKind::SoapIn(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)

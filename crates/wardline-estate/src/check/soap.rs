@@ -15,16 +15,26 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     // Each description is read once, however many connections name it.
     let mut read: BTreeMap<&Path, Result<Definitions, WsdlError>> = BTreeMap::new();
     for (system, connection) in whole.estate.connections() {
-        let ConnectionKind::SoapOut(soap) = &connection.kind else {
-            continue;
+        let wsdl = match &connection.kind {
+            ConnectionKind::SoapOut(soap) => {
+                security(soap, problems);
+                &soap.wsdl
+            }
+            ConnectionKind::SoapIn(soap) => &soap.wsdl,
+            _ => continue,
         };
-        security(soap, problems);
         let described = read
-            .entry(&soap.wsdl.path)
-            .or_insert_with(|| Definitions::read(&source, &soap.wsdl.path.to_string_lossy()));
-        match described {
-            Ok(definitions) => fits(definitions, system, connection, soap, problems),
-            Err(error) => problems.push(
+            .entry(&wsdl.path)
+            .or_insert_with(|| Definitions::read(&source, &wsdl.path.to_string_lossy()));
+        match (described, &connection.kind) {
+            (Ok(definitions), ConnectionKind::SoapIn(soap)) => {
+                super::soap_in::check(whole, definitions, connection, soap, problems);
+            }
+            (Ok(definitions), ConnectionKind::SoapOut(soap)) => {
+                fits(definitions, system, connection, soap, problems);
+            }
+            (Ok(_), _) => {}
+            (Err(error), _) => problems.push(
                 Diagnostic::error(
                     codes::BAD_DESCRIPTION,
                     format!(
@@ -32,7 +42,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                         connection.reference
                     ),
                 )
-                .at(soap.wsdl.at)
+                .at(wsdl.at)
                 .label(error.to_string()),
             ),
         }

@@ -228,6 +228,13 @@ impl References<'_> {
             let Some((_, served)) = self.whole.estate.operation(&reference) else {
                 continue;
             };
+            if let OperationKind::Soap { operation } = &served.kind {
+                self.problems.push(
+                    refuse(format!("`{reference}` makes its message of JSON"))
+                        .related(operation.at, "asked by SOAP")
+                        .help("let callers send JSON"),
+                );
+            }
             let map = served.request.iter().chain(&served.response).next();
             if let (OperationKind::Http { .. }, Some(map)) = (&served.kind, map) {
                 self.problems.push(

@@ -93,6 +93,15 @@ fn connections(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 .map(|target| target.kind.connection()),
         );
     }
+    for (_, connection) in estate.connections() {
+        let Some(duties) = &connection.x12 else {
+            continue;
+        };
+        used.extend(duties.by.iter().map(|by| by.value.clone()));
+        if duties.answers.is_some() {
+            used.insert(connection.reference.clone());
+        }
+    }
     for system in estate.systems.values() {
         used.extend(
             system

@@ -114,6 +114,17 @@ impl<'a> Decoder<'a> {
             }
         }
         if let Some(node) = view.get("soap")
+            && node.get("listen").is_some()
+        {
+            return match self.soap_in(node, entry.key_at) {
+                Some(soap) => (
+                    Some(ConnectionKind::SoapIn(Box::new(soap))),
+                    HTTP_CONCURRENT,
+                ),
+                None => (None, HTTP_CONCURRENT),
+            };
+        }
+        if let Some(node) = view.get("soap")
             && let Some(soap) = self.soap_out(node, entry.key_at)
         {
             return (
@@ -180,6 +191,7 @@ impl<'a> Decoder<'a> {
             health: view.get("health").map(|node| health(node, entry.key_at)),
             hedge: view.get("hedge").and_then(hedge),
             duplicate,
+            x12: self.x12_duties(view.get("x12")),
             keys: keys
                 .filter_map(|entry| {
                     Some(KeyField {

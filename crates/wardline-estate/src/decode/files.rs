@@ -30,6 +30,7 @@ impl Decoder<'_> {
             Some("json") => FileContent::Json,
             Some("xml") => FileContent::Xml,
             Some("hl7") => FileContent::Hl7,
+            Some("x12") => FileContent::X12,
             Some("binary") => FileContent::Binary,
             _ => FileContent::Text,
         };

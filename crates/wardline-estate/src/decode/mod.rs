@@ -21,11 +21,13 @@ mod process;
 mod script;
 mod secrets;
 mod settings;
+mod soap_in;
 mod step;
 mod system;
 mod test;
 mod top;
 mod view;
+mod x12;
 
 pub(crate) use view::View;
 

@@ -1,6 +1,9 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
+use super::{
+    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef, SoapIn,
+    X12Duties,
+};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub struct Connection {
     pub hedge: Option<Hedge>,
     /// How duplicates of inbound messages are recognised.
     pub duplicate: Option<Duplicate>,
+    /// What partners who exchange X12 owe each other.
+    pub x12: Option<X12Duties>,
     /// Fields by which people search for inbound messages.
     pub keys: Vec<KeyField>,
     /// The class of what passes through.
@@ -58,6 +63,8 @@ pub enum ConnectionKind {
     HttpIn(HttpIn),
     /// Requests to an HTTP service.
     HttpOut(HttpOut),
+    /// A path that is a SOAP service.
+    SoapIn(Box<SoapIn>),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
     /// Files of a directory of this machine are taken.
@@ -86,6 +93,7 @@ impl ConnectionKind {
         match self {
             Self::MllpListen(_)
             | Self::HttpIn(_)
+            | Self::SoapIn(_)
             | Self::FilesIn(_)
             | Self::DicomIn(_)
             | Self::BrokerIn(_) => Direction::In,
@@ -101,12 +109,21 @@ impl ConnectionKind {
         }
     }
 
+    /// The path on a listener that it receives at, where it does.
+    pub fn receives_at(&self) -> Option<&HttpIn> {
+        match self {
+            Self::HttpIn(http) => Some(http),
+            Self::SoapIn(soap) => Some(&soap.http),
+            _ => None,
+        }
+    }
+
     /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom`, `nats` …
     pub fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
-            Self::SoapOut(_) => "soap",
+            Self::SoapIn(_) | Self::SoapOut(_) => "soap",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
             Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
                 "dicom"
@@ -201,6 +218,8 @@ pub enum FileContent {
     Xml,
     /// One HL7 v2 message.
     Hl7,
+    /// One X12 interchange.
+    X12,
     /// Anything.
     Binary,
 }

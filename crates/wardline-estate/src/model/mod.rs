@@ -15,8 +15,10 @@ mod people;
 mod policy;
 mod process;
 mod secrets;
+mod soap_in;
 mod system;
 mod test;
+mod x12;
 
 pub use api::{
     Api, ApiCall, ApiLimits, ApiOperation, Binding, BodyContent, ByHeader, Idempotency, Later,
@@ -51,12 +53,15 @@ pub use process::{
     Until, WaitStep,
 };
 pub use secrets::{Secrets, VaultLogin, VaultServer};
+pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{
     ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,
     ExpectedTask, Fixture, Given, Intervention, MapInput, MapTest, ProcessTest, Scene, SceneKind,
     ScriptedAnswer, TaskAnswer, TestCase, TestKind,
 };
+
+pub use x12::{GuideRef, X12Answer, X12Duties};
 
 use crate::origin::Origins;
 use crate::source::{SourceMap, Span, Spanned};

@@ -7,6 +7,8 @@ use super::Shape::{
 use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::soap_in::SOAP_IN;
+use super::x12::X12;
 use super::{Form, Object, Shape, field};
 
 pub(crate) static CONNECTION: Object = Object {
@@ -40,7 +42,7 @@ pub(crate) static CONNECTION: Object = Object {
         field("sftp", Any, Later, "Files over SFTP."),
         field(
             "soap",
-            Keyed(&[("wsdl", &SOAP_OUT)]),
+            Keyed(&[("listen", &SOAP_IN), ("url", &SOAP_OUT)]),
             Optional,
             "SOAP 1.1 and 1.2.",
         ),
@@ -111,6 +113,12 @@ pub(crate) static CONNECTION: Object = Object {
             Obj(&DUPLICATE),
             Optional,
             "How duplicates of inbound messages are recognised. They get the first answer again.",
+        ),
+        field(
+            "x12",
+            Obj(&X12),
+            Optional,
+            "What partners who exchange X12 owe each other.",
         ),
         field(
             "keys",
@@ -392,9 +400,9 @@ pub(crate) static FILES_IN: Object = Object {
         ),
         field(
             "content",
-            Word(&["text", "json", "xml", "hl7", "binary"]),
+            Word(&["text", "json", "xml", "hl7", "x12", "binary"]),
             Default("text"),
-            "What a whole file is.",
+            "What a whole file is. `x12`: an interchange; flows run once for each set.",
         ),
         field(
             "max_size",

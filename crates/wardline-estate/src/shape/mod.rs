@@ -21,10 +21,12 @@ pub(crate) mod people;
 pub(crate) mod process;
 mod schema;
 pub(crate) mod secrets;
+pub(crate) mod soap_in;
 pub(crate) mod step;
 pub(crate) mod step_parts;
 pub(crate) mod system;
 pub(crate) mod test;
+pub(crate) mod x12;
 
 pub(crate) use check::check;
 pub(crate) use form::Form;

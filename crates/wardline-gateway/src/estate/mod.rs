@@ -23,6 +23,7 @@ mod programs;
 mod promises;
 mod record;
 mod renewing;
+mod soap;
 mod upstreams;
 mod work;
 mod world;
@@ -247,6 +248,7 @@ impl Front {
             running.root,
             estate,
         ));
+        let speakers = soap::speakers(estate, running.renewals)?;
         let mut apis: Vec<plan::Api> = Vec::new();
         for api in estate.apis.values().filter(|api| api.state.is_served()) {
             apis.push(work::api(
@@ -254,7 +256,7 @@ impl Front {
                 api,
                 &self.programs,
                 (&running.deferral, &running.processes),
-                running.shadows,
+                (running.shadows, &speakers),
             )?);
         }
         apis.extend(doors::oauth(estate, &running.identity, &running.recorder));

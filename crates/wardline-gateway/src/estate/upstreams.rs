@@ -62,7 +62,7 @@ pub(super) fn all(
 ) -> Result<Vec<Upstream>, FrontError> {
     let mut all = Vec::new();
     for (_, connection) in estate.connections() {
-        if let ConnectionKind::HttpOut(http) = &connection.kind {
+        if let Some(http) = called(connection) {
             let mut upstream = one(estate, connection, http, renewals, known)?;
             upstream.gate = gates.of(&connection.reference);
             all.push(upstream);
@@ -74,8 +74,14 @@ pub(super) fn all(
 /// The connection as the estate declares it, for making something of it again.
 fn declared<'a>(estate: &'a Estate, reference: &str) -> Option<(&'a Connection, &'a HttpOut)> {
     let (_, connection) = estate.connection(reference)?;
+    Some((connection, called(connection)?))
+}
+
+/// How a connection is reached that is called over HTTP, whatever is said there.
+fn called(connection: &Connection) -> Option<&HttpOut> {
     match &connection.kind {
-        ConnectionKind::HttpOut(http) => Some((connection, http)),
+        ConnectionKind::HttpOut(http) => Some(http),
+        ConnectionKind::SoapOut(soap) => Some(&soap.http),
         _ => None,
     }
 }

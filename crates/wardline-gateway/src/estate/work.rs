@@ -1,6 +1,7 @@
 //! Operations of Apis and what serves them.
 
 use super::programs::Programs;
+use super::soap::Speakers;
 use super::{FrontError, documents, later, process, promises};
 use crate::error::NOT_SERVED;
 use crate::plan::{
@@ -68,13 +69,13 @@ pub(super) fn obstacle(
         | Work::Signal { .. }
         | Work::Status { .. } => None,
         Work::Bound => {
-            let all_http = api.bindings.iter().all(|binding| {
+            let answered = api.bindings.iter().all(|binding| {
                 matches!(
                     estate.operation(&binding.reference(&operation.name)),
-                    Some((_, there)) if matches!(there.kind, OperationKind::Http { .. })
+                    Some((_, there)) if matches!(there.kind, OperationKind::Http { .. } | OperationKind::Soap { .. })
                 )
             });
-            (!all_http).then_some("a system that it is bound to is not called over HTTP")
+            (!answered).then_some("a system that it is bound to does not answer calls at once")
         }
     }
 }
@@ -90,12 +91,19 @@ pub(super) fn api(
     api: &Api,
     programs: &Programs,
     (deferral, door): (&Deferral, &ProcessDoor),
-    shadows: &Arc<Ledger>,
+    (shadows, speakers): (&Arc<Ledger>, &Speakers),
 ) -> Result<plan::Api, FrontError> {
     let mut operations = Vec::new();
     for operation in api.operations.values() {
         if obstacle(estate, api, operation).is_none()
-            && let Some(serve) = serve(estate, api, operation, programs, (deferral, door), shadows)
+            && let Some(serve) = serve(
+                estate,
+                api,
+                operation,
+                programs,
+                (deferral, door),
+                (shadows, speakers),
+            )
         {
             operations.push(one(api, operation, serve));
         }
@@ -182,7 +190,7 @@ fn serve(
     operation: &ApiOperation,
     programs: &Programs,
     (deferral, door): (&Deferral, &ProcessDoor),
-    shadows: &Arc<Ledger>,
+    (shadows, speakers): (&Arc<Ledger>, &Speakers),
 ) -> Option<Serve> {
     if let Some(serve) = process::serve(api, operation, door) {
         return Some(serve);
@@ -228,7 +236,12 @@ fn serve(
             Some(Binding {
                 name: binding.system.value.as_str().into(),
                 when: when(binding, programs)?,
-                call: call(estate, &binding.reference(&operation.name), programs)?,
+                call: call(
+                    estate,
+                    &binding.reference(&operation.name),
+                    programs,
+                    speakers,
+                )?,
             })
         })
         .collect();
@@ -239,7 +252,7 @@ fn serve(
         let reference_of: Arc<str> = operation.reference.as_str().into();
         Some(plan::Shadow {
             name: Arc::clone(&system),
-            call: call(estate, &reference, programs)?,
+            call: call(estate, &reference, programs, speakers)?,
             per_myriad: shadow.sample.0,
             rules: rules(estate, operation, shadow),
             concurrent: SHADOWS,
@@ -305,26 +318,40 @@ pub(super) fn when(binding: &model::Binding, programs: &Programs) -> Option<When
     })
 }
 
-fn call(estate: &Estate, reference: &str, programs: &Programs) -> Option<Call> {
+fn call(
+    estate: &Estate,
+    reference: &str,
+    programs: &Programs,
+    speakers: &Speakers,
+) -> Option<Call> {
     let (system, operation) = estate.operation(reference)?;
-    let OperationKind::Http { method: verb, path } = &operation.kind else {
-        return None;
+    let upstream: Arc<str> = format!("{}.{}", system.name, operation.connection.value).into();
+    let (verb, path, speech) = match &operation.kind {
+        OperationKind::Http { method, path } => (*method, path.value.clone(), None),
+        // The address is the service; what is asked is in the message.
+        OperationKind::Soap { operation } => {
+            let speaker = speakers.get(&*upstream)?;
+            let speech = super::soap::speech(speaker, &operation.value);
+            (Method::Post, String::new(), Some(speech))
+        }
+        OperationKind::Mllp | OperationKind::Null => return None,
     };
     let map = |map: &Option<model::MapRef>| match map {
         Some(map) => programs.map(map).map(Some),
         None => Some(None),
     };
     Some(Call {
-        upstream: format!("{}.{}", system.name, operation.connection.value).into(),
-        method: Some(method(*verb)),
-        path: Some(path.value.clone()),
-        query: true,
+        upstream,
+        method: Some(method(verb)),
+        path: Some(path),
+        query: speech.is_none(),
         request: map(&operation.request)?,
         response: map(&operation.response)?,
         keep: operation.cache.map(|cache| Keep {
             fresh: cache.keep,
             stale_if_error: cache.stale_if_error,
         }),
+        speech,
     })
 }
 

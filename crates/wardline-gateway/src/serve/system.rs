@@ -21,6 +21,7 @@ use crate::route::{Found, Params};
 use crate::seam::Facts;
 use crate::shadow::{Difference, Outcome, compare};
 use crate::snapshot::{Bit, Bound, Endpoint};
+use crate::speech::{self, Speech};
 use crate::upstream::{Answering, Miss, Outgoing};
 
 /// One operation that is bound to systems.
@@ -62,7 +63,7 @@ impl Visit {
         let other = |(other, _): &&(Bound, _)| !Arc::ptr_eq(&other.remote, &bound.remote);
         let shadow = shadow.filter(other).filter(|_| self.sampled(declared));
         let call = &bound.call;
-        if call.request.is_some() {
+        if call.request.is_some() || call.speech.is_some() {
             inbound.read_json(api, operation).await?;
         } else if inbound.is_packed() || shadow.is_some() {
             inbound.read(api, operation).await?;
@@ -74,6 +75,7 @@ impl Visit {
             .filter(|_| self.method == Method::GET && !keyed && !inbound.has_body());
         let held = mask.is_some()
             || call.response.is_some()
+            || call.speech.is_some()
             || checked
             || keyed
             || shadow.is_some()
@@ -93,13 +95,19 @@ impl Visit {
         let shadowed = shadow
             .map(|(bound, room)| self.shadowed(bound, room, params, inbound, operation, declared));
         let (mut body, stopped) = inbound.outward(&operation.limits);
-        if let Some(map) = &call.request
+        let mut outward = std::mem::take(&mut self.headers);
+        if call.speech.is_some() {
+            let value = match inbound.json() {
+                Some(value) => value.clone(),
+                None => speech::parameters(params, self.uri.query()),
+            };
+            body = OutBody::full(asked_for(bound, value, &mut outward)?);
+        } else if let Some(map) = &call.request
             && let Some(value) = inbound.json()
         {
             body = OutBody::full(mapped(map, value.clone(), &bound.name)?);
         }
         let read = stopped.is_none();
-        let mut outward = std::mem::take(&mut self.headers);
         let asked = question.is_some().then(|| outward.clone());
         let outgoing = self.outgoing(
             bound,
@@ -125,8 +133,10 @@ impl Visit {
         }
         // Callers were promised which refusals there are; a redirect is none of them.
         let status = answer.status();
-        let refuses =
-            api.contract.is_some() && !status.is_success() && status != StatusCode::NOT_MODIFIED;
+        let refuses = call.speech.is_none()
+            && api.contract.is_some()
+            && !status.is_success()
+            && status != StatusCode::NOT_MODIFIED;
         if !held && !refuses {
             let mut response = answer.map(Body::streamed);
             headers::inward(response.headers_mut());
@@ -182,7 +192,7 @@ impl Visit {
         let mut headers = std::mem::take(headers);
         headers::outward(&mut headers, &self.snapshot.plan.withheld, read, held);
         headers.insert(correlation::HEADER, self.correlation.header());
-        if bound.call.request.is_some() && !body_is_empty(&body) {
+        if bound.call.request.is_some() && bound.call.speech.is_none() && !body_is_empty(&body) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let own = headers.remove(idempotency::HEADER);
@@ -218,7 +228,14 @@ impl Visit {
     ) -> Result<Held, Problem> {
         let operation = endpoint.operation();
         let (mut parts, body) = answer.into_parts();
-        let changed = mask.is_some() || bound.call.response.is_some();
+        let mut body = Unread::Coming(body);
+        if let Some(speech) = &bound.call.speech {
+            let bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
+            let bytes = understood(speech, &mut parts, bytes, &bound.name)?;
+            body = Unread::Here(bytes);
+        }
+        let changed =
+            mask.is_some() || bound.call.response.is_some() || bound.call.speech.is_some();
         let refuses = !parts.status.is_success() && parts.status != StatusCode::NOT_MODIFIED;
         let refusal = || refused(parts.status, &parts.headers, &operation.method);
         if changed && refuses {
@@ -291,7 +308,13 @@ impl Visit {
         let operation = endpoint.operation();
         let at = choose(declared, facts).ok_or(Kind::NoBinding)?;
         let bound = &bindings[at];
+        let mut headers = HeaderMap::new();
         let bytes = match (body, &bound.call.request) {
+            (given, _) if bound.call.speech.is_some() => {
+                let value = given.cloned();
+                let value = value.unwrap_or_else(|| speech::parameters(facts.params, facts.query));
+                asked_for(bound, value, &mut headers)?
+            }
             (None, _) => Bytes::new(),
             (Some(value), Some(map)) => mapped(map, value.clone(), &bound.name)?,
             (Some(value), None) => value.to_string().into(),
@@ -300,7 +323,7 @@ impl Visit {
         let keep = bound
             .call
             .keep
-            .filter(|_| operation.method == Method::GET && bytes.is_empty());
+            .filter(|_| operation.method == Method::GET && body.is_none());
         let question = keep.map(|keep| (self.question(endpoint, bound, &target), keep));
         let none = HeaderMap::new();
         let kept = question
@@ -309,8 +332,7 @@ impl Visit {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.fresh) {
             return shown(answered(&kept.body)?, mask, bound);
         }
-        let mut headers = HeaderMap::new();
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && bound.call.speech.is_none() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let mut outgoing = self.outgoing(
@@ -334,11 +356,16 @@ impl Visit {
             (Ok(answer), None) => answer,
         };
         let status = answer.status();
-        if own_credentials(status) || !status.is_success() {
+        let spoken = bound.call.speech.as_ref();
+        if own_credentials(status) || (spoken.is_none() && !status.is_success()) {
             return Err(refused(status, answer.headers(), &operation.method));
         }
-        let (parts, body) = answer.into_parts();
-        let bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
+        let (mut parts, body) = answer.into_parts();
+        let mut bytes = body.whole(operation.limits.answer).await.map_err(missed)?;
+        if let Some(speech) = spoken {
+            bytes = understood(speech, &mut parts, bytes, &bound.name)?;
+        }
+        let status = parts.status;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
@@ -369,13 +396,18 @@ impl Visit {
         operation: &Operation,
         declared: &Systems,
     ) -> Shadowed {
+        let mut headers = self.headers.clone();
         let body = match (&bound.call.request, inbound.json()) {
+            (_, given) if bound.call.speech.is_some() => {
+                let value = given.cloned();
+                let value = value.unwrap_or_else(|| speech::parameters(params, self.uri.query()));
+                asked_for(bound, value, &mut headers).map_err(|_| String::new())
+            }
             (Some(map), Some(value)) => {
                 map(value.clone()).map(|value| Bytes::from(value.to_string()))
             }
             _ => Ok(inbound.bytes()),
         };
-        let mut headers = self.headers.clone();
         let outgoing = body.ok().map(|body| {
             let target = target(bound, params, self.uri.query());
             let mut outgoing = self.outgoing(
@@ -394,6 +426,7 @@ impl Visit {
             remote: Arc::clone(&bound.remote),
             name: Arc::clone(&bound.name),
             map: bound.call.response.clone(),
+            speech: bound.call.speech.clone(),
             outgoing,
             most: operation.limits.answer,
             declared: declared.shadow.clone(),
@@ -420,6 +453,7 @@ struct Shadowed {
     remote: Arc<crate::upstream::Remote>,
     name: Arc<str>,
     map: Option<Transform>,
+    speech: Option<Speech>,
     outgoing: Option<Outgoing>,
     most: usize,
     declared: Option<crate::plan::Shadow>,
@@ -447,6 +481,7 @@ impl Shadowed {
             return (shadow.sink)(difference);
         };
         let (remote, map, most, outgoing) = (self.remote, self.map, self.most, self.outgoing);
+        let speech = self.speech;
         visit.shared.tasks.spawn(async move {
             let _permit = permit;
             difference.outcome = Outcome::Failed;
@@ -454,11 +489,17 @@ impl Shadowed {
             if let Some(outgoing) = outgoing
                 && let Ok(answer) = remote.call(outgoing).await
             {
-                difference.status.1 = answer.status().as_u16();
-                let success = answer.status().is_success();
-                let bytes = answer.into_body().whole(most).await;
+                let (mut parts, body) = answer.into_parts();
+                let mut bytes = body.whole(most).await.ok();
+                if let Some(speech) = &speech {
+                    bytes = bytes.and_then(|bytes| {
+                        understood(speech, &mut parts, bytes, &difference.shadow).ok()
+                    });
+                }
+                difference.status.1 = parts.status.as_u16();
+                let success = parts.status.is_success();
                 difference.took.1 = Some(begun.elapsed());
-                let value = bytes.ok().and_then(|bytes| json_or_null(&bytes));
+                let value = bytes.and_then(|bytes| json_or_null(&bytes));
                 let value = match (value, &map) {
                     (Some(value), Some(map)) if success => map(value).ok(),
                     (value, _) => value,
@@ -610,6 +651,57 @@ fn answered(bytes: &Bytes) -> Result<Value, Problem> {
 fn mapped(map: &Transform, value: Value, name: &str) -> Result<Bytes, Problem> {
     let value = map(value).map_err(|error| map_failed(name, &error))?;
     Ok(value.to_string().into())
+}
+
+/// What is asked of a system in its own words, with the headers that say what it is.
+fn asked_for(bound: &Bound, value: Value, headers: &mut HeaderMap) -> Result<Bytes, Problem> {
+    let Some(speech) = &bound.call.speech else {
+        return Err(Kind::Internal.into());
+    };
+    let json = match &bound.call.request {
+        Some(map) => mapped(map, value, &bound.name)?,
+        None => value.to_string().into(),
+    };
+    let (own, body) = (speech.ask)(&json).map_err(|why| speech::unsaid(&bound.name, &why))?;
+    for (name, value) in &own {
+        headers.insert(name, value.clone());
+    }
+    Ok(body)
+}
+
+/// An answer in a system's own words as JSON.
+fn understood(
+    speech: &Speech,
+    parts: &mut http::response::Parts,
+    bytes: Bytes,
+    name: &str,
+) -> Result<Bytes, Problem> {
+    let kind = parts.headers.get(CONTENT_TYPE);
+    let kind = kind
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let json = (speech.understand)(parts.status, &kind, bytes)
+        .map_err(|why| speech::unsaid(name, &why))?;
+    parts.status = StatusCode::OK;
+    let kind = HeaderValue::from_static("application/json");
+    parts.headers.insert(CONTENT_TYPE, kind);
+    Ok(json)
+}
+
+/// A body of an answer.
+enum Unread {
+    Coming(Answering),
+    Here(Bytes),
+}
+
+impl Unread {
+    async fn whole(self, most: usize) -> Result<Bytes, Miss> {
+        match self {
+            Self::Coming(body) => body.whole(most).await,
+            Self::Here(bytes) => Ok(bytes),
+        }
+    }
 }
 
 pub(super) fn map_failed(name: &str, error: &str) -> Problem {

@@ -1,10 +1,13 @@
 //! What is asked of messages that come.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::replay::Replay;
 use super::signature::{self, Ids};
@@ -62,7 +65,7 @@ pub struct Verified {
 /// Holds messages against a policy, and remembers which came lately.
 #[derive(Debug)]
 pub struct Guard {
-    policy: Policy,
+    policy: Arc<ArcSwap<Policy>>,
     replay: Mutex<Replay>,
 }
 
@@ -70,14 +73,31 @@ impl Guard {
     /// A guard for one place where messages come in.
     pub fn new(policy: Policy) -> Self {
         Self {
-            policy,
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
             replay: Mutex::default(),
         }
     }
 
-    /// Whether anything is asked of messages.
-    pub fn asks(&self) -> bool {
-        !self.policy.users.is_empty() || !self.policy.certificates.is_empty()
+    /// A guard whose policy may be changed while messages come. What came lately is still known then.
+    pub fn over(policy: &Arc<ArcSwap<Policy>>) -> Self {
+        Self {
+            policy: Arc::clone(policy),
+            replay: Mutex::default(),
+        }
+    }
+
+    /// Whether user and password are those of the policy, for messages that carry them in their
+    /// body because their description says so.
+    pub fn knows(&self, user: &str, password: &str) -> bool {
+        let policy = self.policy.load_full();
+        let mut known = false;
+        for one in &policy.users {
+            for right in &one.passwords {
+                let holds = verify_slices_are_equal(right, password.as_bytes()).is_ok();
+                known |= holds && one.user == user;
+            }
+        }
+        known
     }
 
     /// Who sent a message.
@@ -85,7 +105,17 @@ impl Guard {
     /// # Errors
     /// Why it is not believed; for the log, not for the sender.
     pub fn check(&self, envelope: &Envelope, now: Timestamp) -> Result<Verified, SecurityError> {
-        if !self.asks() {
+        let policy = self.policy.load_full();
+        self.check_by(&policy, envelope, now)
+    }
+
+    fn check_by(
+        &self,
+        policy: &Policy,
+        envelope: &Envelope,
+        now: Timestamp,
+    ) -> Result<Verified, SecurityError> {
+        if !policy.asks() {
             return Ok(Verified::default());
         }
         let header = envelope.header().ok_or(SecurityError::Header)?;
@@ -96,19 +126,19 @@ impl Guard {
             None => None,
         };
         if let Some(stamp) = stamp {
-            self.fresh(stamp, now)?;
+            policy.fresh(stamp, now)?;
         }
         let mut verified = Verified::default();
         let mut marks: Vec<Vec<u8>> = Vec::new();
         let mut token = None;
-        if !self.policy.users.is_empty() {
+        if !policy.users.is_empty() {
             let element = only(security, WSSE, "UsernameToken")?;
-            verified.user = Some(self.user(element, now, &mut marks)?);
+            verified.user = Some(policy.user(element, now, &mut marks)?);
             token = Some(element);
         }
-        if !self.policy.certificates.is_empty() {
+        if !policy.certificates.is_empty() {
             let element = only(security, DSIG, "Signature")?;
-            let signed = signature::read(element, security, &ids, &self.policy.certificates)?;
+            let signed = signature::read(element, security, &ids, &policy.certificates)?;
             let subject = signature::subject(&signed.certificate, now.as_second())?;
             let body = envelope.body().ok_or(SecurityError::Malformed)?;
             let stamp = stamp.ok_or(SecurityError::Part("Timestamp"))?;
@@ -127,16 +157,23 @@ impl Guard {
         }
         // Only who is known may fill the memory.
         let mut replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
-        let keep = 2 * self.skew() + 1;
+        let keep = 2 * policy.skew() + 1;
         for mark in &marks {
             let user = verified.user.as_deref().unwrap_or_default();
             replay.first(&[user.as_bytes(), mark], now.as_second(), keep)?;
         }
         Ok(verified)
     }
+}
+
+impl Policy {
+    /// Whether anything is asked of messages.
+    pub fn asks(&self) -> bool {
+        !self.users.is_empty() || !self.certificates.is_empty()
+    }
 
     fn skew(&self) -> i64 {
-        i64::try_from(self.policy.skew.as_secs())
+        i64::try_from(self.skew.as_secs())
             .unwrap_or(i64::MAX / 4)
             .min(86_400)
     }
@@ -168,12 +205,12 @@ impl Guard {
             let (nonce, created) = token.fresh()?;
             self.near(created, now)?;
             marks.push(nonce.to_vec());
-        } else if !self.policy.plain {
+        } else if !self.plain {
             return Err(SecurityError::PlainPassword);
         }
         // All are tried, so that the time does not tell which user exists.
         let mut right = false;
-        for known in &self.policy.users {
+        for known in &self.users {
             for password in &known.passwords {
                 let holds = token.is_right(password);
                 right |= holds && known.user == token.user;

@@ -4,6 +4,7 @@
 //! other bindings are passed over and named in [`Definitions::notes`]; a description without any
 //! port that can be used is refused.
 
+mod publish;
 mod read;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use std::fmt;
 use crate::source::Source;
 use crate::xml::Name;
 use crate::xsd::{ElementId, SchemaError, Schemas, TypeId};
+
+pub use publish::Published;
 
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
