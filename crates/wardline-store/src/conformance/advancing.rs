@@ -20,7 +20,11 @@ list![
     timers_come_in_order_and_are_taken_once,
     instances_are_found_by_what_they_are,
     what_contradicts_itself_is_refused_with_its_call,
+    as_much_as_may_be_recorded_at_once_is_and_no_more,
 ];
+
+/// The most waits, timers, tasks and the like of one advance.
+const MOST: u32 = 65_536;
 
 async fn an_instance_begins_and_advances_as_a_whole(home: Box<dyn Home>) {
     let mut world = World::open(home).await;
@@ -525,4 +529,49 @@ async fn what_contradicts_itself_is_refused_with_its_call(home: Box<dyn Home>) {
         "nor was the sound one"
     );
     world.advanced(on).await;
+}
+
+async fn as_much_as_may_be_recorded_at_once_is_and_no_more(home: Box<dyn Home>) {
+    let world = World::open(home).await;
+    let role = world.name("role/buyer").await;
+    let id = world.begun(1).await;
+    let on = world.on(id).await;
+    let waits = |most: u32| (1..=most).map(|n| world.wait_for(n, 1)).collect::<Vec<_>>();
+    let timers = |most: u32| {
+        (1..=most)
+            .map(|n| world.timer(n, 60_000))
+            .collect::<Vec<_>>()
+    };
+    let questions = |most: u32| {
+        (1..=most)
+            .map(|n| world.question(n, role))
+            .collect::<Vec<_>>()
+    };
+    for (wait, set, ask) in [
+        (waits(MOST + 1), Vec::new(), Vec::new()),
+        (Vec::new(), timers(MOST + 1), Vec::new()),
+        (waits(MOST / 2), timers(MOST / 2), questions(1)),
+        // Tasks are numbered in one block of ids, which is full before.
+        (Vec::new(), Vec::new(), questions(MOST)),
+    ] {
+        let much = Advance {
+            wait,
+            set,
+            ask,
+            ..on.clone()
+        };
+        let error = world.refused(vec![Change::Advance(Box::new(much))]).await;
+        assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    }
+    assert_eq!(world.instance(id).await.revision, 1, "nothing was recorded");
+    let most = Advance {
+        wait: waits(1_000),
+        set: timers(MOST - 2_000),
+        ask: questions(1_000),
+        ..on
+    };
+    world.advanced(most).await;
+    let due = Timestamp(world.now().0 + 60_000_000);
+    let timers = world.store().timers(due, None, 5_000).await;
+    assert_eq!(timers.expect("reads").len(), 5_000, "and they are there");
 }
