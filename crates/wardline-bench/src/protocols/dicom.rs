@@ -6,7 +6,7 @@
 
 use crate::intake::mb;
 use crate::report::Row;
-use crate::site::{File, Running, Site, scratch};
+use crate::site::{File, Running, SINKS, Site, scratch};
 use crate::{BenchError, Options, machine};
 use bytes::Bytes;
 use std::fs;
@@ -54,7 +54,8 @@ pub(super) async fn measure(options: &Options) -> Result<Vec<Row>, BenchError> {
         let bytes = Bytes::from(object(size));
         let all = (bytes.len() * count) as f64 / 1e6;
         let limit = all / written(directory, &bytes, count)?.as_secs_f64();
-        let site = Site::build(directory, &FILES, &[])?;
+        // The discharges of every bench's estate want somebody who hears of them.
+        let site = Site::build(directory, &[SINKS, FILES].concat(), &[])?;
         let running = site.start(site.store()?).await?;
         machine::forget_peak();
         let before = machine::resident();

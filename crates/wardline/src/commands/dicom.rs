@@ -12,7 +12,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wardline_dicom::net::{Client, Proposal, Terms};
-use wardline_dicom::{DataSet, Head, Limits, Object, Tag, Value, examine, head_of, to_json, uid};
+use wardline_dicom::{
+    DataSet, Head, Limits, Object, Tag, Value, Vr, examine, head_of, to_json, uid,
+};
 
 /// How long a peer may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -130,6 +132,9 @@ fn print_set(set: &DataSet, shown: &serde_json::Map<String, Json>, depth: usize)
                     |length| format!("{length} bytes"),
                 );
                 anstream::println!("{begin} {}", paint::faint(&length));
+            }
+            (Value::Bytes(_), None) if element.vr == Vr::CS => {
+                anstream::println!("{begin} {}", set.ascii(tag).unwrap_or_default());
             }
             (Value::Bytes(bytes), None) => {
                 anstream::println!(
