@@ -111,7 +111,7 @@ fn estate(here: &str, there: &str, within: &str) -> House {
         (
             "systems/supplier.yaml",
             &format!(
-                "system: supplier\nowner: it\nconnections:\n  in:\n    http: {{ listen: internal, post: \"/x12\", auth: none, content: x12 }}\n    duplicate: {{ by: [ISA-06, ISA-08, ISA-13], within: 30d }}\n    x12: {{ acknowledge: \"999\", by: supplier.acks, answers: supplier.orders, guides: guides/855.yaml }}\n    sensitivity: internal\n  orders:\n    http: {{ url: \"http://{there}/orders\" }}\n    x12: {{ numbers: counted, first: 41{within} }}\n    sensitivity: internal\n  acks:\n    http: {{ url: \"http://{there}/acks\" }}\n    x12: {{ numbers: counted }}\n    sensitivity: internal\n  sink: {{ 'null': {{}} }}\n"
+                "system: supplier\nowner: it\nconnections:\n  in:\n    http: {{ listen: internal, post: \"/x12\", auth: none, content: x12 }}\n    duplicate: {{ by: [ISA-06, ISA-08, ISA-13], within: 30d }}\n    x12: {{ acknowledge: \"999\", by: supplier.acks, answers: supplier.orders, guides: guides/855.yaml }}\n    sensitivity: internal\n  orders:\n    http: {{ url: \"http://{there}/orders\" }}\n    x12: {{ numbers: counted, first: 41{within} }}\n    breaker: {{ open_after: 0 }}\n    sensitivity: internal\n  acks:\n    http: {{ url: \"http://{there}/acks\" }}\n    x12: {{ numbers: counted }}\n    breaker: {{ open_after: 0 }}\n    sensitivity: internal\n  sink: {{ 'null': {{}} }}\n"
             ),
         ),
         (
@@ -120,7 +120,7 @@ fn estate(here: &str, there: &str, within: &str) -> House {
         ),
         (
             "maps/order.vrl",
-            "x12_build(\"850\", [{ \"BEG-01\": \"00\", \"BEG-02\": \"SA\", \"BEG-03\": .order, \"BEG-05\": \"20260101\" }, { \"ISA-06\": \"SHOP\", \"ISA-08\": \"SUPPLIER\" }, { \"PO1-01\": \"1\", \"PO1-02\": \"2\", \"PO1-03\": \"EA\" }], control: 1)\n",
+            "x12_build(\"850\", [{ \"ISA-06\": \"SHOP\", \"ISA-08\": \"SUPPLIER\" }, { \"BEG-01\": \"00\", \"BEG-02\": \"SA\", \"BEG-03\": .order, \"BEG-05\": \"20260101\" }, { \"PO1-01\": \"1\", \"PO1-02\": \"2\", \"PO1-03\": \"EA\" }], control: 1)\n",
         ),
         (
             "flows/orders.yaml",

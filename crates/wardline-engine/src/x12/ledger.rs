@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
-use wardline_core::Timestamp;
+use wardline_core::{DeliveryId, Timestamp};
 use wardline_edi::x12::{NumberError, Numbered, renumber};
 use wardline_store::{Change, Store, StoreError};
 
@@ -111,6 +111,18 @@ impl Ledger {
         }))
     }
 
+    /// What was given up, or ended while nobody wrote it down (a crash), is not waited for any more.
+    async fn close_ended(&self, book: &mut Book) -> Result<(), StoreError> {
+        for entry in book.entries.iter_mut().filter(|one| !one.sent) {
+            let row = match entry.delivery.parse::<DeliveryId>() {
+                Ok(id) => self.store.delivery(id).await?,
+                Err(_) => None,
+            };
+            entry.sent = row.is_none_or(|row| !row.state.is_open());
+        }
+        Ok(())
+    }
+
     async fn write(&self, book: &Book) -> Result<(), StoreError> {
         let set = Change::SetMeta {
             name: self.name.clone(),
@@ -136,7 +148,10 @@ impl Ledger {
             *held = Some(book);
             return Ok(made?);
         }
-        let open = book.entries.iter().filter(|one| !one.sent).count();
+        if book.open() >= MOST_OPEN {
+            self.close_ended(&mut book).await?;
+        }
+        let open = book.open();
         let made = match renumber(interchange, book.next, book.next_group) {
             Ok(made) if open < MOST_OPEN => made,
             Ok(_) => {
@@ -214,6 +229,11 @@ impl Ledger {
 }
 
 impl Book {
+    /// How many have a number and were not sent.
+    fn open(&self) -> usize {
+        self.entries.iter().filter(|one| !one.sent).count()
+    }
+
     /// Gives the next numbers to a delivery, and forgets what is old.
     fn enter(&mut self, delivery: &str, groups: u64, now: Timestamp) {
         self.entries.push_back(Entry {

@@ -229,7 +229,13 @@ pub(super) fn inlets<'a>(
                 listener: name.as_str().into(),
                 inlet: Arc::clone(inlet),
             });
-            let mut operation = operation(path, method.clone(), path, Serve::Handler(handler));
+            // What is asked by GET is the description of a SOAP service.
+            let name = if *method == http::Method::GET {
+                format!("{path}?wsdl")
+            } else {
+                path.to_owned()
+            };
+            let mut operation = operation(&name, method.clone(), path, Serve::Handler(handler));
             operation.content_types = vec![crate::plan::ANY_TYPE.into()];
             operation.lane = Lane::Normal;
             operation.limits.body = largest;
