@@ -23,8 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let structures = read(directory, "StructureDefinition-")?;
     let sets = read(directory, "ValueSet-")?;
     let systems = read(directory, "CodeSystem-")?;
-    println!("# The structure of FHIR R4 (4.0.1) and the value sets that it requires, made by examples/definitions.rs of the");
-    println!("# package hl7.fhir.r4.core 4.0.1 of HL7 International, which is in the public domain (CC0-1.0).");
+    println!(
+        "# The structure of FHIR R4 (4.0.1) and the value sets that it requires, made by examples/definitions.rs of the"
+    );
+    println!(
+        "# package hl7.fhir.r4.core 4.0.1 of HL7 International, which is in the public domain (CC0-1.0)."
+    );
     let mut wanted = BTreeSet::new();
     for structure in structures.values() {
         let kind = text(structure, "kind");
@@ -129,21 +133,40 @@ fn print_element(
 ) {
     let path = text(element, "path");
     let base = element["base"]["path"].as_str().unwrap_or_default();
-    let inherits = ["Element.", "BackboneElement.", "Resource.", "DomainResource."];
-    if base != path && inherits.iter().any(|one| base.starts_with(one)) && !base.contains("Extension") {
+    let inherits = [
+        "Element.",
+        "BackboneElement.",
+        "Resource.",
+        "DomainResource.",
+    ];
+    if base != path
+        && inherits.iter().any(|one| base.starts_with(one))
+        && !base.contains("Extension")
+    {
         return;
     }
     let name = path.rsplit('.').next().unwrap_or_default();
-    let most = if text(element, "max") == "*" { "*" } else { text(element, "max") };
+    let most = if text(element, "max") == "*" {
+        "*"
+    } else {
+        text(element, "max")
+    };
     let types = match element.get("contentReference").and_then(Value::as_str) {
         Some(reference) => format!("@{}", reference.trim_start_matches('#')),
         None if by_parent.iter().any(|(parent, _)| parent == path) => format!("@{path}"),
-        None => list(element, "type").iter().map(type_name).collect::<Vec<_>>().join("|"),
+        None => list(element, "type")
+            .iter()
+            .map(type_name)
+            .collect::<Vec<_>>()
+            .join("|"),
     };
     let mut line = format!(" {name} {}{most} {types}", element["min"]);
     let binding = &element["binding"];
     if text(binding, "strength") == "required" {
-        let set = text(binding, "valueSet").split('|').next().unwrap_or_default();
+        let set = text(binding, "valueSet")
+            .split('|')
+            .next()
+            .unwrap_or_default();
         if let Some(set) = set.strip_prefix("http://hl7.org/fhir/ValueSet/") {
             line.push_str(" =");
             line.push_str(set);
@@ -156,7 +179,9 @@ fn print_element(
 fn type_name(one: &Value) -> String {
     let code = text(one, "code");
     if code.starts_with("http://hl7.org/fhirpath/") {
-        let real = list(one, "extension").first().map(|extension| text(extension, "valueUrl"));
+        let real = list(one, "extension")
+            .first()
+            .map(|extension| text(extension, "valueUrl"));
         return real.unwrap_or("string").to_owned();
     }
     let targets: Vec<&str> = list(one, "targetProfile")

@@ -106,13 +106,19 @@ impl<'a> Walk<'a> {
             self.outcome.resource = Some(known.to_owned());
         }
         let before = self.container;
-        let contained = matches!(self.path.as_slice(), [.., Step::Name("contained"), Step::Index(_)]);
+        let contained = matches!(
+            self.path.as_slice(),
+            [.., Step::Name("contained"), Step::Index(_)]
+        );
         if !contained {
             self.container = Some(map);
         }
         self.object(id, map, "");
         if contained && map.contains_key("contained") {
-            self.error("invariant", "a contained resource must not contain others (dom-2)");
+            self.error(
+                "invariant",
+                "a contained resource must not contain others (dom-2)",
+            );
         }
         self.container = before;
     }
@@ -126,7 +132,10 @@ impl<'a> Walk<'a> {
         if map.is_empty() || (empty && known.name != "Parameters") {
             let whole = known.resource && self.path.len() == 1;
             if !whole {
-                self.error("invariant", "is empty: an element has a value or children (ele-1)");
+                self.error(
+                    "invariant",
+                    "is empty: an element has a value or children (ele-1)",
+                );
             }
         }
         let mut seen = 0_u128;
@@ -144,7 +153,8 @@ impl<'a> Walk<'a> {
                 let plain = name.trim_start_matches('_');
                 match chosen {
                     Some((of, other)) if of == slot.element && other != plain => {
-                        let text = format!("`{}[x]` is there with more than one type", element.name);
+                        let text =
+                            format!("`{}[x]` is there with more than one type", element.name);
                         self.error_at(name, "structure", text);
                     }
                     _ => chosen = Some((slot.element, plain)),
@@ -170,12 +180,18 @@ impl<'a> Walk<'a> {
 
     /// A name that the type does not have. What looks like no name at all is not repeated.
     fn unknown(&mut self, name: &'a str, of: &str) {
-        let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let plain = name.len() <= 64
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let text = format!("{of} has no such element");
         if plain {
             self.error_at(name, "structure", text);
         } else {
-            self.error("structure", format!("{of} has an element whose name is none of FHIR"));
+            self.error(
+                "structure",
+                format!("{of} has an element whose name is none of FHIR"),
+            );
         }
     }
 
@@ -189,12 +205,17 @@ impl<'a> Walk<'a> {
     ) {
         if !element.many {
             return match value {
-                Value::Array(_) => self.error("structure", "may be there once only, and is an array"),
+                Value::Array(_) => {
+                    self.error("structure", "may be there once only, and is an array");
+                }
                 _ => self.single(slot, element, value),
             };
         }
         let Value::Array(all) = value else {
-            return self.error("structure", "is not an array, but may be there more than once");
+            return self.error(
+                "structure",
+                "is not an array, but may be there more than once",
+            );
         };
         if all.is_empty() {
             return self.error("structure", "is an empty array: leave it away");
@@ -232,8 +253,11 @@ impl<'a> Walk<'a> {
             (Kind::Primitive(primitive), value) => {
                 if let Some(complaint) = primitive.complaint(value) {
                     self.error("value", complaint);
-                } else if let (Some(set), Primitive::Code | Primitive::Uri | Primitive::Text, Value::String(code)) =
-                    (element.set, primitive, value)
+                } else if let (
+                    Some(set),
+                    Primitive::Code | Primitive::Uri | Primitive::Text,
+                    Value::String(code),
+                ) = (element.set, primitive, value)
                     && !self.r4.set(set).holds(None, code)
                 {
                     let text = format!("is none of the codes of {}", self.r4.set(set).name);

@@ -72,9 +72,9 @@ pub(crate) struct CodeSet {
 impl CodeSet {
     /// Whether a code is in it; without a system, of any of its systems.
     pub(crate) fn holds(&self, system: Option<&str>, code: &str) -> bool {
-        self.codes.iter().any(|(of, codes)| {
-            system.is_none_or(|system| system == *of) && codes.contains(&code)
-        })
+        self.codes
+            .iter()
+            .any(|(of, codes)| system.is_none_or(|system| system == *of) && codes.contains(&code))
     }
 }
 
@@ -280,8 +280,14 @@ mod tests {
         // Nothing names a type that is not there.
         for one in &r4.types {
             for element in &one.elements {
-                let named = |slot: &&Slot| one.elements[usize::from(slot.element)].name == element.name;
-                assert!(one.slots.values().any(|slot| named(&slot)), "{}.{}", one.name, element.name);
+                let named =
+                    |slot: &&Slot| one.elements[usize::from(slot.element)].name == element.name;
+                assert!(
+                    one.slots.values().any(|slot| named(&slot)),
+                    "{}.{}",
+                    one.name,
+                    element.name
+                );
             }
         }
     }

@@ -37,11 +37,17 @@ impl Object {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, node)| node)
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, node)| node)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
-        self.0.iter_mut().find(|(known, _)| *known == name).map(|(_, node)| node)
+        self.0
+            .iter_mut()
+            .find(|(known, _)| *known == name)
+            .map(|(_, node)| node)
     }
 
     /// Appends to an array, which is made where it is not there.
@@ -122,7 +128,10 @@ impl Object {
     }
 
     pub(crate) fn to_value(&self) -> Value {
-        let all = self.0.iter().map(|(name, node)| ((*name).to_owned(), node.to_value()));
+        let all = self
+            .0
+            .iter()
+            .map(|(name, node)| ((*name).to_owned(), node.to_value()));
         Value::Object(all.collect())
     }
 }
@@ -192,8 +201,6 @@ from! {
     Vec<Object> => |all: Vec<Object>| Node::Array(all.into_iter().map(Node::Object).collect()),
 }
 
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +217,9 @@ mod tests {
         let mut text = String::new();
         object.write(&mut text);
         assert_eq!(text, "{\"c\":\"x\\\"\\u0001\\n\",\"d\":5.40,\"e\":[true]}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), object.to_value());
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap(),
+            object.to_value()
+        );
     }
 }

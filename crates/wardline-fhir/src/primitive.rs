@@ -51,9 +51,8 @@ impl Primitive {
     /// What is wrong with a value, without saying it.
     pub(crate) fn complaint(self, value: &Value) -> Option<&'static str> {
         match (self, value) {
-            (Self::Boolean, Value::Bool(_)) => None,
+            (Self::Boolean, Value::Bool(_)) | (Self::Decimal, Value::Number(_)) => None,
             (Self::Boolean, _) => Some("is not true or false"),
-            (Self::Decimal, Value::Number(_)) => None,
             (Self::Decimal, _) => Some("is not a number"),
             (Self::Integer, Value::Number(number)) => {
                 within(number.as_i64(), -2_147_483_648).then_some("is not an integer of 32 bits")
@@ -64,9 +63,7 @@ impl Primitive {
             (Self::PositiveInt, Value::Number(number)) => {
                 within(number.as_i64(), 1).then_some("is not an integer from 1 on")
             }
-            (Self::Integer | Self::UnsignedInt | Self::PositiveInt, _) => {
-                Some("is not an integer")
-            }
+            (Self::Integer | Self::UnsignedInt | Self::PositiveInt, _) => Some("is not an integer"),
             (_, Value::String(text)) if text.is_empty() => Some("is empty: leave it away"),
             (_, Value::String(text)) => self.of_text(text),
             _ => Some("is not a string"),
@@ -76,16 +73,28 @@ impl Primitive {
     fn of_text(self, text: &str) -> Option<&'static str> {
         let bytes = text.as_bytes();
         match self {
-            Self::Code => (!code(bytes)).then_some("is not a code: it begins or ends with space, or has two in a row"),
-            Self::Date => (date(bytes) != Some(bytes.len())).then_some("is not a date: YYYY, YYYY-MM or YYYY-MM-DD"),
-            Self::DateTime => (!date_time(bytes)).then_some("is not a dateTime: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz"),
-            Self::Instant => (!instant(bytes)).then_some("is not an instant: YYYY-MM-DDThh:mm:ss+zz:zz"),
+            Self::Code => (!code(bytes))
+                .then_some("is not a code: it begins or ends with space, or has two in a row"),
+            Self::Date => (date(bytes) != Some(bytes.len()))
+                .then_some("is not a date: YYYY, YYYY-MM or YYYY-MM-DD"),
+            Self::DateTime => (!date_time(bytes)).then_some(
+                "is not a dateTime: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz",
+            ),
+            Self::Instant => {
+                (!instant(bytes)).then_some("is not an instant: YYYY-MM-DDThh:mm:ss+zz:zz")
+            }
             Self::Time => (time(bytes) != Some(bytes.len())).then_some("is not a time: hh:mm:ss"),
-            Self::Id => (bytes.len() > 64 || !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')))
-                .then_some("is not an id: at most 64 letters, digits, `-` and `.`"),
+            Self::Id => (bytes.len() > 64
+                || !bytes
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')))
+            .then_some("is not an id: at most 64 letters, digits, `-` and `.`"),
             Self::Oid => (!oid(text)).then_some("is not an OID: urn:oid:1.2.3"),
             Self::Uuid => (!uuid(text)).then_some("is not a UUID: urn:uuid:…"),
-            Self::Uri => bytes.iter().any(u8::is_ascii_whitespace).then_some("is not a URI: it holds space"),
+            Self::Uri => bytes
+                .iter()
+                .any(u8::is_ascii_whitespace)
+                .then_some("is not a URI: it holds space"),
             Self::Base64 => (!base64(bytes)).then_some("is not base64"),
             Self::Xhtml => xhtml(text),
             Self::Text => {
@@ -97,7 +106,11 @@ impl Primitive {
                         .then_some("holds control characters")
                 }
             }
-            Self::Boolean | Self::Decimal | Self::Integer | Self::PositiveInt | Self::UnsignedInt => None,
+            Self::Boolean
+            | Self::Decimal
+            | Self::Integer
+            | Self::PositiveInt
+            | Self::UnsignedInt => None,
         }
     }
 }
@@ -110,7 +123,8 @@ fn within(number: Option<i64>, least: i64) -> bool {
 /// The value of the two digits at `at`.
 fn two(bytes: &[u8], at: usize) -> Option<u8> {
     let pair = bytes.get(at..at + 2)?;
-    (pair[0].is_ascii_digit() && pair[1].is_ascii_digit()).then(|| (pair[0] - b'0') * 10 + pair[1] - b'0')
+    (pair[0].is_ascii_digit() && pair[1].is_ascii_digit())
+        .then(|| (pair[0] - b'0') * 10 + pair[1] - b'0')
 }
 
 /// How long the date at the start is.
@@ -149,20 +163,26 @@ fn time(bytes: &[u8]) -> Option<usize> {
     if bytes.get(8) != Some(&b'.') {
         return Some(8);
     }
-    let digits = bytes[9..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = bytes[9..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     (digits > 0).then_some(9 + digits)
 }
 
 fn instant(bytes: &[u8]) -> bool {
     let Some(10) = date(bytes) else { return false };
-    let Some(rest) = bytes.get(11..) else { return false };
+    let Some(rest) = bytes.get(11..) else {
+        return false;
+    };
     let Some(used) = time(rest).filter(|_| bytes[10] == b'T') else {
         return false;
     };
     match &rest[used..] {
         [b'Z'] => true,
         zone @ [b'+' | b'-', _, _, b':', _, _] => {
-            two(zone, 1).is_some_and(|hours| hours <= 14) && two(zone, 4).is_some_and(|minutes| minutes < 60)
+            two(zone, 1).is_some_and(|hours| hours <= 14)
+                && two(zone, 4).is_some_and(|minutes| minutes < 60)
         }
         _ => false,
     }
@@ -189,10 +209,15 @@ fn oid(text: &str) -> bool {
         return false;
     };
     let number = |arc: &str| {
-        !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+        !arc.is_empty()
+            && arc.bytes().all(|byte| byte.is_ascii_digit())
+            && (arc == "0" || !arc.starts_with('0'))
     };
     let mut all = arcs.split('.');
-    all.next().is_some_and(|first| matches!(first, "0" | "1" | "2")) && arcs.contains('.') && all.all(number)
+    all.next()
+        .is_some_and(|first| matches!(first, "0" | "1" | "2"))
+        && arcs.contains('.')
+        && all.all(number)
 }
 
 fn uuid(text: &str) -> bool {
@@ -227,7 +252,18 @@ fn xhtml(text: &str) -> Option<&'static str> {
         return Some("is not one <div> element");
     }
     let lower = trimmed.to_ascii_lowercase();
-    let acts = ["<script", "<iframe", "<object", "<form", "javascript:", " onload=", " onclick=", " onerror=", "<!doctype", "<!entity"];
+    let acts = [
+        "<script",
+        "<iframe",
+        "<object",
+        "<form",
+        "javascript:",
+        " onload=",
+        " onclick=",
+        " onerror=",
+        "<!doctype",
+        "<!entity",
+    ];
     acts.iter()
         .any(|word| lower.contains(word))
         .then_some("holds what could act in a browser")
@@ -241,18 +277,41 @@ mod tests {
     #[test]
     fn texts_are_held_against_the_specification() {
         let good = [
-            (Primitive::Date, "2024-02-29"), (Primitive::Date, "1905"), (Primitive::DateTime, "2015-02-07T13:28:17.239+02:00"),
-            (Primitive::DateTime, "2015-02"), (Primitive::Instant, "2015-02-07T13:28:17Z"), (Primitive::Time, "23:59:60"),
-            (Primitive::Code, "a b"), (Primitive::Id, "a-1.B"), (Primitive::Oid, "urn:oid:1.2.840"), (Primitive::Base64, "aGk="),
-            (Primitive::Uuid, "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), (Primitive::Uri, "urn:x:y"), (Primitive::Xhtml, "<div>x</div>"),
+            (Primitive::Date, "2024-02-29"),
+            (Primitive::Date, "1905"),
+            (Primitive::DateTime, "2015-02-07T13:28:17.239+02:00"),
+            (Primitive::DateTime, "2015-02"),
+            (Primitive::Instant, "2015-02-07T13:28:17Z"),
+            (Primitive::Time, "23:59:60"),
+            (Primitive::Code, "a b"),
+            (Primitive::Id, "a-1.B"),
+            (Primitive::Oid, "urn:oid:1.2.840"),
+            (Primitive::Base64, "aGk="),
+            (
+                Primitive::Uuid,
+                "urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
+            ),
+            (Primitive::Uri, "urn:x:y"),
+            (Primitive::Xhtml, "<div>x</div>"),
         ];
         for (kind, text) in good {
             assert_eq!(kind.complaint(&json!(text)), None, "{text}");
         }
         let bad = [
-            (Primitive::Date, "2023-02-29"), (Primitive::Date, "2023-2-9"), (Primitive::DateTime, "2015-02-07T13:28:17"), (Primitive::DateTime, "2015-02-07T13:28Z"),
-            (Primitive::Instant, "2015-02-07"), (Primitive::Time, "24:00:00"), (Primitive::Code, " a"), (Primitive::Code, "a  b"), (Primitive::Id, "a_b"),
-            (Primitive::Oid, "1.2.840"), (Primitive::Base64, "aGk"), (Primitive::Uri, "a b"), (Primitive::Text, " "), (Primitive::Xhtml, "<div><script></div>"),
+            (Primitive::Date, "2023-02-29"),
+            (Primitive::Date, "2023-2-9"),
+            (Primitive::DateTime, "2015-02-07T13:28:17"),
+            (Primitive::DateTime, "2015-02-07T13:28Z"),
+            (Primitive::Instant, "2015-02-07"),
+            (Primitive::Time, "24:00:00"),
+            (Primitive::Code, " a"),
+            (Primitive::Code, "a  b"),
+            (Primitive::Id, "a_b"),
+            (Primitive::Oid, "1.2.840"),
+            (Primitive::Base64, "aGk"),
+            (Primitive::Uri, "a b"),
+            (Primitive::Text, " "),
+            (Primitive::Xhtml, "<div><script></div>"),
         ];
         for (kind, text) in bad {
             assert!(kind.complaint(&json!(text)).is_some(), "{text}");

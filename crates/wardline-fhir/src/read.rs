@@ -48,7 +48,9 @@ pub fn read(bytes: &[u8], most: usize) -> Result<Value, ReadError> {
 fn words(error: &serde_json::Error) -> String {
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Data => format!("a name stands twice in one object at {place}"),
+        serde_json::error::Category::Data => {
+            format!("a name stands twice in one object at {place}")
+        }
         serde_json::error::Category::Eof => format!("it ends too early, at {place}"),
         serde_json::error::Category::Io | serde_json::error::Category::Syntax => {
             format!("a syntax error, or nested too deep, at {place}")
@@ -119,11 +121,16 @@ mod tests {
     #[test]
     fn each_name_once_and_nothing_behind() {
         assert!(read(br#"{"a":1,"b":[{"a":2}]}"#, 99).is_ok());
-        assert!(matches!(read(br#"{"a":1,"a":2}"#, 99), Err(ReadError::NotJson(why)) if why.contains("twice")));
+        assert!(
+            matches!(read(br#"{"a":1,"a":2}"#, 99), Err(ReadError::NotJson(why)) if why.contains("twice"))
+        );
         assert!(matches!(read(b"{} x", 99), Err(ReadError::NotJson(_))));
         assert_eq!(read(b"[]", 99), Err(ReadError::NotAnObject));
         assert_eq!(read(b"{}", 1), Err(ReadError::TooLarge(1)));
         let deep = "[".repeat(100_000);
-        assert!(matches!(read(format!("{{\"a\":{deep}").as_bytes(), 1 << 20), Err(ReadError::NotJson(_))));
+        assert!(matches!(
+            read(format!("{{\"a\":{deep}").as_bytes(), 1 << 20),
+            Err(ReadError::NotJson(_))
+        ));
     }
 }

@@ -36,7 +36,12 @@ fn json_files(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_official_examples_are_valid() {
-    for part in ["fhir/r4-examples", "fhir/synthea-r4", "fhir/r4-structuredefinitions", "fhir/r4-searchparameters"] {
+    for part in [
+        "fhir/r4-examples",
+        "fhir/synthea-r4",
+        "fhir/r4-structuredefinitions",
+        "fhir/r4-searchparameters",
+    ] {
         let Some(directory) = data(part) else { return };
         let (mut good, mut all) = (0, 0);
         for file in json_files(&directory) {
@@ -61,18 +66,36 @@ fn the_official_examples_are_valid() {
 /// servers or narrative are beyond a check without a network; the score is printed.
 #[test]
 fn verdicts_agree_with_the_hl7_validator() {
-    let Some(directory) = data("pairs/fhir-validator-outcomes") else { return };
+    let Some(directory) = data("pairs/fhir-validator-outcomes") else {
+        return;
+    };
     let (mut same, mut all, mut beyond) = (0, 0, 0);
     for entry in fs::read_dir(directory).unwrap() {
         let case = entry.unwrap().path();
-        let Ok(files) = fs::read_dir(&case) else { continue };
+        let Ok(files) = fs::read_dir(&case) else {
+            continue;
+        };
         let files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
-        let input = files.iter().find(|path| path.file_name().is_some_and(|name| name == "input.json"));
-        let expected = files.iter().find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("expected")));
-        let (Some(input), Some(expected)) = (input, expected) else { continue };
-        let Ok(wanted) = read(&fs::read(expected).unwrap(), 64 << 20) else { continue };
-        let bad = wanted["issue"].as_array().is_some_and(|issues| issues.iter().any(|one| matches!(one["severity"].as_str(), Some("error" | "fatal"))));
-        let ours = read(&fs::read(input).unwrap(), 64 << 20).is_ok_and(|resource| check(&resource).ok());
+        let input = files
+            .iter()
+            .find(|path| path.file_name().is_some_and(|name| name == "input.json"));
+        let expected = files.iter().find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("expected"))
+        });
+        let (Some(input), Some(expected)) = (input, expected) else {
+            continue;
+        };
+        let Ok(wanted) = read(&fs::read(expected).unwrap(), 64 << 20) else {
+            continue;
+        };
+        let bad = wanted["issue"].as_array().is_some_and(|issues| {
+            issues
+                .iter()
+                .any(|one| matches!(one["severity"].as_str(), Some("error" | "fatal")))
+        });
+        let ours =
+            read(&fs::read(input).unwrap(), 64 << 20).is_ok_and(|resource| check(&resource).ok());
         all += 1;
         if ours != bad {
             same += 1;

@@ -3,6 +3,7 @@
 
 mod callers;
 mod estate;
+mod fhir;
 mod flat;
 mod journal;
 mod process;
@@ -18,6 +19,7 @@ pub(crate) use callers::{
 pub(crate) use estate::{
     Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve, Test,
 };
+pub(crate) use fhir::FhirCommand;
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
@@ -89,6 +91,11 @@ pub(crate) enum Command {
     Edi {
         #[command(subcommand)]
         command: EdiCommand,
+    },
+    /// Look at FHIR files, and make them of HL7 v2.
+    Fhir {
+        #[command(subcommand)]
+        command: FhirCommand,
     },
     /// Look at X12 files.
     X12 {

@@ -36,7 +36,11 @@ pub(super) struct Making<'a> {
 
 impl<'a> Making<'a> {
     pub(super) fn new(message: &'a Message, options: &'a Options) -> Self {
-        let sender = [message.sending_application(), message.sending_facility(), message.control_id()];
+        let sender = [
+            message.sending_application(),
+            message.sending_facility(),
+            message.control_id(),
+        ];
         Self {
             message,
             options,
@@ -58,13 +62,16 @@ impl<'a> Making<'a> {
     pub(super) fn readers(&self, name: &str) -> impl Iterator<Item = Reader<'a>> + use<'a> {
         let options = self.options;
         let all: Vec<_> = self.message.segments_named(name).collect();
-        all.into_iter().map(move |segment| Reader { segment, options })
+        all.into_iter()
+            .map(move |segment| Reader { segment, options })
     }
 
     /// All segments from the first of `first` on, each with its name.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, Reader<'a>)> + use<'a> {
         let options = self.options;
-        self.message.segments().map(move |segment| (segment.name(), Reader { segment, options }))
+        self.message
+            .segments()
+            .map(move |segment| (segment.name(), Reader { segment, options }))
     }
 
     /// Adds a resource. `key` is what makes it the same in the next message; where it was added
@@ -128,7 +135,10 @@ impl<'a> Making<'a> {
         let mut body = Object::new();
         if let Some(value) = number {
             let authority = Authority::read(raw.component(9));
-            body.push("identifier", values::identifier_of(value, part(raw, 13), &authority, self.options));
+            body.push(
+                "identifier",
+                values::identifier_of(value, part(raw, 13), &authority, self.options),
+            );
         }
         if let Some(name) = name {
             body.push("name", name);
@@ -139,7 +149,10 @@ impl<'a> Making<'a> {
 
     /// The practitioners of a field.
     pub(super) fn practitioners(&mut self, reader: Reader<'_>, n: usize) -> Vec<Made> {
-        reader.each(n).filter_map(|raw| self.practitioner(raw)).collect()
+        reader
+            .each(n)
+            .filter_map(|raw| self.practitioner(raw))
+            .collect()
     }
 
     /// An organisation by name and number (XON).
@@ -152,7 +165,10 @@ impl<'a> Making<'a> {
         let mut body = Object::new();
         if let Some(value) = number {
             let authority = Authority::read(raw.component(6));
-            body.push("identifier", values::identifier_of(value, part(raw, 7), &authority, self.options));
+            body.push(
+                "identifier",
+                values::identifier_of(value, part(raw, 7), &authority, self.options),
+            );
         }
         body.put("name", name);
         let otherwise = raw.decode().into_owned();
@@ -161,19 +177,33 @@ impl<'a> Making<'a> {
 
     /// Where somebody is (PL): a location for each level, the narrowest is given.
     pub(super) fn location(&mut self, raw: Raw<'_>) -> Option<Made> {
-        const LEVELS: [(usize, &str); 6] = [(4, "si"), (7, "bu"), (8, "lvl"), (1, "wa"), (2, "ro"), (3, "bd")];
+        const LEVELS: [(usize, &str); 6] = [
+            (4, "si"),
+            (7, "bu"),
+            (8, "lvl"),
+            (1, "wa"),
+            (2, "ro"),
+            (3, "bd"),
+        ];
         let mut within: Option<Made> = None;
         let mut key = String::new();
         for (n, level) in LEVELS {
-            let Some(name) = text(raw.component(n)) else { continue };
+            let Some(name) = text(raw.component(n)) else {
+                continue;
+            };
             key.push_str(level);
             key.push('=');
             key.push_str(&name);
             key.push('/');
             let mut body = Object::new();
-            body.put("status", "active").put("name", name).put("mode", "instance");
+            body.put("status", "active")
+                .put("name", name)
+                .put("mode", "instance");
             let system = "http://terminology.hl7.org/CodeSystem/location-physical-type".to_owned();
-            body.put("physicalType", values::concept_of(system, level.to_owned(), None));
+            body.put(
+                "physicalType",
+                values::concept_of(system, level.to_owned(), None),
+            );
             if let Some(within) = within {
                 let reference = self.reference(within);
                 body.put("partOf", reference);
@@ -186,20 +216,39 @@ impl<'a> Making<'a> {
     /// The bundle.
     pub(super) fn finish(mut self) -> Object {
         let mut bundle = Object::new();
-        let header = self.message.segment("MSH", 1).map(|segment| Reader { segment, options: self.options });
+        let header = self.message.segment("MSH", 1).map(|segment| Reader {
+            segment,
+            options: self.options,
+        });
         let form = self.options.form;
         let focus = self.entries.first().map(|_| self.reference(Made(0)));
-        let header_entry = (form == Form::Message).then(|| self.header(header, focus)).flatten();
-        let kind = if form == Form::Message { "message" } else { "transaction" };
-        bundle.put("resourceType", "Bundle").put("id", Uuid::new_v5(&NAMESPACE, format!("Bundle|{}", self.control).as_bytes()).to_string());
+        let header_entry = (form == Form::Message)
+            .then(|| self.header(header, focus))
+            .flatten();
+        let kind = if form == Form::Message {
+            "message"
+        } else {
+            "transaction"
+        };
+        bundle.put("resourceType", "Bundle").put(
+            "id",
+            Uuid::new_v5(&NAMESPACE, format!("Bundle|{}", self.control).as_bytes()).to_string(),
+        );
         if let Some(control) = self.message.control_id() {
             let mut identifier = Object::new();
-            let system = header.and_then(|header| Authority::read(header.raw(3)?.component(1)).system(self.options));
-            identifier.put("system", system).put("value", control.into_owned());
+            let system = header.and_then(|header| {
+                Authority::read(header.raw(3)?.component(1)).system(self.options)
+            });
+            identifier
+                .put("system", system)
+                .put("value", control.into_owned());
             bundle.put("identifier", identifier.some());
         }
         bundle.put("type", kind);
-        bundle.put("timestamp", header.and_then(|header| values::instant(&header.text(7)?, self.options)));
+        bundle.put(
+            "timestamp",
+            header.and_then(|header| values::instant(&header.text(7)?, self.options)),
+        );
         let mut entries = Vec::with_capacity(self.entries.len() + 1);
         entries.extend(header_entry.map(Node::Object));
         for entry in self.entries.drain(..) {
@@ -211,7 +260,8 @@ impl<'a> Making<'a> {
             }
             resource.0.extend(entry.body.0);
             let mut made = Object::new();
-            made.put("fullUrl", format!("urn:uuid:{}", entry.id)).put("resource", resource);
+            made.put("fullUrl", format!("urn:uuid:{}", entry.id))
+                .put("resource", resource);
             if form == Form::Transaction {
                 let url = match by {
                     Some(by) => format!("{}?identifier={by}", entry.kind),
@@ -229,9 +279,13 @@ impl<'a> Making<'a> {
 
     fn header(&self, msh: Option<Reader<'_>>, focus: Option<Object>) -> Option<Object> {
         let msh = msh?;
-        let id = Uuid::new_v5(&NAMESPACE, format!("MessageHeader|{}", self.control).as_bytes());
+        let id = Uuid::new_v5(
+            &NAMESPACE,
+            format!("MessageHeader|{}", self.control).as_bytes(),
+        );
         let mut body = Object::new();
-        body.put("resourceType", "MessageHeader").put("id", id.to_string());
+        body.put("resourceType", "MessageHeader")
+            .put("id", id.to_string());
         if let Some(mode) = msh.text(11) {
             let mut tag = Object::new();
             tag.put("system", format!("{V2}0103")).put("code", mode);
@@ -240,34 +294,56 @@ impl<'a> Making<'a> {
             body.put("meta", meta);
         }
         let mut event = Object::new();
-        let shown = format!("{}^{}", self.message.message_type().unwrap_or_default(), self.event);
-        event.put("system", format!("{V2}0003")).put("code", self.event.clone()).put("display", shown);
+        let shown = format!(
+            "{}^{}",
+            self.message.message_type().unwrap_or_default(),
+            self.event
+        );
+        event
+            .put("system", format!("{V2}0003"))
+            .put("code", self.event.clone())
+            .put("display", shown);
         body.put("eventCoding", event);
-        let address = |n| msh.text(n).map(|name| format!("urn:id:{}", codes::plain(&name)));
+        let address = |n| {
+            msh.text(n)
+                .map(|name| format!("urn:id:{}", codes::plain(&name)))
+        };
         if let Some(endpoint) = address(5) {
             let mut destination = Object::new();
-            destination.put("name", msh.text(5)).put("endpoint", endpoint);
+            destination
+                .put("name", msh.text(5))
+                .put("endpoint", endpoint);
             body.push("destination", destination);
         }
         let mut source = Object::new();
-        source.put("name", msh.text(3)).put("endpoint", address(3).unwrap_or_else(|| "urn:id:unknown".to_owned()));
+        source.put("name", msh.text(3)).put(
+            "endpoint",
+            address(3).unwrap_or_else(|| "urn:id:unknown".to_owned()),
+        );
         body.put("source", source);
         if let Some(focus) = focus {
             body.push("focus", focus);
         }
         let mut made = Object::new();
-        made.put("fullUrl", format!("urn:uuid:{id}")).put("resource", body);
+        made.put("fullUrl", format!("urn:uuid:{id}"))
+            .put("resource", body);
         Some(made)
     }
 }
 
 /// `system|value`, as a search has it.
 fn search(identifier: &Node) -> Option<String> {
-    let Node::Object(identifier) = identifier else { return None };
+    let Node::Object(identifier) = identifier else {
+        return None;
+    };
     let word = |name| match identifier.get(name) {
         Some(Node::Text(text)) => Some(text.as_str()),
         Some(Node::Word(text)) => Some(*text),
         _ => None,
     };
-    Some(format!("{}%7C{}", codes::plain(word("system")?), codes::plain(word("value")?)))
+    Some(format!(
+        "{}%7C{}",
+        codes::plain(word("system")?),
+        codes::plain(word("value")?)
+    ))
 }

@@ -15,19 +15,31 @@ pub(super) fn document(making: &mut Making<'_>) -> Result<(), MapError> {
     let patient = person::patient(making)?;
     let encounter = visit::encounter(making, patient);
     let mut body = Object::new();
-    body.put("masterIdentifier", txa.entity(12, "FILL").map(|mut one| {
-        one.0.retain(|(name, _)| *name != "type");
-        one
-    }));
+    body.put(
+        "masterIdentifier",
+        txa.entity(12, "FILL").map(|mut one| {
+            one.0.retain(|(name, _)| *name != "type");
+            one
+        }),
+    );
     let mut identifiers = Vec::new();
     identifiers.extend(txa.entity(12, "FILL"));
     identifiers.extend(txa.entity(14, "PLAC"));
     body.put("identifier", identifiers);
     let gone = matches!(making.event.as_str(), "T11") || txa.text(19).as_deref() == Some("CA");
     body.put("status", if gone { "entered-in-error" } else { "current" });
-    body.put("docStatus", txa.text(17).and_then(|code| find(codes::DOCUMENT, &code)));
-    body.put("type", txa.concept(2, "0270")).put("subject", making.reference(patient));
-    body.put("date", txa.text(6).or_else(|| txa.text(7)).and_then(|when| values::instant(&when, making.options)));
+    body.put(
+        "docStatus",
+        txa.text(17).and_then(|code| find(codes::DOCUMENT, &code)),
+    );
+    body.put("type", txa.concept(2, "0270"))
+        .put("subject", making.reference(patient));
+    body.put(
+        "date",
+        txa.text(6)
+            .or_else(|| txa.text(7))
+            .and_then(|when| values::instant(&when, making.options)),
+    );
     for field in [9, 5] {
         for who in making.practitioners(txa, field) {
             let reference = making.reference(who);
@@ -41,15 +53,25 @@ pub(super) fn document(making: &mut Making<'_>) -> Result<(), MapError> {
         let mut identifier = Object::new();
         identifier.put("value", parent);
         let mut target = Object::new();
-        target.put("type", "DocumentReference").put("identifier", identifier);
+        target
+            .put("type", "DocumentReference")
+            .put("identifier", identifier);
         let mut related = Object::new();
-        let code = if matches!(making.event.as_str(), "T09" | "T10") { "replaces" } else { "appends" };
+        let code = if matches!(making.event.as_str(), "T09" | "T10") {
+            "replaces"
+        } else {
+            "appends"
+        };
         related.put("code", code).put("target", target);
         body.push("relatesTo", related);
     }
     if let Some(level) = txa.text(18) {
         let known = matches!(level.as_str(), "U" | "R" | "V");
-        let system = if known { "http://terminology.hl7.org/CodeSystem/v3-Confidentiality".to_owned() } else { format!("{}0272", codes::V2) };
+        let system = if known {
+            "http://terminology.hl7.org/CodeSystem/v3-Confidentiality".to_owned()
+        } else {
+            format!("{}0272", codes::V2)
+        };
         let code = if level == "U" { "N".to_owned() } else { level };
         body.push("securityLabel", concept_of(system, code, None));
     }
@@ -77,9 +99,17 @@ fn contents(making: &Making<'_>, title: Option<String>, presentation: Option<Str
                 continue;
             }
             let subtype = part(raw, 3).unwrap_or_default().to_ascii_lowercase();
-            let media = match (part(raw, 2).unwrap_or_default().to_ascii_lowercase().as_str(), subtype.as_str()) {
+            let media = match (
+                part(raw, 2)
+                    .unwrap_or_default()
+                    .to_ascii_lowercase()
+                    .as_str(),
+                subtype.as_str(),
+            ) {
                 ("text", "") => "text/plain".to_owned(),
-                ("application" | "ap", "") | (_, "octet-stream") => "application/octet-stream".to_owned(),
+                ("application" | "ap", "") | (_, "octet-stream") => {
+                    "application/octet-stream".to_owned()
+                }
                 (_, "pdf") => "application/pdf".to_owned(),
                 (first, subtype) if first.contains('/') && subtype.is_empty() => first.to_owned(),
                 ("image", subtype) => format!("image/{subtype}"),
@@ -87,12 +117,19 @@ fn contents(making: &Making<'_>, title: Option<String>, presentation: Option<Str
                 _ => "application/octet-stream".to_owned(),
             };
             let Some(data) = part(raw, 5) else { continue };
-            let data = match part(raw, 4).unwrap_or_default().to_ascii_lowercase().as_str() {
+            let data = match part(raw, 4)
+                .unwrap_or_default()
+                .to_ascii_lowercase()
+                .as_str()
+            {
                 "base64" => data.split_whitespace().collect(),
                 _ => STANDARD.encode(data),
             };
             let mut attachment = Object::new();
-            attachment.put("contentType", media).put("data", data).put("title", title.clone());
+            attachment
+                .put("contentType", media)
+                .put("data", data)
+                .put("title", title.clone());
             all.push(content(attachment));
         }
     }
@@ -102,12 +139,18 @@ fn contents(making: &Making<'_>, title: Option<String>, presentation: Option<Str
             _ => "text/plain",
         };
         let mut attachment = Object::new();
-        attachment.put("contentType", media).put("data", STANDARD.encode(lines.join("\n"))).put("title", title.clone());
+        attachment
+            .put("contentType", media)
+            .put("data", STANDARD.encode(lines.join("\n")))
+            .put("title", title.clone());
         all.insert(0, content(attachment));
     }
     if all.is_empty() {
         let mut attachment = Object::new();
-        attachment.put("title", title.or_else(|| Some("no content came with the message".into())));
+        attachment.put(
+            "title",
+            title.or_else(|| Some("no content came with the message".into())),
+        );
         all.push(content(attachment));
     }
     all

@@ -52,7 +52,9 @@ pub struct Options {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MapError {
     /// A type that no map is for.
-    #[error("no map to FHIR is for messages of this type; there is one for ADT, ORU, DFT, SIU and MDM")]
+    #[error(
+        "no map to FHIR is for messages of this type; there is one for ADT, ORU, DFT, SIU and MDM"
+    )]
     NotMapped,
     /// Nothing in it that a map reads.
     #[error("the message has no {0} segment, so there is nothing to say in FHIR")]

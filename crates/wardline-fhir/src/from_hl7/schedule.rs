@@ -19,8 +19,12 @@ pub(super) fn appointment(making: &mut Making<'_>) -> Result<(), MapError> {
     identifiers.extend(sch.entity(2, "FILL"));
     identifiers.extend(sch.entity(1, "PLAC"));
     body.put("identifier", identifiers);
-    let said = sch.part(25, 1).and_then(|code| find(codes::APPOINTMENT, &code));
-    let status = said.or_else(|| find(codes::SCHEDULED, &making.event)).unwrap_or("booked");
+    let said = sch
+        .part(25, 1)
+        .and_then(|code| find(codes::APPOINTMENT, &code));
+    let status = said
+        .or_else(|| find(codes::SCHEDULED, &making.event))
+        .unwrap_or("booked");
     body.put("status", status);
     if status == "cancelled" {
         body.put("cancelationReason", sch.concept(6, "0276"));
@@ -31,7 +35,11 @@ pub(super) fn appointment(making: &mut Making<'_>) -> Result<(), MapError> {
         }
     }
     body.put("appointmentType", sch.concept(8, "0277"));
-    let reasons: Vec<Object> = [6, 7].iter().filter(|n| **n != 6 || status != "cancelled").filter_map(|n| sch.concept(*n, "0276")).collect();
+    let reasons: Vec<Object> = [6, 7]
+        .iter()
+        .filter(|n| **n != 6 || status != "cancelled")
+        .filter_map(|n| sch.concept(*n, "0276"))
+        .collect();
     body.put("reasonCode", reasons);
     let (start, end, minutes) = times(making, sch);
     let timed = start.is_some() && end.is_some();
@@ -42,10 +50,17 @@ pub(super) fn appointment(making: &mut Making<'_>) -> Result<(), MapError> {
     if !timed && !matches!(status, "proposed" | "cancelled" | "waitlist") {
         // FHIR has no booked appointment without a time: what is not known is not made up.
         if let Some(Node::Word(word)) = body.get_mut("status") {
-            *word = if *word == "entered-in-error" { "cancelled" } else { "proposed" };
+            *word = if *word == "entered-in-error" {
+                "cancelled"
+            } else {
+                "proposed"
+            };
         }
     }
-    let notes: Vec<String> = making.readers("NTE").filter_map(|nte| text(nte.raw(3))).collect();
+    let notes: Vec<String> = making
+        .readers("NTE")
+        .filter_map(|nte| text(nte.raw(3)))
+        .collect();
     if !notes.is_empty() {
         body.put("comment", notes.join("\n"));
     }
@@ -90,24 +105,36 @@ pub(super) fn appointment(making: &mut Making<'_>) -> Result<(), MapError> {
     Ok(())
 }
 
-
 fn participant(making: &Making<'_>, body: &mut Object, actor: Made) {
     let mut one = Object::new();
-    one.put("actor", making.reference(actor)).put("status", "accepted");
+    one.put("actor", making.reference(actor))
+        .put("status", "accepted");
     body.push("participant", one);
 }
 
 /// Start, end and minutes: of SCH-11, else of the first resource with a time.
 fn times(making: &Making<'_>, sch: Reader<'_>) -> (Option<String>, Option<String>, Option<String>) {
-    let at = |n| sch.part(11, n).and_then(|text| values::instant(&text, making.options));
+    let at = |n| {
+        sch.part(11, n)
+            .and_then(|text| values::instant(&text, making.options))
+    };
     let minutes = sch
         .part(9, 1)
         .and_then(|text| number(&text))
         .filter(|text| !text.contains(['-', '.']) && text != "0" && text.len() < 7);
-    let unit = sch.part(10, 1).unwrap_or_else(|| "min".into()).to_ascii_lowercase();
+    let unit = sch
+        .part(10, 1)
+        .unwrap_or_else(|| "min".into())
+        .to_ascii_lowercase();
     let minutes = match (minutes, unit.as_str()) {
-        (Some(text), "s" | "sec" | "seconds") => text.parse::<u32>().ok().map(|seconds| (seconds / 60).max(1).to_string()),
-        (Some(text), "h" | "hr" | "hour" | "hours") => text.parse::<u32>().ok().map(|hours| (hours * 60).to_string()),
+        (Some(text), "s" | "sec" | "seconds") => text
+            .parse::<u32>()
+            .ok()
+            .map(|seconds| (seconds / 60).max(1).to_string()),
+        (Some(text), "h" | "hr" | "hour" | "hours") => text
+            .parse::<u32>()
+            .ok()
+            .map(|hours| (hours * 60).to_string()),
         (minutes, _) => minutes,
     };
     let mut start = at(4);
@@ -131,7 +158,9 @@ fn times(making: &Making<'_>, sch: Reader<'_>) -> (Option<String>, Option<String
 fn later(start: &str, minutes: &str) -> Option<String> {
     let minutes: i64 = minutes.parse().ok()?;
     let moment: jiff::Timestamp = start.parse().ok()?;
-    let later = moment.checked_add(jiff::SignedDuration::from_mins(minutes)).ok()?;
+    let later = moment
+        .checked_add(jiff::SignedDuration::from_mins(minutes))
+        .ok()?;
     let zone: i32 = match start.get(start.len().checked_sub(6)?..) {
         Some(zone) if zone.starts_with(['+', '-']) => {
             let hours: i32 = zone.get(1..3)?.parse().ok()?;

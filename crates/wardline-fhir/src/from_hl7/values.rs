@@ -4,8 +4,8 @@ use jiff::civil;
 use wardline_hl7::time::{self, Precision};
 use wardline_hl7::{Raw, Segment};
 
-use super::codes::{self, V2, find};
 use super::Options;
+use super::codes::{self, V2, find};
 use crate::node::{Node, Object};
 
 /// The text of a part, without space around it; nothing where it is empty or `""`.
@@ -14,9 +14,19 @@ pub(super) fn text(raw: Option<Raw<'_>>) -> Option<String> {
     if raw.is_empty() || raw.is_null() {
         return None;
     }
-    let value = raw.value();
-    let value = value.trim();
-    (!value.is_empty() && value != "\"\"").then(|| value.to_owned())
+    let value = clean(&raw.value());
+    (!value.is_empty() && value != "\"\"").then_some(value)
+}
+
+/// A text without space around it and without control characters, which FHIR has none of.
+pub(super) fn clean(text: &str) -> String {
+    let kept = |one: &char| !one.is_control() || matches!(one, '\n' | '\r' | '\t');
+    let text = text.trim();
+    if text.chars().all(|one| kept(&one)) {
+        return text.to_owned();
+    }
+    let text: String = text.chars().filter(kept).collect();
+    text.trim().to_owned()
 }
 
 /// A component of a repetition.
@@ -47,7 +57,10 @@ impl<'a> Reader<'a> {
 
     /// All repetitions.
     pub(super) fn each(&self, n: usize) -> impl Iterator<Item = Raw<'a>> + use<'a> {
-        self.raw(n).into_iter().flat_map(|raw| raw.repetitions()).filter(|raw| !raw.is_empty() && !raw.is_null())
+        self.raw(n)
+            .into_iter()
+            .flat_map(|raw| raw.repetitions())
+            .filter(|raw| !raw.is_empty() && !raw.is_null())
     }
 
     pub(super) fn all<T>(&self, n: usize, make: impl Fn(Raw<'a>) -> Option<T>) -> Vec<T> {
@@ -83,7 +96,11 @@ impl<'a> Reader<'a> {
         let raw = self.raw(n)?;
         let mut made = Object::new();
         made.put("type", typed(kind, "0203"));
-        let authority = Authority { namespace: part(raw, 2), id: part(raw, 3), kind: part(raw, 4) };
+        let authority = Authority {
+            namespace: part(raw, 2),
+            id: part(raw, 3),
+            kind: part(raw, 4),
+        };
         made.put("system", authority.system(self.options));
         made.put("value", Some(part(raw, 1)?));
         Some(made)
@@ -122,7 +139,15 @@ fn offset(read: &time::Timestamp, options: &Options) -> Option<i16> {
     let zone = options.zone.as_ref()?;
     let n = |value: u8| i8::try_from(value).ok();
     let second = n(read.second)?.min(59);
-    let local = civil::datetime(i16::try_from(read.year).ok()?, n(read.month)?, n(read.day)?, n(read.hour)?, n(read.minute)?, second, 0);
+    let local = civil::datetime(
+        i16::try_from(read.year).ok()?,
+        n(read.month)?,
+        n(read.day)?,
+        n(read.hour)?,
+        n(read.minute)?,
+        second,
+        0,
+    );
     let zoned = zone.to_ambiguous_zoned_datetime(local).compatible().ok()?;
     i16::try_from(zoned.offset().seconds() / 60).ok()
 }
@@ -139,19 +164,32 @@ impl Authority {
     /// From one component with subcomponents.
     pub(super) fn read(raw: Option<Raw<'_>>) -> Self {
         let sub = |n| text(raw.and_then(|raw| raw.subcomponent(n)));
-        Self { namespace: sub(1), id: sub(2), kind: sub(3) }
+        Self {
+            namespace: sub(1),
+            id: sub(2),
+            kind: sub(3),
+        }
     }
 
     pub(super) fn system(&self, options: &Options) -> Option<String> {
-        if let Some(known) = self.namespace.as_ref().and_then(|name| options.systems.get(name)) {
+        if let Some(known) = self
+            .namespace
+            .as_ref()
+            .and_then(|name| options.systems.get(name))
+        {
             return Some(known.clone());
         }
         if let Some(id) = &self.id {
-            let digits = id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && id.contains('.');
+            let digits =
+                id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && id.contains('.');
             match self.kind.as_deref() {
                 _ if digits => return Some(format!("urn:oid:{id}")),
-                Some("UUID" | "GUID") => return Some(format!("urn:uuid:{}", id.to_ascii_lowercase())),
-                Some("URI" | "URL" | "HTTP") if !id.contains(char::is_whitespace) => return Some(id.clone()),
+                Some("UUID" | "GUID") => {
+                    return Some(format!("urn:uuid:{}", id.to_ascii_lowercase()));
+                }
+                Some("URI" | "URL" | "HTTP") if !id.contains(char::is_whitespace) => {
+                    return Some(id.clone());
+                }
                 _ => {}
             }
         }
@@ -170,7 +208,10 @@ pub(super) fn typed(code: &str, table: &str) -> Option<Object> {
 
 pub(super) fn concept_of(system: String, code: String, display: Option<String>) -> Object {
     let mut coding = Object::new();
-    coding.put("system", Some(system)).put("code", Some(code)).put("display", display);
+    coding
+        .put("system", Some(system))
+        .put("code", Some(code))
+        .put("display", display);
     let mut made = Object::new();
     made.push("coding", coding);
     made
@@ -184,11 +225,18 @@ pub(super) fn identifier(raw: Raw<'_>, options: &Options) -> Option<Object> {
     Some(identifier_of(value, kind, &authority, options))
 }
 
-pub(super) fn identifier_of(value: String, kind: Option<String>, authority: &Authority, options: &Options) -> Object {
+pub(super) fn identifier_of(
+    value: String,
+    kind: Option<String>,
+    authority: &Authority,
+    options: &Options,
+) -> Object {
     let system = match kind.as_deref() {
         Some("SS") => Some("http://hl7.org/fhir/sid/us-ssn".to_owned()),
         Some("NPI") => Some("http://hl7.org/fhir/sid/us-npi".to_owned()),
-        _ if authority.namespace.as_deref() == Some("NPI") => Some("http://hl7.org/fhir/sid/us-npi".to_owned()),
+        _ if authority.namespace.as_deref() == Some("NPI") => {
+            Some("http://hl7.org/fhir/sid/us-npi".to_owned())
+        }
         _ => authority.system(options),
     };
     let mut made = Object::new();
@@ -205,24 +253,47 @@ pub(super) fn name(raw: Raw<'_>) -> Option<Object> {
 
 /// A name whose family stands in component `first`.
 pub(super) fn name_at(raw: Raw<'_>, first: usize, use_code: Option<String>) -> Option<Object> {
-    let given: Vec<Node> = [first + 1, first + 2].iter().filter_map(|n| part(raw, *n)).map(Node::Text).collect();
-    let suffix: Vec<Node> = [first + 3, first + 5].iter().filter_map(|n| part(raw, *n)).map(Node::Text).collect();
+    let given: Vec<Node> = [first + 1, first + 2]
+        .iter()
+        .filter_map(|n| part(raw, *n))
+        .map(Node::Text)
+        .collect();
+    let suffix: Vec<Node> = [first + 3, first + 5]
+        .iter()
+        .filter_map(|n| part(raw, *n))
+        .map(Node::Text)
+        .collect();
     let mut made = Object::new();
     made.put("family", part(raw, first)).put("given", given);
-    made.put("prefix", part(raw, first + 4).map(|one| vec![Node::Text(one)])).put("suffix", suffix);
+    made.put(
+        "prefix",
+        part(raw, first + 4).map(|one| vec![Node::Text(one)]),
+    )
+    .put("suffix", suffix);
     if made.is_empty() {
         return None;
     }
-    made.put("use", use_code.and_then(|code| find(codes::NAME_USE, &code)));
+    made.put(
+        "use",
+        use_code.and_then(|code| find(codes::NAME_USE, &code)),
+    );
     Some(made)
 }
 
 /// An address (XAD).
 pub(super) fn address(raw: Raw<'_>) -> Option<Object> {
-    let lines: Vec<Node> = [1, 2, 8].iter().filter_map(|n| part(raw, *n)).map(Node::Text).collect();
+    let lines: Vec<Node> = [1, 2, 8]
+        .iter()
+        .filter_map(|n| part(raw, *n))
+        .map(Node::Text)
+        .collect();
     let mut made = Object::new();
-    made.put("line", lines).put("city", part(raw, 3)).put("district", part(raw, 9));
-    made.put("state", part(raw, 4)).put("postalCode", part(raw, 5)).put("country", part(raw, 6));
+    made.put("line", lines)
+        .put("city", part(raw, 3))
+        .put("district", part(raw, 9));
+    made.put("state", part(raw, 4))
+        .put("postalCode", part(raw, 5))
+        .put("country", part(raw, 6));
     if made.is_empty() {
         return None;
     }
@@ -251,18 +322,21 @@ pub(super) fn telecom(raw: Raw<'_>, otherwise: Option<&'static str>) -> Option<O
     });
     let email = part(raw, 4);
     let (system, value) = match (find(codes::PHONE_SYSTEM, &equipment), number, email) {
-        (Some("email") | None, None, Some(email)) => ("email", email),
-        (Some("email"), _, Some(email)) => ("email", email),
+        (Some("email"), _, Some(email)) | (_, None, Some(email)) => ("email", email),
         (Some(system), Some(number), _) => (system, number),
         (_, Some(number), _) if number.contains('@') => ("email", number),
-        (_, None, Some(email)) => ("email", email),
         (None, Some(number), _) => ("phone", number),
         _ => return None,
     };
     let mut made = Object::new();
     let mobile = equipment.eq_ignore_ascii_case("CP").then_some("mobile");
     made.put("system", system).put("value", value);
-    made.put("use", mobile.or_else(|| find(codes::PHONE_USE, &use_code)).or(otherwise));
+    made.put(
+        "use",
+        mobile
+            .or_else(|| find(codes::PHONE_USE, &use_code))
+            .or(otherwise),
+    );
     Some(made)
 }
 
@@ -282,10 +356,18 @@ pub(super) fn concept(raw: Raw<'_>, table: &str) -> Option<Object> {
             None => Some(format!("{V2}{default}")),
         };
         let mut coding = Object::new();
-        coding.put("system", system).put("code", code).put("display", display);
+        coding
+            .put("system", system)
+            .put("code", code)
+            .put("display", display);
         made.push("coding", coding);
     }
-    made.put("text", part(raw, 9).or_else(|| part(raw, 2)).or_else(|| part(raw, 5)));
+    made.put(
+        "text",
+        part(raw, 9)
+            .or_else(|| part(raw, 2))
+            .or_else(|| part(raw, 5)),
+    );
     made.some()
 }
 
@@ -303,7 +385,11 @@ pub(super) fn number(text: &str) -> Option<String> {
     }
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+    Some(if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    })
 }
 
 /// A quantity with the units of a coded field.
@@ -325,7 +411,10 @@ pub(super) fn money(raw: Raw<'_>) -> Option<Object> {
     let amount = text(raw.component(1).and_then(|one| one.subcomponent(1)))?;
     let mut made = Object::new();
     made.put("value", Node::Number(number(&amount)?));
-    made.put("currency", text(raw.component(1).and_then(|one| one.subcomponent(2))).filter(|code| code.len() == 3));
+    made.put(
+        "currency",
+        text(raw.component(1).and_then(|one| one.subcomponent(2))).filter(|code| code.len() == 3),
+    );
     Some(made)
 }
 

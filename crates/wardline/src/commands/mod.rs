@@ -14,6 +14,7 @@ mod demo_cases;
 mod doors;
 mod doors_again;
 mod entrance;
+mod fhir;
 mod figures;
 mod flat;
 mod hl7;
@@ -75,6 +76,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Hl7 { command } => hl7::run(command),
         Command::Soap { command } => soap::run(command),
         Command::Edi { command } => flat::run(command),
+        Command::Fhir { command } => fhir::run(command),
         Command::X12 { command } => x12::run(command),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
         Command::Listen(args) => runtime()?.block_on(mllp::listen(args)),
