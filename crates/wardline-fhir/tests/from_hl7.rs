@@ -404,7 +404,11 @@ const FIELDS: &[(&str, &[&str])] = &[
 
 fn gather(value: &Value, way: &[&str], into: &mut Vec<String>) {
     match (value, way) {
-        (Value::Array(all), _) => all.iter().for_each(|one| gather(one, way, into)),
+        (Value::Array(all), _) => {
+            for one in all {
+                gather(one, way, into);
+            }
+        }
         (value, [first, rest @ ..]) => {
             if let Some(inner) = value.get(first) {
                 gather(inner, rest, into);
@@ -427,7 +431,9 @@ fn values(bundle: &Value, kind: &str, way: &[&str]) -> Vec<String> {
     found.dedup();
     // Others keep the time as it stands: the day is what can be compared.
     if way.last() == Some(&"start") {
-        found.iter_mut().for_each(|text| text.truncate(10));
+        for text in &mut found {
+            text.truncate(10);
+        }
     }
     found
 }
@@ -529,10 +535,9 @@ fn messages_of_many_senders_make_valid_fhir() {
         }
     }
     println!("{made} bundles, {} invalid", invalid.len());
-    invalid
-        .iter()
-        .take(40)
-        .for_each(|one| println!("    {one}"));
+    for one in invalid.iter().take(40) {
+        println!("    {one}");
+    }
     assert!(invalid.len() * 200 <= made, "more than one in 200");
 }
 
