@@ -4,6 +4,7 @@
 mod callers;
 mod dicom;
 mod estate;
+mod fhir;
 mod flat;
 mod journal;
 mod process;
@@ -21,6 +22,7 @@ pub(crate) use estate::{
     AsyncApi, Bench, BenchName, Check, Demo, Explain, MapCommand, MapRun, Reload, Schema, Serve,
     Test,
 };
+pub(crate) use fhir::FhirCommand;
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
@@ -94,6 +96,11 @@ pub(crate) enum Command {
     Edi {
         #[command(subcommand)]
         command: EdiCommand,
+    },
+    /// Look at FHIR files, and make them of HL7 v2.
+    Fhir {
+        #[command(subcommand)]
+        command: FhirCommand,
     },
     /// Look at X12 files.
     X12 {

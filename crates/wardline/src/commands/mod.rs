@@ -15,6 +15,7 @@ mod dicom;
 mod doors;
 mod doors_again;
 mod entrance;
+mod fhir;
 mod figures;
 mod flat;
 mod hl7;
@@ -78,6 +79,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Hl7 { command } => hl7::run(command),
         Command::Soap { command } => soap::run(command),
         Command::Edi { command } => flat::run(command),
+        Command::Fhir { command } => fhir::run(command),
         Command::X12 { command } => x12::run(command),
         Command::Dicom { command } => runtime()?.block_on(dicom::run(command)),
         Command::Send(args) => runtime()?.block_on(mllp::send(args)),
