@@ -42,6 +42,27 @@ const DEBIAN: &[Package] = &[
         proof: ("nginx", &["-v"]),
     },
     Package {
+        name: "postgresql",
+        proof: (
+            "sh",
+            &[
+                "-c",
+                "command -v postgres || ls /usr/lib/postgresql/*/bin/postgres",
+            ],
+        ),
+    },
+    Package {
+        name: "mariadb-server-core",
+        proof: (
+            "sh",
+            &["-c", "command -v mariadbd || ls /usr/sbin/mariadbd"],
+        ),
+    },
+    Package {
+        name: "mariadb-client-core",
+        proof: ("mariadb", &["--version"]),
+    },
+    Package {
         name: "curl",
         proof: ("curl", &["--version"]),
     },
@@ -72,6 +93,8 @@ const PYPI: &[(&str, &str)] = &[
     ("zeep", "4.3.3"),
     ("xmlsec", "1.3.17"),
     ("pyx12", "4.0.0"),
+    ("aiosmtpd", "1.4.6"),
+    ("scim2-server", "0.8.3"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -140,10 +140,11 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .max()
 }
 
-/// How long records of files are remembered.
+/// How long records of files and rows of databases are remembered.
 fn files_for(estate: &Estate) -> impl Iterator<Item = Duration> {
     estate.connections().filter_map(|(_, one)| match &one.kind {
         ConnectionKind::FilesIn(files) => Some(files.remember),
+        ConnectionKind::SqlIn(sql) => Some(sql.remember),
         _ => None,
     })
 }

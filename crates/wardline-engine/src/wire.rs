@@ -2,6 +2,8 @@
 //! bound, senders made.
 
 mod renewing;
+mod smtp;
+mod sql;
 
 use crate::renew::{Inputs, Renewals};
 use async_trait::async_trait;
@@ -9,7 +11,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
     ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, files, http,
-    mllp, null, soap, tls,
+    mllp, null, scim, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -37,6 +39,12 @@ pub enum WireError {
         connection: String,
         /// The header's name.
         header: String,
+    },
+    /// A connection is no longer what it was.
+    #[error("connection {connection} is no longer there")]
+    Gone {
+        /// `system.connection`.
+        connection: String,
     },
     /// The description of a service cannot be used any more.
     #[error("connection {connection}: {file} cannot be used: {error}")]
@@ -395,8 +403,19 @@ impl Wiring<'_> {
                 let directory = self.directory(&declared.directory.value);
                 all.push(Arc::new(files::Outbound::new(directory, config)));
             }
+            ConnectionKind::ScimOut(declared) => {
+                for url in std::iter::once(&declared.url).chain(&connection.failover) {
+                    let http = self.http_config(connection, declared, &url.value)?;
+                    all.push(Arc::new(scim::Outbound::new(scim::OutboundConfig {
+                        http,
+                    })?));
+                }
+            }
+            ConnectionKind::SmtpOut(declared) => all.push(self.smtp_out(connection, declared)?),
+            ConnectionKind::SqlOut(declared) => all.push(self.sql_out(connection, declared)?),
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
+            | ConnectionKind::SqlIn(_)
             | ConnectionKind::FilesIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {

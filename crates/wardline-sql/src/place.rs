@@ -38,7 +38,9 @@ pub enum BadPlace {
     #[error("the port is not a number up to 65535")]
     Port,
     /// No database.
-    #[error("the name of the database is missing or has other characters than letters, digits, `_`, `-` and `$`")]
+    #[error(
+        "the name of the database is missing or has other characters than letters, digits, `_`, `-` and `$`"
+    )]
     Database,
     /// Settings.
     #[error("settings behind `?` are not read: they are keys of the connection")]

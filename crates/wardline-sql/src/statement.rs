@@ -222,7 +222,10 @@ impl Scan<'_> {
         }
         let name = &self.text[begin..self.at];
         if name.len() > 128 {
-            return Err(bad(colon, "the name of a parameter has at most 128 characters"));
+            return Err(bad(
+                colon,
+                "the name of a parameter has at most 128 characters",
+            ));
         }
         Ok(Some(name.to_owned()))
     }
@@ -261,8 +264,7 @@ impl Scan<'_> {
             // MySQL wants a blank behind: `5--1` is six.
             Dialect::Mysql => {
                 rest.starts_with(b"#")
-                    || (rest.starts_with(b"--")
-                        && rest.get(2).is_none_or(u8::is_ascii_whitespace))
+                    || (rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace))
             }
             Dialect::Postgres | Dialect::Sqlite => rest.starts_with(b"--"),
         };
@@ -407,7 +409,10 @@ mod tests {
             ("select '':x'' , ':x', \":x\"", Postgres),
             ("select E'\\':x'", Postgres),
             ("select $a$ ':x' $a$, $$:x$$", Postgres),
-            ("select a::text, a[1: 2] /* :x /* :y */ :z */ -- :x", Postgres),
+            (
+                "select a::text, a[1: 2] /* :x /* :y */ :z */ -- :x",
+                Postgres,
+            ),
             ("select ':x\\':x', `:x` # :x", Mysql),
             ("set @a := 1 -- :x", Mysql),
             ("select [:x], `:x`, ':x\\'", Sqlite),
@@ -450,12 +455,22 @@ mod tests {
         let read = Statement::parse("/* why */ SELECT 1", Postgres).unwrap();
         assert_eq!(read.verb(), "select");
         assert!(read.only_reads());
-        assert!(!Statement::parse("with a as (delete from t returning *) select * from a", Postgres).unwrap().only_reads());
+        assert!(
+            !Statement::parse(
+                "with a as (delete from t returning *) select * from a",
+                Postgres
+            )
+            .unwrap()
+            .only_reads()
+        );
     }
 
     #[test]
     fn nothing_makes_it_panic() {
-        let odd = ["'", "\"", "$", "$$", ":", "::", "/*", "--", "\\", "é", ";", "E'", "[", "`", ":é", "$a", "*/"];
+        let odd = [
+            "'", "\"", "$", "$$", ":", "::", "/*", "--", "\\", "é", ";", "E'", "[", "`", ":é",
+            "$a", "*/",
+        ];
         for dialect in [Postgres, Mysql, Sqlite] {
             for a in odd {
                 for b in odd {

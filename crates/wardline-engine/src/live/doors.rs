@@ -132,6 +132,10 @@ impl Doors {
                     .push((connection, declared)),
                 // Nothing is listened on.
                 ConnectionKind::FilesIn(_)
+                | ConnectionKind::SqlIn(_)
+                | ConnectionKind::SqlOut(_)
+                | ConnectionKind::SmtpOut(_)
+                | ConnectionKind::ScimOut(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)

@@ -416,7 +416,11 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, model::FileContent::Hl7) => Input::Hl7,
             (false, _) => Input::Text,
         }),
+        ConnectionKind::SqlIn(_) => Some(Input::Json),
         ConnectionKind::MllpConnect(_)
+        | ConnectionKind::SqlOut(_)
+        | ConnectionKind::SmtpOut(_)
+        | ConnectionKind::ScimOut(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)

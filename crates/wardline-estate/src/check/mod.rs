@@ -11,7 +11,9 @@ mod people;
 mod processes;
 mod references;
 mod routes;
+mod smtp;
 mod soap;
+mod sql;
 mod steps;
 mod surface;
 mod tests;
@@ -49,6 +51,8 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
     soap::check(whole, &mut problems);
+    smtp::check(whole, &mut problems);
+    sql::check(whole, &mut problems);
     events::check(whole, &mut problems);
     people::check(whole, &mut problems);
     usage::check(whole, &mut problems);

@@ -119,16 +119,16 @@ impl References<'_> {
     fn failover(&mut self, connection: &Connection) {
         for place in &connection.failover {
             let (code, why) = match &connection.kind {
-                ConnectionKind::HttpOut(_) | ConnectionKind::SoapOut(_) => {
-                    match value::url(place) {
-                        Ok(()) => continue,
-                        Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
-                        Err(BadUrl::Password) => (
-                            codes::PASSWORD_IN_FILE,
-                            "it holds a user or a password".to_owned(),
-                        ),
-                    }
-                }
+                ConnectionKind::HttpOut(_)
+                | ConnectionKind::SoapOut(_)
+                | ConnectionKind::ScimOut(_) => match value::url(place) {
+                    Ok(()) => continue,
+                    Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
+                    Err(BadUrl::Password) => (
+                        codes::PASSWORD_IN_FILE,
+                        "it holds a user or a password".to_owned(),
+                    ),
+                },
                 ConnectionKind::MllpConnect(_) => match value::host_port(place) {
                     Ok(()) => continue,
                     Err(why) => (codes::BAD_ADDRESS, why),
@@ -137,6 +137,9 @@ impl References<'_> {
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
+                | ConnectionKind::SqlIn(_)
+                | ConnectionKind::SqlOut(_)
+                | ConnectionKind::SmtpOut(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -176,18 +179,21 @@ impl References<'_> {
         }
     }
 
-    /// Files have names for their records already.
+    /// Records of files and rows of databases have names already.
     fn duplicates(&mut self, connection: &Connection) {
-        let files = matches!(connection.kind, ConnectionKind::FilesIn(_));
+        let files = matches!(
+            connection.kind,
+            ConnectionKind::FilesIn(_) | ConnectionKind::SqlIn(_)
+        );
         let declared = connection.duplicate.as_ref().filter(|_| files);
         if let Some(first) = declared.and_then(|declared| declared.by.first()) {
             self.problems.push(
                 Diagnostic::error(
                     codes::WRONG_PROTOCOL,
-                    "records of files are recognised by file and number; `duplicate` would be a second rule",
+                    "records of files and rows of databases have names already; `duplicate` would be a second rule",
                 )
                 .at(first.at)
-                .help("remove `duplicate`, and set `remember` of `files` where 90 days do not do"),
+                .help("remove `duplicate`, and set `remember` where 90 days do not do"),
             );
         }
     }
@@ -197,6 +203,8 @@ impl References<'_> {
             (&operation.kind, kind),
             (OperationKind::Http { .. }, ConnectionKind::HttpOut(_))
                 | (OperationKind::Soap { .. }, ConnectionKind::SoapOut(_))
+                | (OperationKind::Sql { .. }, ConnectionKind::SqlOut(_))
+                | (OperationKind::Scim { .. }, ConnectionKind::ScimOut(_))
                 | (OperationKind::Mllp, ConnectionKind::MllpConnect(_))
                 | (OperationKind::Null, ConnectionKind::Null)
         );
@@ -204,6 +212,8 @@ impl References<'_> {
             let word = match operation.kind {
                 OperationKind::Http { .. } => "http",
                 OperationKind::Soap { .. } => "soap",
+                OperationKind::Sql { .. } => "sql",
+                OperationKind::Scim { .. } => "scim",
                 OperationKind::Mllp => "mllp",
                 OperationKind::Null => "null",
             };

@@ -19,6 +19,8 @@ mod process;
 mod script;
 mod secrets;
 mod settings;
+mod smtp;
+mod sql;
 mod step;
 mod system;
 mod test;

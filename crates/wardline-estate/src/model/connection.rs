@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{FileRef, SecretRef};
+use super::{FileRef, SecretRef, SmtpOut, SqlIn, SqlOut};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,6 +64,14 @@ pub enum ConnectionKind {
     FilesIn(FilesIn),
     /// Files are written into a directory of this machine.
     FilesOut(FilesOut),
+    /// Rows of a database are taken.
+    SqlIn(Box<SqlIn>),
+    /// Statements are run on a database.
+    SqlOut(Box<SqlOut>),
+    /// People and groups are kept at a SCIM service.
+    ScimOut(Box<HttpOut>),
+    /// Mail is sent.
+    SmtpOut(Box<SmtpOut>),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -72,22 +80,30 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) => Direction::In,
+            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) | Self::SqlIn(_) => {
+                Direction::In
+            }
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
             | Self::FilesOut(_)
+            | Self::SqlOut(_)
+            | Self::SmtpOut(_)
+            | Self::ScimOut(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `sql`, `smtp`, `scim` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
+            Self::SqlIn(_) | Self::SqlOut(_) => "sql",
+            Self::SmtpOut(_) => "smtp",
+            Self::ScimOut(_) => "scim",
             Self::Null => "null",
         }
     }

@@ -13,6 +13,8 @@ mod people;
 mod policy;
 mod process;
 mod secrets;
+mod smtp;
+mod sql;
 mod system;
 mod test;
 
@@ -47,6 +49,8 @@ pub use process::{
     Until, WaitStep,
 };
 pub use secrets::{Secrets, VaultLogin, VaultServer};
+pub use smtp::{SmtpOut, SmtpSecurity};
+pub use sql::{SqlAccess, SqlExpect, SqlFollow, SqlIn, SqlOut, SqlOverlap, SqlProcedure, SqlText};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{
     ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,

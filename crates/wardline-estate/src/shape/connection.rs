@@ -5,6 +5,9 @@ use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::scim::SCIM_OUT;
+use super::smtp::SMTP_OUT;
+use super::sql::{SQL_IN, SQL_OUT};
 use super::{Form, Object, Shape, field};
 
 pub(crate) static CONNECTION: Object = Object {
@@ -42,11 +45,23 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "SOAP 1.1 and 1.2.",
         ),
-        field("sql", Any, Later, "A database."),
+        field(
+            "sql",
+            Keyed(&[("poll", &SQL_IN), ("statements", &SQL_OUT)]),
+            Optional,
+            "A database: PostgreSQL, MySQL, MariaDB or SQLite.",
+        ),
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
         field("dicom", Any, Later, "DICOM."),
         field("fhir", Any, Later, "A FHIR server."),
+        field(
+            "scim",
+            Keyed(&[("url", &SCIM_OUT)]),
+            Optional,
+            "A service that keeps people and groups by SCIM 2.0.",
+        ),
+        field("smtp", Obj(&SMTP_OUT), Optional, "Mail out."),
         field(
             "limits",
             Obj(&LIMITS),
@@ -103,7 +118,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "amqp", "dicom", "fhir",
+        "mllp", "http", "files", "null", "sftp", "soap", "sql", "smtp", "scim", "kafka", "amqp",
+        "dicom", "fhir",
     ],
 };
 
@@ -519,7 +535,7 @@ pub(crate) static HTTP_OUT: Object = Object {
     exactly_one: &[],
 };
 
-const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
+pub(super) const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
 
 pub(crate) static AUTH_OBJECT: Object = Object {
     name: "`auth`",
