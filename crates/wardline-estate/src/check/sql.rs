@@ -144,10 +144,7 @@ fn operations(
                 ),
             )
             .at(statement.at);
-            problems.push(match did_you_mean(&statement.value, known) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem,
-            });
+            problems.push(problem.help_if(did_you_mean(&statement.value, known)));
             continue;
         };
         let entity = operation
@@ -170,12 +167,10 @@ fn operations(
             )
             .at(name.at)
             .related(operation.at, "used by this operation");
-            problems.push(match missing.near {
-                Some(near) => problem.help(format!("did you mean `:{near}`?")),
-                None => {
-                    problem.help("or give the operation a `request` map that makes such a field")
-                }
+            let help = missing.near.unwrap_or_else(|| {
+                "or give the operation a `request` map that makes such a field".to_owned()
             });
+            problems.push(problem.help(help));
         }
     }
 }
