@@ -42,6 +42,27 @@ const DEBIAN: &[Package] = &[
         proof: ("nginx", &["-v"]),
     },
     Package {
+        name: "postgresql",
+        proof: (
+            "sh",
+            &[
+                "-c",
+                "command -v postgres || ls /usr/lib/postgresql/*/bin/postgres",
+            ],
+        ),
+    },
+    Package {
+        name: "mariadb-server-core",
+        proof: (
+            "sh",
+            &["-c", "command -v mariadbd || ls /usr/sbin/mariadbd"],
+        ),
+    },
+    Package {
+        name: "mariadb-client-core",
+        proof: ("mariadb", &["--version"]),
+    },
+    Package {
         name: "curl",
         proof: ("curl", &["--version"]),
     },
@@ -90,6 +111,8 @@ const PYPI: &[(&str, &str)] = &[
     ("pyx12", "4.0.0"),
     ("pynetdicom", "3.0.4"),
     ("pydicom", "3.0.2"),
+    ("aiosmtpd", "1.4.6"),
+    ("scim2-server", "0.8.3"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

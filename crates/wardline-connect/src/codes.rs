@@ -194,6 +194,56 @@ codes! {
     NOT_AN_EVENT "W4367" "a message of a broker is no CloudEvent"
         "The connection takes CloudEvents 1.0, and this message lacks an attribute or its data is broken; the text says which. It is recorded as a dead \
          delivery with its body. Have the sender corrected, or declare another `content`."
+    SQL_UNREACHABLE "W4380" "no session with a database, or it broke"
+        "Tried again. Where it broke while statements ran, they may have been done: bind `:delivery_id` and let a \
+         unique key refuse the second time."
+    SQL_TIMEOUT "W4381" "a database did not answer in time"
+        "The session was given up, and tried again. Raise `timeout` of the connection, or see what holds the statement up."
+    SQL_BUSY "W4382" "something was in the way of a transaction"
+        "A deadlock, a lock, a conflict of serializable transactions, or too many sessions. Nothing was done; it is tried again."
+    SQL_CREDENTIALS "W4383" "a database refused our credentials"
+        "Compare the secret (`user:password`) and what the database lets that user do. It is tried again, so that a \
+         credential that is renewed late costs nothing."
+    SQL_CONSTRAINT "W4384" "a constraint of a database was violated"
+        "Nothing of the transaction was done, and it is not tried again. The constraint is named where the database names \
+         it; the values are not, since they may be sensitive: look at the payload."
+    SQL_STATEMENT "W4385" "a database does not take a statement"
+        "A table or column that is not there, a missing privilege, an error of syntax, or a type that cannot be read. Run \
+         the statement by hand as that user."
+    SQL_VALUE "W4386" "a value does not fit where it is bound"
+        "Text where a number is expected, too long, or out of range. Correct the map, or the payload and send it again."
+    SQL_UNBINDABLE "W4387" "a payload has no fields to bind"
+        "Statements take JSON objects. Add a map, or say in the operation which statement is meant."
+    SQL_ANSWER "W4388" "a statement gave or changed other rows than expected"
+        "`expect` says how many there must be; more than 10,000 rows or 8 MiB are never taken. The transaction was undone."
+    SQL_SERVER "W4389" "a database met an error of its own"
+        "Tried again. The log of the database says more about its code."
+    SMTP_UNREACHABLE "W4390" "no session with a mail server, or it broke"
+        "Tried again. Where it broke after the text was sent the mail may arrive twice, under the same `Message-ID`. Nothing \
+         is sent where STARTTLS is wanted and not offered, or the server cannot be verified."
+    SMTP_LATER "W4391" "a mail server asks to come later"
+        "It answered 4xx, as many do to senders that they do not know yet. Tried again."
+    SMTP_CREDENTIALS "W4392" "a mail server refuses our credentials"
+        "Compare the secret (`user:password`), and whether the server wants a login at all. Tried again, so that a credential \
+         that is renewed late costs no mail."
+    SMTP_REFUSED "W4393" "a mail server refuses a mail"
+        "It answered 5xx: an unknown recipient (5.1.1), a sender that it does not let us be, or something that it does not like. \
+         It went to nobody."
+    SMTP_UNSENDABLE "W4394" "a payload cannot become a mail"
+        "It has other keys than a mail, a line's end where none may be, or asks for a recipient that is not among `recipients` of \
+         the connection. Correct the map, or let the connection write there."
+    SCIM_UNSENDABLE "W4395" "a payload is no person or group"
+        "It needs an `externalId`, by which the service knows it, and for groups members by theirs. Correct the map."
+    SCIM_NOT_FOUND "W4396" "a person or group is not known there"
+        "What is to be changed is dead: put it first. A member that is not there yet is tried again."
+    SCIM_CONFLICT "W4397" "what should be unique is taken there by another"
+        "Mostly the user name of an account that does not bear our `externalId`. Look at it there: give it the `externalId`, or \
+         let the map choose another name."
+    SCIM_ODD "W4398" "a service does not answer as SCIM says"
+        "It does not filter by `externalId`, knows several by the same, or answers with something else than resources. Nothing \
+         was changed. Look at the URL first."
+    SCIM_CHANGED "W4399" "a person or group changed there in between"
+        "Somebody else changed it between reading and writing (412), or removed it. Tried again by what is there then."
 }
 
 #[cfg(test)]

@@ -211,6 +211,27 @@ impl ClientTls {
         }
     }
 
+    /// The certificates that are trusted, in DER, for a driver that makes its own configuration.
+    pub(crate) fn trusted(&self, name: &str) -> Result<Vec<Vec<u8>>, ConnectError> {
+        let all = match &self.ca {
+            Some(ca) => ca.certificates("a CA certificate")?,
+            None => rustls_native_certs::load_native_certs().certs,
+        };
+        if all.is_empty() {
+            return Err(ConnectError::NoRoots { name: name.into() });
+        }
+        Ok(all.into_iter().map(|one| one.to_vec()).collect())
+    }
+
+    /// The chain and the key that are presented, PEM, for such a driver.
+    pub(crate) fn presented(&self) -> Result<Option<(Secret, Secret)>, ConnectError> {
+        let Some(identity) = &self.identity else {
+            return Ok(None);
+        };
+        let chain = identity.cert.read("a client certificate")?;
+        Ok(Some((chain, identity.key.read("a private key")?)))
+    }
+
     /// A configuration that trusts nobody, for a connector that is asked for `http` only.
     pub(crate) fn for_plain_connections() -> ClientConfig {
         ClientConfig::builder_with_provider(Arc::new(default_provider()))

@@ -9,6 +9,7 @@ mod code;
 mod id;
 mod key;
 mod lane;
+pub mod mail;
 mod names;
 mod sealed;
 mod state;

@@ -145,6 +145,16 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
             ConnectionKind::DicomWeb(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,
             ConnectionKind::SoapOut(declared) => &declared.http.tls,
+            ConnectionKind::ScimOut(declared) => &declared.tls,
+            ConnectionKind::SmtpOut(declared) => {
+                client(
+                    &declared.tls,
+                    &format!("connection {}", connection.reference),
+                );
+                continue;
+            }
+            ConnectionKind::SqlIn(declared) => &declared.access.tls,
+            ConnectionKind::SqlOut(declared) => &declared.access.tls,
             _ => continue,
         };
         if let Some(tls) = tls {

@@ -140,12 +140,13 @@ fn longest_dedup(plan: &Plan) -> Option<Duration> {
         .max()
 }
 
-/// How long records of files, DICOM objects and messages of brokers are remembered.
+/// How long records of files, DICOM objects, rows and messages of brokers are remembered.
 fn files_for(estate: &Estate) -> impl Iterator<Item = Duration> {
     estate.connections().filter_map(|(_, one)| match &one.kind {
         ConnectionKind::FilesIn(files) => Some(files.remember),
         ConnectionKind::DicomIn(dicom) => Some(dicom.remember),
         ConnectionKind::BrokerIn(taken) => Some(taken.remember),
+        ConnectionKind::SqlIn(sql) => Some(sql.remember),
         _ => None,
     })
 }

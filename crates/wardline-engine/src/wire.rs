@@ -4,7 +4,9 @@
 mod brokers;
 mod imaging;
 mod renewing;
+mod smtp;
 mod soap_in;
+mod sql;
 
 pub(crate) use soap_in::{opened as soap_opened, said as soap_said};
 
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
     ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
-    files, http, mllp, null, soap, tls,
+    files, http, mllp, null, scim, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -432,12 +434,23 @@ impl Wiring<'_> {
             ConnectionKind::BrokerOut(declared) => {
                 all.push(self.publisher(connection, declared)?);
             }
+            ConnectionKind::ScimOut(declared) => {
+                for url in std::iter::once(&declared.url).chain(&connection.failover) {
+                    let http = self.http_config(connection, declared, &url.value)?;
+                    all.push(Arc::new(scim::Outbound::new(scim::OutboundConfig {
+                        http,
+                    })?));
+                }
+            }
+            ConnectionKind::SmtpOut(declared) => all.push(self.smtp_out(connection, declared)?),
+            ConnectionKind::SqlOut(declared) => all.push(self.sql_out(connection, declared)?),
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
             | ConnectionKind::SoapIn(_)
             | ConnectionKind::FilesIn(_)
             | ConnectionKind::DicomIn(_)
-            | ConnectionKind::BrokerIn(_) => return Ok(None),
+            | ConnectionKind::BrokerIn(_)
+            | ConnectionKind::SqlIn(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()

@@ -456,7 +456,11 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
             model::BrokerContent::As(_) => Input::Text,
         }),
+        ConnectionKind::SqlIn(_) => Some(Input::Json),
         ConnectionKind::MllpConnect(_)
+        | ConnectionKind::SqlOut(_)
+        | ConnectionKind::SmtpOut(_)
+        | ConnectionKind::ScimOut(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)

@@ -121,7 +121,8 @@ impl References<'_> {
             let (code, why) = match &connection.kind {
                 ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
-                | ConnectionKind::DicomWeb(_) => match value::url(place) {
+                | ConnectionKind::DicomWeb(_)
+                | ConnectionKind::ScimOut(_) => match value::url(place) {
                     Ok(()) => continue,
                     Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
                     Err(BadUrl::Password) => (
@@ -144,6 +145,9 @@ impl References<'_> {
                 | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::BrokerIn(_)
                 | ConnectionKind::BrokerOut(_)
+                | ConnectionKind::SqlIn(_)
+                | ConnectionKind::SqlOut(_)
+                | ConnectionKind::SmtpOut(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
                     "only a connection that goes out has other places to go".to_owned(),
@@ -196,6 +200,11 @@ impl References<'_> {
                 "DICOM objects are recognised by name and content",
                 "remove `duplicate`, and set `remember` of the connection where 90 days do not do",
             ),
+            ConnectionKind::SqlIn(_) => (
+                true,
+                "rows of databases are recognised by their key",
+                "remove `duplicate`, and set `remember` of the connection where 90 days do not do",
+            ),
             ConnectionKind::BrokerIn(taken) => (
                 taken.names_messages(),
                 "messages of this connection have names that they are recognised by",
@@ -221,6 +230,8 @@ impl References<'_> {
             (&operation.kind, kind),
             (OperationKind::Http { .. }, ConnectionKind::HttpOut(_))
                 | (OperationKind::Soap { .. }, ConnectionKind::SoapOut(_))
+                | (OperationKind::Sql { .. }, ConnectionKind::SqlOut(_))
+                | (OperationKind::Scim { .. }, ConnectionKind::ScimOut(_))
                 | (OperationKind::Mllp, ConnectionKind::MllpConnect(_))
                 | (OperationKind::Null, ConnectionKind::Null)
         );
@@ -228,6 +239,8 @@ impl References<'_> {
             let word = match operation.kind {
                 OperationKind::Http { .. } => "http",
                 OperationKind::Soap { .. } => "soap",
+                OperationKind::Sql { .. } => "sql",
+                OperationKind::Scim { .. } => "scim",
                 OperationKind::Mllp => "mllp",
                 OperationKind::Null => "null",
             };

@@ -15,6 +15,7 @@ use crate::shape::connection::{
     HTTP_ACK, HTTP_IN, HTTP_OUT, MLLP_ACK, MLLP_CONNECT, MLLP_LISTEN, SOAP_OUT, WEBHOOK,
     WS_SECURITY,
 };
+use crate::shape::scim::SCIM_OUT;
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::{Data, Entry, Node};
@@ -33,6 +34,10 @@ const FILES_CONCURRENT: &str = "4";
 const DICOM_CONCURRENT: &str = "2";
 /// Each is a connection on which one message waits for its confirmation.
 const BROKER_CONCURRENT: &str = "8";
+/// Each is a session of a server that has few.
+const SQL_CONCURRENT: &str = "4";
+/// Mail servers count who comes too often.
+const SMTP_CONCURRENT: &str = "2";
 /// Nothing is on the other side.
 const NULL_CONCURRENT: &str = "64";
 
@@ -130,6 +135,32 @@ impl<'a> Decoder<'a> {
             return (
                 Some(ConnectionKind::SoapOut(Box::new(soap))),
                 HTTP_CONCURRENT,
+            );
+        }
+        if let Some(node) = view.get("sql") {
+            let kind = if node.get("poll").is_some() {
+                self.sql_in(node)
+                    .map(|sql| ConnectionKind::SqlIn(Box::new(sql)))
+            } else {
+                self.sql_out(node)
+                    .map(|sql| ConnectionKind::SqlOut(Box::new(sql)))
+            };
+            return (kind, SQL_CONCURRENT);
+        }
+        if let Some(node) = view.get("scim") {
+            let view = View::new(Some(node), &SCIM_OUT);
+            let http = self.plain_http(view, entry.key_at);
+            return (
+                Some(ConnectionKind::ScimOut(Box::new(http))),
+                HTTP_CONCURRENT,
+            );
+        }
+        if let Some(node) = view.get("smtp") {
+            let classified = view.get("sensitivity").is_some();
+            let kind = self.smtp_out(node, classified);
+            return (
+                kind.map(|smtp| ConnectionKind::SmtpOut(Box::new(smtp))),
+                SMTP_CONCURRENT,
             );
         }
         if let Some(node) = view.get("files") {
@@ -302,10 +333,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn soap_out(&mut self, node: &Node, at: Span) -> Option<SoapOut> {
-        let view = View::new(Some(node), &SOAP_OUT);
+    /// What is said of HTTP beneath another protocol.
+    fn plain_http(&mut self, view: View<'_>, at: Span) -> HttpOut {
         let headers = view.get("headers").map_or(&[][..], Node::entries).iter();
-        let http = HttpOut {
+        HttpOut {
             url: view.text_or_stand_in("url", at),
             auth: self.auth(view.get("auth")),
             timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
@@ -318,7 +349,12 @@ impl<'a> Decoder<'a> {
             tls: self.client_tls(view.get("tls")),
             webhook: None,
             public_only: false,
-        };
+        }
+    }
+
+    fn soap_out(&mut self, node: &Node, at: Span) -> Option<SoapOut> {
+        let view = View::new(Some(node), &SOAP_OUT);
+        let http = self.plain_http(view, at);
         let security = view.get("security").map(|node| {
             let view = View::new(Some(node), &WS_SECURITY);
             WsSecurity {

@@ -2,6 +2,8 @@
 
 use super::{Decoder, View};
 use crate::model::{Caching, Method, Operation, OperationKind, System};
+use crate::shape::scim::SCIM_CALL;
+use crate::shape::sql::SQL_CALL;
 use crate::shape::system::{CACHE, HTTP_CALL, OPERATION, PLAIN_CALL, SOAP_CALL, SYSTEM};
 use crate::source::Spanned;
 use crate::value;
@@ -58,6 +60,18 @@ impl<'a> Decoder<'a> {
             let call = View::new(Some(node), &SOAP_CALL);
             let kind = OperationKind::Soap {
                 operation: call.text_or_stand_in("operation", entry.key_at),
+            };
+            (kind, call.text("connection"))
+        } else if let Some(node) = view.get("scim") {
+            let call = View::new(Some(node), &SCIM_CALL);
+            let kind = OperationKind::Scim {
+                verb: call.text_or_stand_in("do", entry.key_at),
+            };
+            (kind, call.text("connection"))
+        } else if let Some(node) = view.get("sql") {
+            let call = View::new(Some(node), &SQL_CALL);
+            let kind = OperationKind::Sql {
+                statement: call.text_or_stand_in("statement", entry.key_at),
             };
             (kind, call.text("connection"))
         } else if let Some(node) = view.get("mllp") {

@@ -1,8 +1,8 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
 use super::{
-    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef, SoapIn,
-    X12Duties,
+    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef, SmtpOut,
+    SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
@@ -83,6 +83,14 @@ pub enum ConnectionKind {
     BrokerIn(Box<BrokerIn>),
     /// Messages are published to a broker.
     BrokerOut(Box<BrokerOut>),
+    /// Rows of a database are taken.
+    SqlIn(Box<SqlIn>),
+    /// Statements are run on a database.
+    SqlOut(Box<SqlOut>),
+    /// People and groups are kept at a SCIM service.
+    ScimOut(Box<HttpOut>),
+    /// Mail is sent.
+    SmtpOut(Box<SmtpOut>),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
 }
@@ -96,7 +104,8 @@ impl ConnectionKind {
             | Self::SoapIn(_)
             | Self::FilesIn(_)
             | Self::DicomIn(_)
-            | Self::BrokerIn(_) => Direction::In,
+            | Self::BrokerIn(_)
+            | Self::SqlIn(_) => Direction::In,
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
@@ -105,6 +114,9 @@ impl ConnectionKind {
             | Self::DicomWeb(_)
             | Self::DicomEntries(_)
             | Self::BrokerOut(_)
+            | Self::SqlOut(_)
+            | Self::SmtpOut(_)
+            | Self::ScimOut(_)
             | Self::Null => Direction::Out,
         }
     }
@@ -118,7 +130,7 @@ impl ConnectionKind {
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom`, `nats` …
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `sql`, `nats` …
     pub fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
@@ -130,6 +142,9 @@ impl ConnectionKind {
             }
             Self::BrokerIn(taken) => taken.word(),
             Self::BrokerOut(published) => published.word(),
+            Self::SqlIn(_) | Self::SqlOut(_) => "sql",
+            Self::SmtpOut(_) => "smtp",
+            Self::ScimOut(_) => "scim",
             Self::Null => "null",
         }
     }

@@ -15,7 +15,9 @@ mod people;
 mod policy;
 mod process;
 mod secrets;
+mod smtp;
 mod soap_in;
+mod sql;
 mod system;
 mod test;
 mod x12;
@@ -53,7 +55,9 @@ pub use process::{
     Until, WaitStep,
 };
 pub use secrets::{Secrets, VaultLogin, VaultServer};
+pub use smtp::{SmtpOut, SmtpSecurity};
 pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};
+pub use sql::{SqlAccess, SqlExpect, SqlFollow, SqlIn, SqlOut, SqlOverlap, SqlProcedure, SqlText};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{
     ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,

@@ -73,6 +73,16 @@ pub enum OperationKind {
         /// Its name in the description.
         operation: Spanned<String>,
     },
+    /// Statements that a connection has.
+    Sql {
+        /// Their name there.
+        statement: Spanned<String>,
+    },
+    /// Something done with a person or a group.
+    Scim {
+        /// The word for it.
+        verb: Spanned<String>,
+    },
     /// One HL7 message and its acknowledgement.
     Mllp,
     /// Nothing.
@@ -81,11 +91,13 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// The method and the path of a request: that of HTTP, or the name of a SOAP service's operation
-    /// behind a `/`.
+    /// or of a database's statement behind a `/`.
     pub fn request(&self) -> (Option<Method>, Option<String>) {
         match self {
             Self::Http { method, path } => (Some(*method), Some(path.value.clone())),
             Self::Soap { operation } => (None, Some(format!("/{}", operation.value))),
+            Self::Scim { verb } => (None, Some(format!("/{}", verb.value))),
+            Self::Sql { statement } => (None, Some(format!("/{}", statement.value))),
             Self::Mllp | Self::Null => (None, None),
         }
     }

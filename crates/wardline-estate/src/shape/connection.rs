@@ -7,7 +7,10 @@ use super::Shape::{
 use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::scim::SCIM_OUT;
+use super::smtp::SMTP_OUT;
 use super::soap_in::SOAP_IN;
+use super::sql::{SQL_IN, SQL_OUT};
 use super::x12::X12;
 use super::{Form, Object, Shape, field};
 
@@ -46,7 +49,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "SOAP 1.1 and 1.2.",
         ),
-        field("sql", Any, Later, "A database."),
+        field(
+            "sql",
+            Keyed(&[("poll", &SQL_IN), ("statements", &SQL_OUT)]),
+            Optional,
+            "A database: PostgreSQL, MySQL, MariaDB or SQLite.",
+        ),
         field("kafka", Any, Later, "A Kafka topic."),
         field(
             "dicom",
@@ -78,6 +86,13 @@ pub(crate) static CONNECTION: Object = Object {
             "MQTT 5.",
         ),
         field("fhir", Any, Later, "A FHIR server."),
+        field(
+            "scim",
+            Keyed(&[("url", &SCIM_OUT)]),
+            Optional,
+            "A service that keeps people and groups by SCIM 2.0.",
+        ),
+        field("smtp", Obj(&SMTP_OUT), Optional, "Mail out."),
         field(
             "limits",
             Obj(&LIMITS),
@@ -140,8 +155,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "nats", "amqp", "mqtt",
-        "dicom", "fhir",
+        "mllp", "http", "files", "null", "sftp", "soap", "sql", "smtp", "scim", "kafka", "nats",
+        "amqp", "mqtt", "dicom", "fhir",
     ],
 };
 

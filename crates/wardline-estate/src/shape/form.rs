@@ -72,6 +72,14 @@ pub(crate) enum Form {
     Digest,
     /// `sqlite` or `postgres://…`.
     Store,
+    /// An address of mail, perhaps with a name.
+    Mailbox,
+    /// An address of mail, or a domain.
+    Recipients,
+    /// Where a database of others is.
+    Database,
+    /// The name of a column.
+    Column,
 }
 
 impl Form {
@@ -149,6 +157,36 @@ impl Form {
             Self::Digest => value::digest(text)
                 .map(drop)
                 .map_err(with(codes::BAD_DIGEST)),
+            Self::Mailbox => wardline_core::mail::Address::parse(text)
+                .map(drop)
+                .map_err(|error| (codes::BAD_ADDRESS, error.to_string())),
+            Self::Recipients => {
+                // A domain is what could stand behind an `@`.
+                let whole = if text.contains('@') {
+                    text.to_owned()
+                } else {
+                    format!("a@{text}")
+                };
+                match wardline_core::mail::Address::parse(&whole) {
+                    Ok(address) if address.name.is_none() => Ok(()),
+                    _ => Err((
+                        codes::BAD_ADDRESS,
+                        "expected an address or a domain, such as `st-brigid.example`".to_owned(),
+                    )),
+                }
+            }
+            Self::Database => match wardline_sql::Place::parse(text) {
+                Ok(_) => Ok(()),
+                Err(error @ wardline_sql::BadPlace::Credential) => {
+                    Err((codes::PASSWORD_IN_FILE, error.to_string()))
+                }
+                Err(error) => Err((codes::BAD_URL, error.to_string())),
+            },
+            Self::Column if text.is_empty() || text.len() > 128 || text.contains('.') => Err((
+                codes::BAD_NAME,
+                "expected the name of a column, without its table".to_owned(),
+            )),
+            Self::Column => Ok(()),
             Self::Store => match text {
                 "sqlite" => Ok(()),
                 _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
@@ -214,6 +252,10 @@ impl Form {
             Self::Scope => "a scope",
             Self::Digest => "a digest",
             Self::Store => "a store",
+            Self::Mailbox => "an address of mail",
+            Self::Recipients => "an address of mail or a domain",
+            Self::Database => "a database",
+            Self::Column => "a column",
         }
     }
 }

@@ -184,6 +184,10 @@ fn text(form: Form) -> Value {
         }
         Form::Version => r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$",
         Form::Store => "^(sqlite|postgres(ql)?://.+)$",
+        Form::Mailbox => r"^[^@]*[^@ ]@[A-Za-z0-9.-]+>?$",
+        Form::Recipients => r"^([^@<> ]+@)?[A-Za-z0-9.-]+$",
+        Form::Database => "^((postgres(ql)?|mysql|mariadb)://[^@?# ]+/[^@?# ]+|sqlite:[^?]+)$",
+        Form::Column => "^[^.]{1,128}$",
         Form::Value => return json!({ "type": "string" }),
         Form::Prose
         | Form::TimeZone

@@ -1,8 +1,10 @@
 //! `systems/*.yaml` and their operations.
 
-use super::Need::{Later, Optional, Required};
-use super::Shape::{Any, Either, Map, Object as Obj, Text};
+use super::Need::{Optional, Required};
+use super::Shape::{Either, Map, Object as Obj, Text};
 use super::connection::CONNECTION;
+use super::scim::SCIM_CALL;
+use super::sql::SQL_CALL;
 use super::{Form, Object, field};
 
 pub(crate) static SYSTEM: Object = Object {
@@ -67,7 +69,18 @@ pub(crate) static OPERATION: Object = Object {
             Optional,
             "One operation of a SOAP service.",
         ),
-        field("sql", Any, Later, "One statement."),
+        field(
+            "scim",
+            Obj(&SCIM_CALL),
+            Optional,
+            "Something done with a person or a group of a SCIM service.",
+        ),
+        field(
+            "sql",
+            Obj(&SQL_CALL),
+            Optional,
+            "One statement, or several in one transaction.",
+        ),
         field(
             "accepts",
             Text(Form::Name),
@@ -99,7 +112,7 @@ pub(crate) static OPERATION: Object = Object {
             "How long an answer may be given again to callers of Apis. Only for GET, and not where it holds phi. What the system says of its answer (`Cache-Control`, `Vary`) holds as well.",
         ),
     ],
-    exactly_one: &["http", "mllp", "null", "soap", "sql"],
+    exactly_one: &["http", "mllp", "null", "soap", "sql", "scim"],
 };
 
 pub(crate) static CACHE: Object = Object {
