@@ -47,7 +47,7 @@ struct Document<'a> {
     secured: bool,
 }
 
-impl Document<'_> {
+impl<'a> Document<'a> {
     /// What Wardline receives from a broker.
     fn taken(&mut self, system: &System, connection: &Connection, declared: &BrokerIn) {
         let (protocol, version, path) = match &declared.through {
@@ -116,7 +116,7 @@ impl Document<'_> {
         let mut messages = Map::new();
         for (flow, target) in self.senders(system, connection) {
             let payload = self.payload(flow, target);
-            let message = match &declared.envelope {
+            let mut message = match &declared.envelope {
                 None => json!({ "contentType": "application/json", "payload": payload }),
                 Some(envelope) => {
                     let data = if envelope.data.is_some() {
@@ -145,7 +145,6 @@ impl Document<'_> {
                     }
                 }
             };
-            let mut message = message;
             message["title"] = flow
                 .title
                 .clone()
@@ -227,12 +226,13 @@ impl Document<'_> {
     }
 
     /// The flows that send to a connection.
-    fn senders(&self, system: &System, connection: &Connection) -> Vec<(&Flow, &Target)> {
+    fn senders(&self, system: &System, connection: &Connection) -> Vec<(&'a Flow, &'a Target)> {
         let wanted = TargetKind::Send {
             system: system.name.clone(),
             connection: connection.name.clone(),
         };
-        let flows = self.estate.flows.values();
+        let estate: &'a Estate = self.estate;
+        let flows = estate.flows.values();
         flows
             .filter_map(|flow| {
                 let target = flow.to.iter().find(|target| target.kind == wanted)?;
@@ -404,6 +404,7 @@ const fn media_type(kind: FileContent) -> &'static str {
         FileContent::Text => "text/plain",
         FileContent::Xml => "application/xml",
         FileContent::Hl7 => "application/hl7-v2",
+        FileContent::X12 => "application/edi-x12",
         FileContent::Binary => "application/octet-stream",
     }
 }

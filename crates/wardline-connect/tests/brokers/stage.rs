@@ -143,7 +143,7 @@ impl Intake for Ledger {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut kept = self.inner.lock();
         kept.next += 1;
-        let id = MessageId::from(Id::from_i64(kept.next));
+        let id = MessageId(Id::from_i64(kept.next));
         *kept.offered.entry(received.body.clone()).or_default() += 1;
         if let Some(fault) = received.fault {
             kept.faults.push(fault);

@@ -76,6 +76,7 @@ impl Wiring<'_> {
                 FileContent::Json => ContentType::Json,
                 FileContent::Xml => ContentType::Xml,
                 FileContent::Hl7 => ContentType::Hl7,
+                FileContent::X12 => ContentType::Other("application/edi-x12".into()),
                 FileContent::Binary => ContentType::Binary,
             }),
         };

@@ -36,9 +36,13 @@ impl Decoder<'_> {
         Some(ConnectionKind::BrokerOut(Box::new(published)))
     }
 
-    fn place(&mut self, view: View<'_>) -> Broker {
+    fn place(&mut self, word: &str, view: View<'_>) -> Broker {
         let login = self.secret(view.text("login"));
-        let token = self.secret(view.text("token"));
+        let token = if word == "nats" {
+            self.secret(view.text("token"))
+        } else {
+            None
+        };
         if let (Some(_), Some(token)) = (&login, &token) {
             self.files.problems.push(
                 Diagnostic::error(codes::NOT_EXACTLY_ONE, "there is a `login` and a `token`")
@@ -79,7 +83,12 @@ impl Decoder<'_> {
                 keep: duration("keep"),
             },
         };
-        for key in ["stream", "consumer"] {
+        let names: &[&str] = if word == "nats" {
+            &["stream", "consumer"]
+        } else {
+            &[]
+        };
+        for &key in names {
             if let Some(name) = view.text(key)
                 && (name.value.is_empty() || name.value.contains(['.', '*', '>', ' ', '\t']))
             {
@@ -107,7 +116,7 @@ impl Decoder<'_> {
             _ => BrokerContent::As(FileContent::Json),
         };
         BrokerIn {
-            broker: self.place(view),
+            broker: self.place(word, view),
             take,
             through,
             content,
@@ -130,7 +139,7 @@ impl Decoder<'_> {
             _ => PublishInto::Mqtt,
         };
         BrokerOut {
-            broker: self.place(view),
+            broker: self.place(word, view),
             publish,
             into,
             envelope: view.get("cloudevents").map(|node| self.envelope(node)),
