@@ -3,10 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use wardline_core::{Code, MessageId, Timestamp};
 
 use crate::ContentType;
@@ -159,6 +162,21 @@ impl fmt::Debug for Verdict {
                 .field("text", text)
                 .field("retry_after", retry_after)
                 .finish(),
+        }
+    }
+}
+
+/// Begins an offer, so far that whether there is room for it is known; says whether it was turned
+/// away. Whoever offers several at a time begins none behind one that was: what follows would be
+/// taken before it.
+pub(crate) async fn begin<'a, T: Send + 'a>(
+    mut offer: BoxFuture<'a, (T, Verdict)>,
+) -> (BoxFuture<'a, (T, Verdict)>, bool) {
+    match futures::poll!(&mut offer) {
+        Poll::Pending => (offer, false),
+        Poll::Ready((item, verdict)) => {
+            let away = matches!(verdict, Verdict::Busy { .. } | Verdict::Refused { .. });
+            (std::future::ready((item, verdict)).boxed(), away)
         }
     }
 }

@@ -20,6 +20,7 @@ use super::fault::Fault;
 use super::link::Servers;
 use super::{amqp, events, mqtt, nats};
 use crate::admission::worth_a_line;
+use crate::intake::begin;
 use crate::{ConnectError, ContentType, Counters, Intake, Received, Verdict, codes};
 
 /// How long to wait before connecting again, at first and at most.
@@ -96,6 +97,8 @@ struct Item {
 struct InHand<'a> {
     /// Not offered yet, or to be offered again.
     waiting: VecDeque<Item>,
+    /// One was turned away, and nothing is begun behind it.
+    halted: bool,
     under_way: FuturesOrdered<BoxFuture<'a, (Item, Verdict)>>,
 }
 
@@ -227,10 +230,14 @@ impl Consumer {
         let mut later: Option<Instant> = None;
         loop {
             let stopping = stop.is_cancelled();
-            if later.is_none() && !stopping {
-                while let Some(item) = hand.waiting.pop_front() {
-                    hand.under_way.push_back(offer(intake, item));
-                }
+            while later.is_none()
+                && !stopping
+                && !hand.halted
+                && let Some(item) = hand.waiting.pop_front()
+            {
+                let (offered, away) = begin(offer(intake, item)).await;
+                hand.under_way.push_back(offered);
+                hand.halted = away;
             }
             if stopping && hand.under_way.is_empty() {
                 for item in hand.waiting.drain(..) {
@@ -282,6 +289,7 @@ impl Consumer {
                 text,
                 permanent: true,
             } if item.received.fault.is_none() => {
+                hand.halted = false;
                 // Nobody at the other end can be told, so people here are: it becomes a dead
                 // delivery, and its neighbours go on.
                 item.received.fault = Some((code, text));
@@ -294,6 +302,7 @@ impl Consumer {
             }
             Verdict::Busy { retry_after, .. } => retry_after.min(LONGEST_PAUSE),
         };
+        hand.halted = false;
         // What was begun behind it ends first, and keeps its place behind it.
         let mut rest = VecDeque::from([item]);
         while let Some((item, verdict)) = hand.under_way.next().await {

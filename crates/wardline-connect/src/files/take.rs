@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use wardline_edi::flat::{End, Plan, Reader, Role};
 use super::config::{Split, Then, WatchConfig};
 use super::digest::{Noting, Same, Seen};
 use super::directory::{Directory, join};
+use crate::intake::begin;
 use crate::{ContentType, Counters, Intake, Received, Verdict, codes};
 
 /// Records that are on their way into the journal together: they share commits.
@@ -220,9 +222,9 @@ impl Taker {
         let (mut messages, mut before) = (0, 0);
         let mut under_way = FuturesOrdered::new();
         let mut again: VecDeque<Received> = VecDeque::new();
-        let mut open = true;
+        let (mut open, mut halted) = (true, false);
         while open || !under_way.is_empty() || !again.is_empty() {
-            while under_way.len() < AHEAD && !stop.is_cancelled() {
+            while under_way.len() < AHEAD && !halted && !stop.is_cancelled() {
                 let next = match again.pop_front() {
                     Some(next) => next,
                     None if open && under_way.is_empty() => {
@@ -241,7 +243,9 @@ impl Taker {
                         }
                     },
                 };
-                under_way.push_back(self.offer(next));
+                let (offered, away) = begin(self.offer(next).boxed()).await;
+                under_way.push_back(offered);
+                halted = away;
             }
             let Some((received, verdict)) = under_way.next().await else {
                 if stop.is_cancelled() {
@@ -260,6 +264,7 @@ impl Taker {
                 }
                 Verdict::Busy { retry_after, .. } => {
                     self.counters.busy(1);
+                    halted = false;
                     // What was begun behind it ends first; what of it was taken will be known.
                     let mut rest = VecDeque::from([received]);
                     while let Some((received, verdict)) = under_way.next().await {

@@ -334,7 +334,10 @@ fn call(
             let speech = super::soap::speech(speaker, &operation.value);
             (Method::Post, String::new(), Some(speech))
         }
-        OperationKind::Mllp | OperationKind::Null => return None,
+        OperationKind::Mllp
+        | OperationKind::Sql { .. }
+        | OperationKind::Scim { .. }
+        | OperationKind::Null => return None,
     };
     let map = |map: &Option<model::MapRef>| match map {
         Some(map) => programs.map(map).map(Some),
