@@ -48,6 +48,8 @@ fn nats(folder: &Path, port: u16) -> Child {
 
 /// A client that knows nothing of the code that is tested.
 struct Plain {
+    /// Where answers come.
+    answer: String,
     reader: BufReader<TcpStream>,
     writer: TcpStream,
 }
@@ -57,10 +59,17 @@ impl Plain {
         let writer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         let mut reader = BufReader::new(writer.try_clone().unwrap());
         reader.read_line(&mut String::new()).unwrap();
-        let mut made = Self { reader, writer };
+        // Two connections must not hear each other's answers.
+        let answer = format!("answer.{}", writer.local_addr().unwrap().port());
+        let mut made = Self {
+            reader,
+            writer,
+            answer,
+        };
         write!(
             made.writer,
-            "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\n"
+            "CONNECT {{\"verbose\":false}}\r\nSUB {} 1\r\n",
+            made.answer
         )
         .unwrap();
         made
@@ -69,14 +78,15 @@ impl Plain {
     fn ask(&mut self, subject: &str, body: &str) -> Value {
         write!(
             self.writer,
-            "PUB {subject} answer {}\r\n{body}\r\n",
+            "PUB {subject} {} {}\r\n{body}\r\n",
+            self.answer,
             body.len()
         )
         .unwrap();
         loop {
             let mut line = String::new();
             self.reader.read_line(&mut line).unwrap();
-            if let Some(size) = line.strip_prefix("MSG answer 1 ") {
+            if let Some(size) = line.strip_prefix(&format!("MSG {} 1 ", self.answer)) {
                 let mut answer = vec![0; size.trim().parse::<usize>().unwrap() + 2];
                 self.reader.read_exact(&mut answer).unwrap();
                 return serde_json::from_slice(&answer).unwrap();

@@ -95,7 +95,7 @@ fn house(here: &str, certificate: &str, registry: &str) -> House {
         ),
         (
             "systems/shop.yaml",
-            "system: shop\nowner: it\nconnections:\n  orders:\n    soap: { listen: partner, path: /ws/orders, wsdl: contracts/orders.wsdl, auth: none, security: { users: secret:shop/supplier }, answers: { CreateOrder: maps/received.vrl } }\n    keys: { order: number }\n    sensitivity: internal\n  signed:\n    soap: { listen: partner, path: /ws/signed, wsdl: contracts/orders.wsdl, port: Orders12, auth: none, security: { certs: certs/supplier.pem }, answers: { CreateOrder: maps/received.vrl } }\n    sensitivity: internal\n  registry:\n    soap:\n      listen: partner\n      path: /ws/registry\n      wsdl: contracts/registry.wsdl\n      auth: none\n      security: { users: secret:shop/clinic }\n      hl7: { operation: submitSingleMessage, message: hl7Message, answer: return, username: username, password: password }\n      echo: { operation: connectivityTest, from: echoBack, to: return }\n    duplicate: { by: [MSH-10], within: 7d }\n  sink: { 'null': {} }\n",
+            "system: shop\nowner: it\nconnections:\n  orders:\n    soap: { listen: partner, path: /ws/orders, wsdl: contracts/orders.wsdl, auth: none, security: { users: secret:shop/supplier }, answers: { CreateOrder: maps/received.vrl } }\n    keys: { order: .number }\n    sensitivity: internal\n  signed:\n    soap: { listen: partner, path: /ws/signed, wsdl: contracts/orders.wsdl, port: Orders12, auth: none, security: { certs: certs/supplier.pem }, answers: { CreateOrder: maps/received.vrl } }\n    sensitivity: internal\n  registry:\n    soap:\n      listen: partner\n      path: /ws/registry\n      wsdl: contracts/registry.wsdl\n      auth: none\n      security: { users: secret:shop/clinic }\n      hl7: { operation: submitSingleMessage, message: hl7Message, answer: return, username: username, password: password }\n      echo: { operation: connectivityTest, from: echoBack, to: return }\n    duplicate: { by: [MSH-10], within: 7d }\n  sink: { 'null': {} }\n",
         ),
         (
             "flows/orders.yaml",
@@ -173,10 +173,10 @@ fn zeep_orders_with_a_token_with_a_signature_and_hands_in_hl7() {
     assert!(zeep.call(&ping).get("fault").is_none());
 
     // By a signature.
-    let signed = json!({"wsdl": wsdl("signed"), "operation": "CreateOrder", "key": key, "cert": cert, "with": {"number": "4", "line": line}});
+    let signed = json!({"wsdl": wsdl("signed"), "port": "Orders12", "operation": "CreateOrder", "key": key, "cert": cert, "with": {"number": "4", "line": line}});
     let said = zeep.call(&signed);
     assert_eq!(said["answer"]["reference"], "R-4", "{said}");
-    let unsigned = json!({"wsdl": wsdl("signed"), "operation": "CreateOrder", "with": {"number": "5", "line": line}});
+    let unsigned = json!({"wsdl": wsdl("signed"), "port": "Orders12", "operation": "CreateOrder", "with": {"number": "5", "line": line}});
     assert!(zeep.call(&unsigned).get("fault").is_some());
 
     // HL7 v2 as text, its user in the body.
@@ -249,7 +249,7 @@ fn an_api_asks_a_soap_service_and_answers_at_once() {
         (
             "systems/erp.yaml",
             &format!(
-                "system: erp\nowner: it\nconnections:\n  ws:\n    soap: {{ wsdl: contracts/orders.wsdl, port: Orders11, url: \"http://{here}/ws/orders\", security: {{ username: secret:shop/supplier }} }}\n    sensitivity: internal\noperations:\n  create: {{ soap: {{ connection: ws, operation: CreateOrder }}, request: maps/to-erp.vrl, response: maps/from-erp.vrl }}\n  find: {{ soap: {{ connection: ws, operation: CreateOrder }}, request: maps/to-erp.vrl, response: maps/from-erp.vrl }}\n"
+                "system: erp\nowner: it\nconnections:\n  ws:\n    soap: {{ wsdl: contracts/orders.wsdl, port: Orders11, url: \"http://{here}/ws/orders\", security: {{ username: secret:shop/supplier }} }}\n    sensitivity: internal\noperations:\n  create: {{ soap: {{ connection: ws, operation: CreateOrder }}, accepts: order, returns: receipt, request: maps/to-erp.vrl, response: maps/from-erp.vrl }}\n  find: {{ soap: {{ connection: ws, operation: CreateOrder }}, returns: receipt, request: maps/to-erp.vrl, response: maps/from-erp.vrl }}\n"
             ),
         ),
         (

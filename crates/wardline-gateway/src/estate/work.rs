@@ -332,7 +332,7 @@ fn call(
         OperationKind::Soap { operation } => {
             let speaker = speakers.get(&*upstream)?;
             let speech = super::soap::speech(speaker, &operation.value);
-            (Method::Post, String::new(), Some(speech))
+            (Method::Post, "/".to_owned(), Some(speech))
         }
         OperationKind::Mllp
         | OperationKind::Sql { .. }
