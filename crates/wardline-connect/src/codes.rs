@@ -152,26 +152,6 @@ codes! {
     FILE_UNWRITABLE "W4312" "a payload cannot become a file of the connection"
         "It is larger than `max_size`. Raise that, or correct the map."
 
-    DICOM_UNREACHABLE "W4400" "no connection to a DICOM peer"
-        "The name did not resolve, nobody listens there, or the TLS handshake failed. The object never left."
-    DICOM_REJECTED "W4401" "a DICOM peer refused the association"
-        "The text says why: mostly it does not know one of the AE titles. It is tried again, since the fault lies in a setting: \
-         correct `called` or `calling` of the connection, or ask the peer's people to let us in."
-    DICOM_BROKEN "W4402" "an association with a DICOM peer ended before its end"
-        "It stalled, broke off or gave the association up. The peer may have taken the object: it is sent again, under the same name."
-    DICOM_FAILED "W4403" "a DICOM peer could not take an object"
-        "The status says that this may pass, such as that there is no room. It is tried again."
-    DICOM_REFUSED "W4404" "a DICOM peer refused an object"
-        "The same object will be refused again. The status and the peer's words are kept with the delivery; `wardline dicom check` \
-         says what is wrong with a file."
-    DICOM_NOT_ACCEPTED "W4405" "a DICOM peer does not take objects of this class or transfer syntax"
-        "Objects are sent as they lie, never compressed anew. Ask the peer's people to take the transfer syntax, or the modality's to send another."
-    DICOM_OBJECT "W4406" "there is no object to be sent"
-        "The payload names none in `object.file`, or there is none of that name in `objects`, or it is no DICOM file. Correct the map, or put the file back and replay."
-    DICOM_ENTRY "W4407" "a payload cannot become an entry of the worklist"
-        "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
-    DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
-        "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
     BROKER_UNREACHABLE "W4360" "no connection to a broker"
         "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \
          tried again; what comes in waits at the broker."
@@ -194,6 +174,7 @@ codes! {
     NOT_AN_EVENT "W4367" "a message of a broker is no CloudEvent"
         "The connection takes CloudEvents 1.0, and this message lacks an attribute or its data is broken; the text says which. It is recorded as a dead \
          delivery with its body. Have the sender corrected, or declare another `content`."
+
     SQL_UNREACHABLE "W4380" "no session with a database, or it broke"
         "Tried again. Where it broke while statements ran, they may have been done: bind `:delivery_id` and let a \
          unique key refuse the second time."
@@ -218,6 +199,7 @@ codes! {
         "`expect` says how many there must be; more than 10,000 rows or 8 MiB are never taken. The transaction was undone."
     SQL_SERVER "W4389" "a database met an error of its own"
         "Tried again. The log of the database says more about its code."
+
     SMTP_UNREACHABLE "W4390" "no session with a mail server, or it broke"
         "Tried again. Where it broke after the text was sent the mail may arrive twice, under the same `Message-ID`. Nothing \
          is sent where STARTTLS is wanted and not offered, or the server cannot be verified."
@@ -232,6 +214,7 @@ codes! {
     SMTP_UNSENDABLE "W4394" "a payload cannot become a mail"
         "It has other keys than a mail, a line's end where none may be, or asks for a recipient that is not among `recipients` of \
          the connection. Correct the map, or let the connection write there."
+
     SCIM_UNSENDABLE "W4395" "a payload is no person or group"
         "It needs an `externalId`, by which the service knows it, and for groups members by theirs. Correct the map."
     SCIM_NOT_FOUND "W4396" "a person or group is not known there"
@@ -244,6 +227,27 @@ codes! {
          was changed. Look at the URL first."
     SCIM_CHANGED "W4399" "a person or group changed there in between"
         "Somebody else changed it between reading and writing (412), or removed it. Tried again by what is there then."
+
+    DICOM_UNREACHABLE "W4400" "no connection to a DICOM peer"
+        "The name did not resolve, nobody listens there, or the TLS handshake failed. The object never left."
+    DICOM_REJECTED "W4401" "a DICOM peer refused the association"
+        "The text says why: mostly it does not know one of the AE titles. It is tried again, since the fault lies in a setting: \
+         correct `called` or `calling` of the connection, or ask the peer's people to let us in."
+    DICOM_BROKEN "W4402" "an association with a DICOM peer ended before its end"
+        "It stalled, broke off or gave the association up. The peer may have taken the object: it is sent again, under the same name."
+    DICOM_FAILED "W4403" "a DICOM peer could not take an object"
+        "The status says that this may pass, such as that there is no room. It is tried again."
+    DICOM_REFUSED "W4404" "a DICOM peer refused an object"
+        "The same object will be refused again. The status and the peer's words are kept with the delivery; `wardline dicom check` \
+         says what is wrong with a file."
+    DICOM_NOT_ACCEPTED "W4405" "a DICOM peer does not take objects of this class or transfer syntax"
+        "Objects are sent as they lie, never compressed anew. Ask the peer's people to take the transfer syntax, or the modality's to send another."
+    DICOM_OBJECT "W4406" "there is no object to be sent"
+        "The payload names none in `object.file`, or there is none of that name in `objects`, or it is no DICOM file. Correct the map, or put the file back and replay."
+    DICOM_ENTRY "W4407" "a payload cannot become an entry of the worklist"
+        "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
+    DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
+        "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) struct Endpoint {
 pub(crate) enum Target {
     Systems {
         bindings: Vec<Bound>,
-        shadow: Option<(Bound, Arc<tokio::sync::Semaphore>)>,
+        shadow: Option<Box<(Bound, Arc<tokio::sync::Semaphore>)>>,
     },
     Compose(Vec<Arc<Endpoint>>),
     /// Whatever needs nothing resolved: the plan says it all.
@@ -176,7 +176,7 @@ impl Building<'_> {
                         let bound =
                             self.bound(&what, &shadow.name, &shadow.call, operation, &params)?;
                         let room = tokio::sync::Semaphore::new(shadow.concurrent.max(1));
-                        Some((bound, Arc::new(room)))
+                        Some(Box::new((bound, Arc::new(room))))
                     }
                 };
                 Target::Systems { bindings, shadow }

@@ -62,9 +62,9 @@ impl Plain {
         // Two connections must not hear each other's answers.
         let answer = format!("answer.{}", writer.local_addr().unwrap().port());
         let mut made = Self {
+            answer,
             reader,
             writer,
-            answer,
         };
         write!(
             made.writer,

@@ -46,24 +46,21 @@ impl Stage {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let (database, place) = match server {
-            Some(server) => {
-                let text = format!("postgres://127.0.0.1:{}/postgres", server.port);
-                let place = Place::parse(&text).unwrap();
-                (
-                    format!("database: \"{text}\", login: secret:db, tls: none"),
-                    place,
-                )
-            }
-            None => {
-                let file = folder.join("work.db");
-                std::fs::write(&file, "").unwrap();
-                let shown = file.display();
-                (
-                    format!("database: \"sqlite:{shown}\""),
-                    Place::File(shown.to_string()),
-                )
-            }
+        let (database, place) = if let Some(server) = server {
+            let text = format!("postgres://127.0.0.1:{}/postgres", server.port);
+            let place = Place::parse(&text).unwrap();
+            (
+                format!("database: \"{text}\", login: secret:db, tls: none"),
+                place,
+            )
+        } else {
+            let file = folder.join("work.db");
+            std::fs::write(&file, "").unwrap();
+            let shown = file.display();
+            (
+                format!("database: \"sqlite:{shown}\""),
+                Place::File(shown.to_string()),
+            )
         };
         write(
             "wardline.yaml",

@@ -144,13 +144,13 @@ fn order(here: &str, n: usize) {
 
 #[test]
 fn numbers_have_no_gaps_however_often_it_is_killed() {
+    const ORDERS: usize = 24;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let there = listener.local_addr().unwrap().to_string();
     let partner = Partner::start(listener);
     let here = free_address();
     let house = estate(&here, &there, "");
     checked(&house);
-    const ORDERS: usize = 24;
     for round in 0..4 {
         let server = house.serve();
         for n in 0..ORDERS / 4 {

@@ -356,7 +356,7 @@ impl Consumer {
                         format!(
                             "{why}; the broker gave it content type, attributes or data that make no CloudEvent"
                         ),
-                    ))
+                    ));
                 }
             }
         }

@@ -329,7 +329,7 @@ impl Shared {
             return Err(self.unauthenticated(route, peer));
         }
         if let (Some(endpoint), &Method::GET) = (&route.soap, &head.method) {
-            return self.describe(endpoint, route, &head);
+            return Self::describe(endpoint, route, &head);
         }
         if head
             .headers

@@ -288,7 +288,7 @@ impl crate::Outbound for Outbound {
                 .with_reply(failure.reply.map(|reply| *reply).unwrap_or_default())),
             Ok(mut reply) => {
                 // What follows reads it as JSON.
-                reply.content_type = "application/json".to_owned();
+                "application/json".clone_into(&mut reply.content_type);
                 Ok(reply)
             }
             other => other,

@@ -89,7 +89,6 @@ impl Answer {
             421 | 450..=452 => (FailureKind::Busy { retry_after: None }, codes::SMTP_LATER),
             // Credentials are renewed; until then mail waits.
             454 | 530 | 534 | 535 | 538 => (FailureKind::Transient, codes::SMTP_CREDENTIALS),
-            400..=499 => (FailureKind::Transient, codes::SMTP_LATER),
             500..=599 => (FailureKind::Permanent, codes::SMTP_REFUSED),
             _ => (FailureKind::Transient, codes::SMTP_LATER),
         };

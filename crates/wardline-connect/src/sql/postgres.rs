@@ -110,13 +110,12 @@ impl Session {
                 step.statement.verb().to_owned(),
             );
             let (made, values) = step.ready();
-            let statement = match self.prepared.get(&made.text) {
-                Some(known) => known.clone(),
-                None => {
-                    let fresh = self.client.prepare(&made.text).await.map_err(trouble)?;
-                    self.prepared.insert(made.text, fresh.clone());
-                    fresh
-                }
+            let statement = if let Some(known) = self.prepared.get(&made.text) {
+                known.clone()
+            } else {
+                let fresh = self.client.prepare(&made.text).await.map_err(trouble)?;
+                self.prepared.insert(made.text, fresh.clone());
+                fresh
             };
             // A transaction of its own costs two more turns. A procedure that is called may want
             // to commit by itself.
@@ -235,22 +234,19 @@ where
 
 /// Why no session came about.
 fn opening(error: &tokio_postgres::Error) -> Trouble {
-    match error.as_db_error() {
-        Some(said) => {
-            let mut trouble = Trouble::of_state(said.code().code(), state(said));
-            // No such database is a matter of the moment as long as nothing was sent.
-            if !trouble.kind.may_pass() {
-                trouble.kind = crate::FailureKind::Unreachable;
-            }
-            trouble.gone = true;
-            trouble
+    if let Some(said) = error.as_db_error() {
+        let mut trouble = Trouble::of_state(said.code().code(), state(said));
+        // No such database is a matter of the moment as long as nothing was sent.
+        if !trouble.kind.may_pass() {
+            trouble.kind = crate::FailureKind::Unreachable;
         }
-        None => {
-            // Text of TLS and of sockets; it holds names and no values.
-            let cause = std::error::Error::source(error);
-            let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
-            Trouble::unreachable(format!("no session: {why}"))
-        }
+        trouble.gone = true;
+        trouble
+    } else {
+        // Text of TLS and of sockets; it holds names and no values.
+        let cause = std::error::Error::source(error);
+        let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Trouble::unreachable(format!("no session: {why}"))
     }
 }
 
@@ -275,8 +271,8 @@ fn trouble(error: tokio_postgres::Error) -> Trouble {
         None if error.is_closed() => Trouble::broken("the session ended"),
         None => {
             // A parameter that the driver refuses, or bytes that are no protocol.
-            let values =
-                std::error::Error::source(&error).is_some_and(|source| source.is::<Unbindable>());
+            let values = std::error::Error::source(&error)
+                .is_some_and(<dyn std::error::Error + 'static>::is::<Unbindable>);
             if values {
                 Trouble::new(
                     crate::FailureKind::Permanent,

@@ -126,9 +126,7 @@ impl Rounds {
             .collect::<Result<_, _>>()?;
         let handed = self.hand_in(&answer.rows, &names, stop).await;
         if let Some(done) = done {
-            let taken = *handed
-                .as_ref()
-                .map_or_else(|(taken, _)| taken, |taken| taken);
+            let taken = *handed.as_ref().unwrap_or_else(|(taken, _)| taken);
             self.mark_done(&done, &answer.rows[..taken]).await?;
             handed.map_err(|(_, why)| why)?;
             return Ok(Round {

@@ -106,11 +106,7 @@ fn work(conn: &mut Connection, steps: Vec<Step>, rules: Rules) -> Result<Answer,
         if rules.partly && !statement.readonly() {
             return Err(Trouble::unreadable("the statement of a poll may only read"));
         }
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(ToOwned::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
         for (at, value) in values.iter().enumerate() {
             statement
                 .raw_bind_parameter(at + 1, value)

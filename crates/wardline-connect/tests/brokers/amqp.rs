@@ -1,4 +1,4 @@
-use super::stage::{Ledger, Process, Taking, body, free_port, installed, publish, survives_kills};
+use super::stage::{Ledger, Process, Taking, body, free_port, publish, survives_kills};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -81,7 +81,9 @@ fn consumer(port: u16) -> ConsumerConfig {
 
 #[tokio::test]
 async fn amqp_killed_in_the_midst_loses_and_repeats_nothing() {
-    if !installed(SERVER, "--help-is-not-asked") {
+    // Asked anything, it starts.
+    if !Path::new(SERVER).exists() {
+        eprintln!("{SERVER} is not installed: this test says nothing");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A server that runs until it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     pub port: u16,
     /// `user:password` of one who may do anything.
     pub login: &'static str,
@@ -110,7 +110,7 @@ fn text(path: &Path) -> String {
 
 impl Server {
     /// PostgreSQL; `None` (with a line) where it is not installed.
-    pub fn postgres(tls: Option<&Pair>) -> Option<Self> {
+    pub(crate) fn postgres(tls: Option<&Pair>) -> Option<Self> {
         let (Some(server), Some(init)) = (program(&["postgres"]), program(&["initdb"])) else {
             println!("skipped: PostgreSQL is not installed");
             return None;
@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// MariaDB; `None` (with a line) where it is not installed.
-    pub fn mariadb(tls: Option<&Pair>) -> Option<Self> {
+    pub(crate) fn mariadb(tls: Option<&Pair>) -> Option<Self> {
         let (Some(server), Some(init)) = (program(&["mariadbd"]), program(&["mariadb-install-db"]))
         else {
             println!("skipped: MariaDB is not installed");
@@ -230,12 +230,12 @@ impl Server {
     }
 
     /// Where its files are.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Starts it (again), and waits until it listens.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -257,7 +257,7 @@ impl Server {
     }
 
     /// Kills it.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // With a signal that lets it end its own processes.
             Command::new("kill")
@@ -282,7 +282,7 @@ impl Drop for Server {
 }
 
 /// A certificate and its key, PEM.
-pub struct Pair {
+pub(crate) struct Pair {
     pub cert: String,
     pub key: String,
 }

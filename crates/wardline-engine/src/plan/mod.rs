@@ -449,14 +449,13 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, model::FileContent::X12) => Input::X12,
             (false, _) => Input::Text,
         }),
-        ConnectionKind::DicomIn(_) => Some(Input::Json),
         ConnectionKind::BrokerIn(taken) => Some(match taken.content {
             model::BrokerContent::CloudEvents
             | model::BrokerContent::As(model::FileContent::Json) => Input::Json,
             model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
             model::BrokerContent::As(_) => Input::Text,
         }),
-        ConnectionKind::SqlIn(_) => Some(Input::Json),
+        ConnectionKind::DicomIn(_) | ConnectionKind::SqlIn(_) => Some(Input::Json),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::SqlOut(_)
         | ConnectionKind::SmtpOut(_)

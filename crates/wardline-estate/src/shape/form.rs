@@ -87,8 +87,12 @@ impl Form {
     pub(super) fn read(self, text: &str) -> Result<(), (Code, String)> {
         let with = |code: Code| move |why: String| (code, why);
         match self {
+            Self::Column if text.is_empty() || text.len() > 128 || text.contains('.') => Err((
+                codes::BAD_NAME,
+                "expected the name of a column, without its table".to_owned(),
+            )),
             // Whether a file exists and lies within the estate is found when it is looked up.
-            Self::Prose | Self::Value | Self::Expression | Self::File => Ok(()),
+            Self::Prose | Self::Value | Self::Expression | Self::File | Self::Column => Ok(()),
             Self::Name => value::name(text).map_err(with(codes::BAD_NAME)),
             Self::Identifier => value::identifier(text).map_err(with(codes::BAD_NAME)),
             Self::Attribute => match text.split('.').try_for_each(value::identifier) {
@@ -182,11 +186,6 @@ impl Form {
                 }
                 Err(error) => Err((codes::BAD_URL, error.to_string())),
             },
-            Self::Column if text.is_empty() || text.len() > 128 || text.contains('.') => Err((
-                codes::BAD_NAME,
-                "expected the name of a column, without its table".to_owned(),
-            )),
-            Self::Column => Ok(()),
             Self::Store => match text {
                 "sqlite" => Ok(()),
                 _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {

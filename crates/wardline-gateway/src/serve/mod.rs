@@ -464,7 +464,7 @@ impl Visit {
                     endpoint,
                     found,
                     bindings,
-                    shadow: shadow.as_ref(),
+                    shadow: shadow.as_deref(),
                     declared,
                 };
                 self.systems(asked, inbound, mask, keyed).await

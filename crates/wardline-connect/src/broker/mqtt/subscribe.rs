@@ -126,23 +126,20 @@ impl Subscription for Subscriber {
             } else {
                 timeout_at(due, self.client.packet()).await.ok()
             };
-            match packet {
-                Some(packet) => {
+            if let Some(packet) = packet {
+                self.heard = Instant::now();
+                if let Some(incoming) = self.packet(packet?)? {
+                    return Ok(incoming);
+                }
+            } else {
+                if full {
                     self.heard = Instant::now();
-                    if let Some(incoming) = self.packet(packet?)? {
-                        return Ok(incoming);
-                    }
+                } else if self.heard.elapsed() > 3 * rhythm {
+                    return Err(Fault::Lost(format!("nothing came in {:?}", 3 * rhythm)));
                 }
-                None => {
-                    if full {
-                        self.heard = Instant::now();
-                    } else if self.heard.elapsed() > 3 * rhythm {
-                        return Err(Fault::Lost(format!("nothing came in {:?}", 3 * rhythm)));
-                    }
-                    wire::write_packet(&mut self.client.link.output, wire::PINGREQ, &[]);
-                    self.said = Instant::now();
-                    self.client.link.flush().await?;
-                }
+                wire::write_packet(&mut self.client.link.output, wire::PINGREQ, &[]);
+                self.said = Instant::now();
+                self.client.link.flush().await?;
             }
         }
     }

@@ -243,7 +243,7 @@ mod tests {
         let mut text = BytesMut::new();
         text.extend_from_slice(b"PING\r\nMSG a.b 1 _INBOX.1 5\r\nhe\r\no\r\n");
         text.extend_from_slice(
-            b"HMSG a.c 1 $JS.ACK.x 25 35\r\nNATS/1.0\r\nce-id: abc\r\n\r\n0123456789\r\nPONG\r\n",
+            b"HMSG a.c 1 $JS.ACK.x 24 34\r\nNATS/1.0\r\nce-id: abc\r\n\r\n0123456789\r\nPONG\r\n",
         );
         for cut in 0..text.len() {
             let mut decoder = Decoder::new(6);
@@ -289,7 +289,7 @@ mod tests {
         let mut out = BytesMut::new();
         publish(&mut out, "s", Some("r"), &[("a", "b\r\nc: d")], b"x");
         let text = std::str::from_utf8(&out).unwrap();
-        assert_eq!(text, "HPUB s r 23 24\r\nNATS/1.0\r\na: bc: d\r\n\r\nx\r\n");
+        assert_eq!(text, "HPUB s r 22 23\r\nNATS/1.0\r\na: bc: d\r\n\r\nx\r\n");
     }
 
     proptest! {

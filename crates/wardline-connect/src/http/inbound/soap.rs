@@ -24,7 +24,6 @@ const OPERATION: &str = crate::intake::OPERATION;
 impl Shared {
     /// The description, where it is asked for.
     pub(super) fn describe(
-        &self,
         endpoint: &Endpoint,
         route: &Route,
         head: &Parts,
