@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const MESSAGES: usize = 3_000;
+const MESSAGES: usize = 1_000;
 /// How long nothing may move; how long all of it takes is the disk's affair.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -184,8 +184,9 @@ fn both_killed_in_the_midst_lose_and_repeat_nothing() {
             "{out} came; {}",
             std::fs::read_to_string(folder.join("wardline.log")).unwrap_or_default()
         );
-        // Whenever another part of them is through: one of the two, in turn.
-        if out > (kills + 1) * MESSAGES as u64 / 8 {
+        // Whenever another quarter of them is through: one of the two, in turn. What a kill left
+        // unacknowledged comes again only after the broker's half minute.
+        if out > (kills + 1) * MESSAGES as u64 / 4 {
             kills += 1;
             if kills % 2 == 0 {
                 broker.kill().unwrap();
@@ -231,7 +232,7 @@ fn both_killed_in_the_midst_lose_and_repeat_nothing() {
     }
     broker.kill().unwrap();
     broker.wait().unwrap();
-    assert!(kills >= 4, "the kills came too late to prove anything");
+    assert!(kills >= 3, "the kills came too late to prove anything");
     assert!(
         seen.iter().all(|times| *times == 1),
         "each of them came once: {out} came"

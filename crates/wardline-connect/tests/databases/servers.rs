@@ -229,11 +229,6 @@ impl Server {
         server
     }
 
-    /// Where its files are.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Starts it (again), and waits until it listens.
     pub(crate) fn start(&mut self) {
         let log = std::fs::File::options()
