@@ -132,6 +132,13 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether it was not taken, so that it has to come again.
+    pub(crate) const fn is_away(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Refused { .. })
+    }
+}
+
 impl fmt::Debug for Verdict {
     /// Without the kept answer, which may quote fields of the message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,17 +173,18 @@ impl fmt::Debug for Verdict {
     }
 }
 
-/// Begins an offer, so far that whether there is room for it is known; says whether it was turned
-/// away. Whoever offers several at a time begins none behind one that was: what follows would be
-/// taken before it.
+/// Begins an offer, so far that whether there is room for it is known; `away` says of a verdict
+/// that there was none. Whoever offers several at a time begins none behind one that was turned
+/// away: what follows would be taken before it.
 pub(crate) async fn begin<'a, T: Send + 'a>(
-    mut offer: BoxFuture<'a, (T, Verdict)>,
-) -> (BoxFuture<'a, (T, Verdict)>, bool) {
+    mut offer: BoxFuture<'a, T>,
+    away: impl Fn(&T) -> bool,
+) -> (BoxFuture<'a, T>, bool) {
     match futures::poll!(&mut offer) {
         Poll::Pending => (offer, false),
-        Poll::Ready((item, verdict)) => {
-            let away = matches!(verdict, Verdict::Busy { .. } | Verdict::Refused { .. });
-            (std::future::ready((item, verdict)).boxed(), away)
+        Poll::Ready(done) => {
+            let away = away(&done);
+            (std::future::ready(done).boxed(), away)
         }
     }
 }

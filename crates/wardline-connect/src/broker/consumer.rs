@@ -235,7 +235,8 @@ impl Consumer {
                 && !hand.halted
                 && let Some(item) = hand.waiting.pop_front()
             {
-                let (offered, away) = begin(offer(intake, item)).await;
+                let (offered, away) =
+                    begin(offer(intake, item), |(_, verdict)| verdict.is_away()).await;
                 hand.under_way.push_back(offered);
                 hand.halted = away;
             }

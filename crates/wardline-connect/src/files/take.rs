@@ -243,7 +243,8 @@ impl Taker {
                         }
                     },
                 };
-                let (offered, away) = begin(self.offer(next).boxed()).await;
+                let (offered, away) =
+                    begin(self.offer(next).boxed(), |(_, verdict)| verdict.is_away()).await;
                 under_way.push_back(offered);
                 halted = away;
             }

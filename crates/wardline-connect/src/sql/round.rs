@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use jiff::civil::DateTime;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use wardline_sql::Dialect;
 use super::bound::Bound;
 use super::config::{Access, Expect, Follow, Overlap, PollConfig};
 use super::session::{Answer, Row, Rules, Session, Step};
+use crate::intake::begin;
 use crate::{ContentType, Counters, Intake, Received, Verdict};
 
 /// Rows that are on their way into the journal together: they share commits.
@@ -247,13 +249,20 @@ impl Rounds {
             let mut under_way = FuturesOrdered::new();
             let mut next = at;
             let mut held: Option<Result<Duration, String>> = None;
+            let mut halted = false;
             loop {
                 while held.is_none()
+                    && !halted
                     && under_way.len() < AHEAD
                     && next < rows.len()
                     && !stop.is_cancelled()
                 {
-                    under_way.push_back(self.offer(&rows[next], names[next]));
+                    let offer = self.offer(&rows[next], names[next]).boxed();
+                    let away =
+                        |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(Verdict::is_away);
+                    let (offered, turned_away) = begin(offer, away).await;
+                    under_way.push_back(offered);
+                    halted = turned_away;
                     next += 1;
                 }
                 // Every one that is begun is waited for.

@@ -143,8 +143,8 @@ async fn rows_are_taken_in_order_and_once() {
             .await;
         fill(&database, 1, 1001, |n| n).await;
         let journal = Arc::new(Journal::default());
-        // All that are on their way at first.
-        journal.busy.store(64, Ordering::SeqCst);
+        // Fewer than are offered at a time: those behind must not pass.
+        journal.busy.store(3, Ordering::SeqCst);
         let text = "select id, seq, what from events where seq > :mark order by seq";
         let config = by_mark(&database, text, None, 100);
         let running = start(&database, &journal, config.clone());
