@@ -27,6 +27,7 @@ pub mod mllp;
 pub mod null;
 mod outbound;
 mod secret;
+pub mod sftp;
 pub mod soap;
 pub mod stream;
 pub mod threads;

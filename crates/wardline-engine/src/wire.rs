@@ -1,6 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod remote;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};
@@ -306,13 +307,13 @@ impl Wiring<'_> {
         Ok(route)
     }
 
-    /// A directory that the estate names.
-    fn directory(&self, declared: &str) -> Arc<dyn files::Directory> {
-        Arc::new(files::Local::new(self.estate.root.join(declared)))
-    }
-
     /// What takes files of an inbound connection; it looks at nothing yet.
-    pub(crate) fn watch(&self, connection: &Connection, declared: &model::FilesIn) -> files::Watch {
+    fn watch(
+        &self,
+        connection: &Connection,
+        declared: &model::FilesIn,
+        directory: Arc<dyn files::Directory>,
+    ) -> files::Watch {
         let (below, pattern) = place(&declared.poll.value);
         let layout = declared
             .layout
@@ -345,7 +346,7 @@ impl Wiring<'_> {
             },
             split,
         };
-        files::Watch::new(self.directory(&declared.directory.value), config)
+        files::Watch::new(directory, config)
     }
 
     /// Makes the sender of an outbound connection.
@@ -386,14 +387,7 @@ impl Wiring<'_> {
                 }
             }
             ConnectionKind::FilesOut(declared) => {
-                let (below, name) = place(&declared.write.value);
-                let config = files::OutboundConfig {
-                    below: below.to_owned(),
-                    name: name.to_owned(),
-                    max_size: usize::try_from(declared.max_size).unwrap_or(usize::MAX),
-                };
-                let directory = self.directory(&declared.directory.value);
-                all.push(Arc::new(files::Outbound::new(directory, config)));
+                all.push(Arc::new(self.files_out(connection, declared)?));
             }
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)

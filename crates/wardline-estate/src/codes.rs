@@ -118,6 +118,8 @@ codes! {
     "Files of a connection lie in its directory or in one right below: `in/receipts-*.csv`. Names never lead elsewhere, do not begin with a dot, and a file that is written has `{id}` in its name, so that each delivery has its own."
     BAD_LAYOUT "W1152" "a layout makes no sense"
     "A layout says how records lie in a file: `delimited` or `fixed`, fields with their types, how types of records are told apart, and which totals must tie. `wardline schema layout` prints what may be in one, and `wardline edi csv show FILE --layout LAYOUT` tries it."
+    BAD_HOST_KEY "W1171" "not a key of SSH"
+    "A server of SSH is known by the fingerprint of its key, `SHA256:` and 43 characters, or by the key itself: `ssh-ed25519 AAAA…`. `ssh-keyscan HOST | ssh-keygen -lf -` shows what a server has; compare it with what its people say. MD5 fingerprints are not enough."
     DUPLICATE_NAME "W1201" "a name is used twice"
     "Two declarations of the same kind have the same name. Names are how everything else refers to them, so they are unique across all files."
     UNKNOWN_CONNECTION "W1202" "no such connection"

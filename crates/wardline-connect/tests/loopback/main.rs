@@ -9,6 +9,7 @@ mod mllp_acks;
 mod mllp_faults;
 mod mllp_flow;
 mod mllp_outbound;
+mod sftp;
 mod soap_outbound;
 mod stage;
 mod tls;

@@ -24,7 +24,6 @@ use crate::plan::Plan;
 use crate::process;
 use crate::renew::Renewals;
 use crate::webhook::News;
-use crate::wire::Wiring;
 use doors::{Doors, NextDoors};
 use schedules::{NextSchedules, Schedules};
 use senders::{NextSenders, Senders, SendersError};
@@ -155,8 +154,7 @@ impl Live {
         let schedules = self
             .schedules
             .prepare(&plan, &senders, acceptor.clock.now());
-        let wiring = Wiring::new(&plan.estate, self.renewals.secrets());
-        let watches = self.watches.prepare(&plan, &wiring);
+        let watches = self.watches.prepare(&plan, &self.renewals)?;
         let before = acceptor.plan();
         let mut changes = difference(&before.estate, &plan.estate);
         changes.extend(senders.reopened.iter().map(|name| Change {

@@ -3,7 +3,8 @@
 
 use super::mark::Mark;
 use crate::plan::Plan;
-use crate::wire::Wiring;
+use crate::renew::Renewals;
+use crate::wire::WireError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -39,7 +40,11 @@ impl Watches {
         all.map(|(name, one)| (name.clone(), one.place.clone()))
     }
 
-    pub(super) fn prepare(&self, plan: &Plan, wiring: &Wiring<'_>) -> NextWatches {
+    pub(super) fn prepare(
+        &self,
+        plan: &Plan,
+        renewals: &Renewals,
+    ) -> Result<NextWatches, WireError> {
         let mut next = NextWatches::default();
         for (_, connection) in plan.estate.connections() {
             let ConnectionKind::FilesIn(declared) = &connection.kind else {
@@ -50,11 +55,11 @@ impl Watches {
             if self.running.get(&name).is_some_and(|one| one.mark == mark) {
                 next.kept.insert(name);
             } else {
-                let watch = wiring.watch(connection, declared);
+                let watch = renewals.watch(&plan.estate, connection, declared)?;
                 next.fresh.insert(name, (mark, watch));
             }
         }
-        next
+        Ok(next)
     }
 
     pub(super) fn apply(

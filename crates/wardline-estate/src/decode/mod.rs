@@ -16,6 +16,7 @@ mod identity;
 mod people;
 mod policy;
 mod process;
+mod remote;
 mod script;
 mod secrets;
 mod settings;

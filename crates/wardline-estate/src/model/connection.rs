@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{FileRef, SecretRef};
+use super::{FileRef, Reach, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -60,9 +60,9 @@ pub enum ConnectionKind {
     HttpOut(HttpOut),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
-    /// Files of a directory of this machine are taken.
+    /// Files of a directory are taken, of this machine or of another.
     FilesIn(FilesIn),
-    /// Files are written into a directory of this machine.
+    /// Files are written into a directory, of this machine or of another.
     FilesOut(FilesOut),
     /// Accepts everything and keeps nothing; for benches and tests.
     Null,
@@ -81,13 +81,15 @@ impl ConnectionKind {
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
-    pub const fn word(&self) -> &'static str {
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `sftp` or `null`.
+    pub fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
-            Self::FilesIn(_) | Self::FilesOut(_) => "files",
+            Self::FilesIn(FilesIn { reach, .. }) | Self::FilesOut(FilesOut { reach, .. }) => {
+                reach.as_ref().map_or("files", |reach| reach.word())
+            }
             Self::Null => "null",
         }
     }
@@ -132,7 +134,9 @@ pub struct MllpConnect {
 /// A directory of which files are taken.
 #[derive(Clone, Debug)]
 pub struct FilesIn {
-    /// Where it is; relative to the estate.
+    /// How its machine is reached; `None` for this one.
+    pub reach: Option<Box<Reach>>,
+    /// Where it is; relative to the estate, or to where one is on another machine.
     pub directory: Spanned<String>,
     /// Which files: at most one directory, and a name in which `*` and `?` stand for others.
     pub poll: Spanned<String>,
@@ -192,7 +196,9 @@ pub struct LayoutRef {
 /// A directory into which files are written.
 #[derive(Clone, Debug)]
 pub struct FilesOut {
-    /// Where it is; relative to the estate.
+    /// How its machine is reached; `None` for this one.
+    pub reach: Option<Box<Reach>>,
+    /// Where it is; relative to the estate, or to where one is on another machine.
     pub directory: Spanned<String>,
     /// At most one directory, and a name with `{id}` in it.
     pub write: Spanned<String>,

@@ -12,6 +12,7 @@ mod identity;
 mod people;
 mod policy;
 mod process;
+mod remote;
 mod secrets;
 mod system;
 mod test;
@@ -46,6 +47,7 @@ pub use process::{
     CallStep, Data, Deadline, Escalate, Process, Reconciliation, Step, StepKind, TaskStep, Undo,
     Until, WaitStep,
 };
+pub use remote::{Reach, SftpReach};
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use system::{Caching, Operation, OperationKind, System};
 pub use test::{

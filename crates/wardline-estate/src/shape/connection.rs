@@ -5,6 +5,7 @@ use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::remote::{SFTP_IN, SFTP_OUT};
 use super::{Form, Object, Shape, field};
 
 pub(crate) static CONNECTION: Object = Object {
@@ -35,7 +36,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "Accepts everything and keeps nothing; for benches and tests.",
         ),
-        field("sftp", Any, Later, "Files over SFTP."),
+        field(
+            "sftp",
+            Keyed(&[("poll", &SFTP_IN), ("write", &SFTP_OUT)]),
+            Optional,
+            "Files of another machine, over SFTP.",
+        ),
         field(
             "soap",
             Keyed(&[("wsdl", &SOAP_OUT)]),

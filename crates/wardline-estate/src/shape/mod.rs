@@ -17,6 +17,7 @@ mod form;
 mod manual;
 pub(crate) mod people;
 pub(crate) mod process;
+pub(crate) mod remote;
 mod schema;
 pub(crate) mod secrets;
 pub(crate) mod step;
