@@ -42,6 +42,14 @@ const DEBIAN: &[Package] = &[
         proof: ("nginx", &["-v"]),
     },
     Package {
+        name: "openssh-server",
+        proof: ("/usr/sbin/sshd", &["-V"]),
+    },
+    Package {
+        name: "openssh-client",
+        proof: ("ssh", &["-V"]),
+    },
+    Package {
         name: "curl",
         proof: ("curl", &["--version"]),
     },
@@ -72,6 +80,7 @@ const PYPI: &[(&str, &str)] = &[
     ("zeep", "4.3.3"),
     ("xmlsec", "1.3.17"),
     ("pyx12", "4.0.0"),
+    ("paramiko", "5.1.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -190,6 +190,8 @@ codes! {
     "Messages and events (`given`) lead to events and deliveries, a map to a `result` or `results`, and a `process` lives through a `script` with `answers`. Nothing of one belongs into another."
     SAME_PLACE "W1243" "two values in one place"
     "A step that waits for all of some events saves the data of each under the part of its type before the dot. Two types with the same would overwrite each other: wait for them in branches of `parallel`, each with a `save` of its own."
+    UNKNOWN_CLIENT "W1271" "no such client"
+    "A drop box is that of a client that a file under `clients/` declares: its name is the user's name, and its keys open the box."
     BAD_SCHEMA "W1301" "not a JSON Schema"
     "The entity's schema does not compile. Schemas are JSON Schema 2020-12 unless `$schema` names another draft, and refer only to themselves: nothing is fetched."
     DUPLICATE_CODE "W1302" "a code occurs twice in its table"

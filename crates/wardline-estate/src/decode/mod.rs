@@ -10,6 +10,7 @@ mod client;
 mod codes;
 mod connection;
 mod entity;
+mod dropbox;
 mod files;
 mod flow;
 mod identity;

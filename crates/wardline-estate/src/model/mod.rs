@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod connection;
 mod data;
+mod dropbox;
 mod figure;
 mod flow;
 mod identity;
@@ -32,6 +33,7 @@ pub use connection::{
     Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method,
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
+pub use dropbox::{DropBox, DropBoxes};
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
@@ -85,6 +87,8 @@ pub struct Estate {
     pub time_zone: String,
     /// Doors for HTTP, by name.
     pub listeners: BTreeMap<String, Listener>,
+    /// Where clients bring and fetch files.
+    pub dropboxes: Option<DropBoxes>,
     /// How long recorded things are kept.
     pub retention: Retention,
     /// By whom tokens are issued, and whose are believed.

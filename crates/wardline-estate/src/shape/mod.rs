@@ -11,6 +11,7 @@ mod check;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod data;
+pub(crate) mod dropbox;
 pub(crate) mod estate;
 pub(crate) mod flow;
 mod form;

@@ -12,6 +12,7 @@ mod demo;
 mod demo_callers;
 mod demo_cases;
 mod doors;
+mod dropboxes;
 mod doors_again;
 mod entrance;
 mod figures;
