@@ -1,5 +1,7 @@
-//! `protocols`: how fast formats beside HL7 are read on one core, and in how much memory.
+//! `protocols`: how fast formats beside HL7 are read on one core, how fast files come from other
+//! machines, and in how much memory.
 
+mod sftp;
 mod x12;
 
 use crate::report::Row;
@@ -7,7 +9,11 @@ use crate::{BenchError, Options};
 
 pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let options = options.clone();
-    tokio::task::spawn_blocking(move || x12::measure(&options))
+    tokio::task::spawn_blocking(move || {
+        let mut rows = x12::measure(&options)?;
+        rows.extend(sftp::measure(&options)?);
+        Ok(rows)
+    })
         .await
         .map_err(|error| BenchError::Thread {
             what: "reader",

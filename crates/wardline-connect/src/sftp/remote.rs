@@ -32,6 +32,11 @@ struct Shared {
 }
 
 impl Remote {
+    /// With settings that stay.
+    pub fn of(config: ClientConfig) -> Self {
+        Self::new(Arc::new(ArcSwap::from_pointee(config)))
+    }
+
     /// Nothing is connected before it is needed. What is set may change while it is in use.
     pub fn new(config: Arc<ArcSwap<ClientConfig>>) -> Self {
         Self {
@@ -271,7 +276,12 @@ impl Directory for Remote {
 
     fn describe(&self) -> String {
         let config = self.shared.config.load();
-        format!("sftp://{}/{}", config.address(), config.directory)
+        let directory = config.directory.trim_matches('/');
+        if directory.is_empty() {
+            format!("sftp://{}", config.address())
+        } else {
+            format!("sftp://{}/{directory}", config.address())
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -167,7 +166,7 @@ fn spawn(at: &Path, port: u16, host: &str) -> Child {
 }
 
 fn remote(config: ClientConfig) -> Arc<Remote> {
-    Arc::new(Remote::new(Arc::new(ArcSwap::from_pointee(config))))
+    Arc::new(Remote::of(config))
 }
 
 /// Calls of a directory block.

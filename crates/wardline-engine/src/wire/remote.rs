@@ -73,7 +73,7 @@ impl Wiring<'_> {
             None => Arc::new(files::Local::new(self.estate.root.join(declared))),
             Some(Reach::Sftp(reach)) => {
                 let config = self.sftp(connection, reach, declared)?;
-                Arc::new(sftp::Remote::new(Arc::new(ArcSwap::from_pointee(config))))
+                Arc::new(sftp::Remote::of(config))
             }
         })
     }
