@@ -14,9 +14,9 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
         rows.extend(sftp::measure(&options)?);
         Ok(rows)
     })
-        .await
-        .map_err(|error| BenchError::Thread {
-            what: "reader",
-            reason: error.to_string(),
-        })?
+    .await
+    .map_err(|error| BenchError::Thread {
+        what: "reader",
+        reason: error.to_string(),
+    })?
 }

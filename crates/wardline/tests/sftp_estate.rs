@@ -141,8 +141,25 @@ impl Place {
         std::fs::write(self.folder.join("batch"), batch).unwrap();
         Command::new("sftp")
             .current_dir(&self.folder)
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=known", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"])
-            .args(["-i", "own", "-P", &self.port.to_string(), "-b", "batch", "ghx@127.0.0.1"])
+            .args([
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=known",
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "BatchMode=yes",
+            ])
+            .args([
+                "-i",
+                "own",
+                "-P",
+                &self.port.to_string(),
+                "-b",
+                "batch",
+                "ghx@127.0.0.1",
+            ])
             .output()
             .unwrap()
     }
@@ -166,35 +183,56 @@ fn a_file_goes_through_two_drop_boxes_and_the_audit_log_tells() {
     let folder = tempfile::tempdir().unwrap();
     let mut place = Place::make(folder.path());
     place.serve();
-    assert!(place.log().contains("sftp://ghx@127.0.0.1:"), "{}", place.log());
+    assert!(
+        place.log().contains("sftp://ghx@127.0.0.1:"),
+        "{}",
+        place.log()
+    );
     std::fs::write(folder.path().join("a.csv"), "invoice;1;12.50\n").unwrap();
     let output = place.sftp("put a.csv in/a.csv\nls in\n");
     assert!(output.status.success(), "{output:?} {}", place.log());
     place.until(|place| !place.files("drop/bank/in").is_empty());
     let paid = place.files("drop/bank/in");
     assert_eq!(paid.len(), 1);
-    assert_eq!(std::fs::read_to_string(&paid[0]).unwrap(), "invoice;1;12.50\n");
+    assert_eq!(
+        std::fs::read_to_string(&paid[0]).unwrap(),
+        "invoice;1;12.50\n"
+    );
     place.until(|place| place.files("drop/bank/out").is_empty());
     assert_eq!(place.files("drop/ghx/archive").len(), 1);
 
     // Who came and what for is in the log, within its chain.
     let entries = || {
-        let told = place.command(&["audit", "list", "--json"]).output().unwrap();
+        let told = place
+            .command(&["audit", "list", "--json"])
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr)
     };
-    let acts = ["dropbox.login", "dropbox.store", "dropbox.fetch", "dropbox.remove"];
+    let acts = [
+        "dropbox.login",
+        "dropbox.store",
+        "dropbox.fetch",
+        "dropbox.remove",
+    ];
     place.until(|_| {
         let entries = entries();
         acts.iter().all(|act| entries.contains(act))
     });
     let entries = entries();
-    assert!(entries.contains("client:ghx") && entries.contains("/in/a.csv"), "{entries}");
+    assert!(
+        entries.contains("client:ghx") && entries.contains("/in/a.csv"),
+        "{entries}"
+    );
     assert!(!entries.contains("12.50"), "{entries}");
 
     // A key that is taken out of its file opens nothing any more.
     let other = std::fs::read(folder.path().join("estate/clients/bank.keys")).unwrap();
     std::fs::write(folder.path().join("estate/clients/ghx.keys"), other).unwrap();
-    let reloaded = place.command(&["reload", "--reason", "a key was lost"]).output().unwrap();
+    let reloaded = place
+        .command(&["reload", "--reason", "a key was lost"])
+        .output()
+        .unwrap();
     assert!(reloaded.status.success(), "{reloaded:?}");
     assert!(!place.sftp("ls\n").status.success());
 }

@@ -11,9 +11,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use wardline_connect::Secret;
 use wardline_connect::files::Directory as _;
 use wardline_connect::sftp::{ClientConfig, Credentials, Remote, Written};
-use wardline_connect::Secret;
 
 const SSHD: &str = "/usr/sbin/sshd";
 /// Bytes of the file.
@@ -161,7 +161,12 @@ impl Sshd {
         let ended = Command::new("sftp")
             .current_dir(folder)
             .args(["-q", "-b", "batch", "-i", "own"])
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
+            .args([
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+            ])
             .args(["-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR"])
             .args(["-P", &self.port.to_string()])
             .arg(format!("{}@127.0.0.1", self.user))

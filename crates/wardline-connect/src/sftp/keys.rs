@@ -167,8 +167,9 @@ impl Credentials {
                     origin: "the file".into(),
                     detail: detail.into(),
                 };
-                let certificate = Certificate::from_openssh(text.trim())
-                    .map_err(|_| bad("expected one line, such as `ssh-ed25519-cert-v01@openssh.com AAAA…`"))?;
+                let certificate = Certificate::from_openssh(text.trim()).map_err(|_| {
+                    bad("expected one line, such as `ssh-ed25519-cert-v01@openssh.com AAAA…`")
+                })?;
                 match &key {
                     Some(key) if key.public_key().key_data() == certificate.public_key() => {
                         Ok(certificate)
@@ -215,7 +216,8 @@ pub(super) fn private_key(
 mod tests {
     use super::*;
 
-    const LINE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ erp";
+    const LINE: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ erp";
 
     #[test]
     fn a_server_is_known_by_its_key_or_its_fingerprint() {

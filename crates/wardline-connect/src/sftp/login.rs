@@ -206,11 +206,7 @@ async fn connect(
     let dialled = timeout(config.connect_timeout, TcpStream::connect(&address)).await;
     let unreachable = |why: &dyn std::fmt::Display| {
         let text = format!("no connection to {address}: {why}");
-        Trouble::error(
-            io::ErrorKind::NotConnected,
-            codes::SFTP_UNREACHABLE,
-            text,
-        )
+        Trouble::error(io::ErrorKind::NotConnected, codes::SFTP_UNREACHABLE, text)
     };
     let stream = match dialled {
         Ok(Ok(stream)) => stream,
@@ -244,7 +240,10 @@ fn too_slow(config: &ClientConfig, what: &str) -> io::Error {
 /// Proves who we are, by the best that we have and the server takes.
 async fn prove(config: &ClientConfig, connection: &mut Connection) -> io::Result<()> {
     let lost = |error: russh::Error| {
-        let text = format!("{} ended the connection while logging in: {error}", config.address());
+        let text = format!(
+            "{} ended the connection while logging in: {error}",
+            config.address()
+        );
         Trouble::error(io::ErrorKind::NotConnected, codes::SFTP_LOST, text)
     };
     let user = config.user.as_str();
@@ -280,7 +279,10 @@ async fn prove(config: &ClientConfig, connection: &mut Connection) -> io::Result
         {
             return Ok(());
         }
-        if by_questions(connection, user, password).await.map_err(lost)? {
+        if by_questions(connection, user, password)
+            .await
+            .map_err(lost)?
+        {
             return Ok(());
         }
     }

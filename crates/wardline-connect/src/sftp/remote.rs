@@ -456,9 +456,7 @@ impl Reading {
         let depth = (AHEAD / block).max(1);
         // Behind its known size only one block is asked for: whether that is its end.
         let size = self.of.size.unwrap_or(u64::MAX);
-        while self.under_way.len() < depth
-            && (self.asked <= size || self.under_way.is_empty())
-        {
+        while self.under_way.len() < depth && (self.asked <= size || self.under_way.is_empty()) {
             let asked = self.ask(self.asked, block).await?;
             self.asked += block as u64;
             self.under_way.push_back(asked);
@@ -495,9 +493,7 @@ impl Reading {
         let (handle, of) = open_plain(&self.session, &self.path).await?;
         self.handle = Some(handle);
         if (of.size, of.modified) != (self.of.size, self.of.modified) {
-            return Err(io::Error::other(
-                "the file changed while it was being read",
-            ));
+            return Err(io::Error::other("the file changed while it was being read"));
         }
         tracing::debug!(at = self.given, "a file is taken up again");
         self.asked = self.given;

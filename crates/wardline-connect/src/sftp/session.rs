@@ -15,7 +15,9 @@ use tokio::time::{sleep, timeout};
 
 use super::ClientConfig;
 use super::login::{Connection, log_in};
-use super::wire::{self, Attributes, BLOCK, Cutter, Fields, LARGEST, Malformed, Packet, kind, status};
+use super::wire::{
+    self, Attributes, BLOCK, Cutter, Fields, LARGEST, Malformed, Packet, kind, status,
+};
 use crate::codes;
 use crate::files::Trouble;
 
@@ -59,11 +61,7 @@ impl Session {
         let connection = log_in(config).await?;
         let refused = |error: &dyn std::fmt::Display| {
             let text = format!("{address} gives no SFTP: {error}");
-            Trouble::error(
-                io::ErrorKind::NotConnected,
-                codes::SFTP_NOT_SPOKEN,
-                text,
-            )
+            Trouble::error(io::ErrorKind::NotConnected, codes::SFTP_NOT_SPOKEN, text)
         };
         let begun = timeout(config.timeout, async {
             let channel = connection
@@ -82,13 +80,18 @@ impl Session {
             let hello = loop {
                 match input.wait().await {
                     Some(ChannelMsg::Data { data }) => cutter.push(&data),
-                    Some(ChannelMsg::Failure) => return Err(refused(&"it knows no subsystem `sftp`")),
+                    Some(ChannelMsg::Failure) => {
+                        return Err(refused(&"it knows no subsystem `sftp`"));
+                    }
                     Some(ChannelMsg::Eof | ChannelMsg::Close) | None => {
                         return Err(refused(&"it closed the channel"));
                     }
                     Some(_) => {}
                 }
-                if let Some(hello) = cutter.next().map_err(|_| refused(&"its greeting is none"))? {
+                if let Some(hello) = cutter
+                    .next()
+                    .map_err(|_| refused(&"its greeting is none"))?
+                {
                     break hello;
                 }
             };
@@ -120,7 +123,11 @@ impl Session {
     /// Larger blocks cost less; a server that takes them says so.
     async fn learn_limits(&mut self) -> io::Result<()> {
         let asked = self
-            .send(|id| Packet::new(kind::EXTENDED).u32(id).text("limits@openssh.com"))
+            .send(|id| {
+                Packet::new(kind::EXTENDED)
+                    .u32(id)
+                    .text("limits@openssh.com")
+            })
             .await?;
         let mut answer = self.wait(asked).await?;
         let mut read = || {
@@ -128,9 +135,7 @@ impl Session {
             Ok::<_, Malformed>((fields.u64()?, fields.u64()?, fields.u64()?))
         };
         if let Ok((_, reads, writes)) = read() {
-            let fits = |most: u64| {
-                most.clamp(BLOCK as u64, LARGEST as u64 - AROUND) as usize
-            };
+            let fits = |most: u64| most.clamp(BLOCK as u64, LARGEST as u64 - AROUND) as usize;
             (self.read_block, self.write_block) = (fits(reads), fits(writes));
         }
         Ok(())
@@ -142,11 +147,7 @@ impl Session {
 
     fn lost(&self) -> io::Error {
         let text = format!("{} ended the connection", self.address);
-        Trouble::error(
-            io::ErrorKind::NotConnected,
-            codes::SFTP_LOST,
-            text,
-        )
+        Trouble::error(io::ErrorKind::NotConnected, codes::SFTP_LOST, text)
     }
 
     /// What was said makes no sense; nothing more is asked on this channel.

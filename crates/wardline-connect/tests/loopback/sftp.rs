@@ -251,8 +251,14 @@ async fn files_of_another_machine_are_taken_once_and_put_away() {
 
     // Nothing leads elsewhere.
     let errors = on(&remote, |remote| {
-        ["../own", "out/../own", "out/link.csv", "out/folder.csv", "a/b/c"]
-            .map(|path| read(remote, path).unwrap_err().kind())
+        [
+            "../own",
+            "out/../own",
+            "out/link.csv",
+            "out/folder.csv",
+            "a/b/c",
+        ]
+        .map(|path| read(remote, path).unwrap_err().kind())
     });
     assert_eq!(errors.await, [std::io::ErrorKind::InvalidInput; 5]);
 }
@@ -295,16 +301,23 @@ async fn deliveries_become_files_whole_and_under_one_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_host_key_is_refused_before_anything_is_sent() {
-    let Some(mut sshd) = Sshd::start() else { return };
+    let Some(mut sshd) = Sshd::start() else {
+        return;
+    };
     sshd.put("a.csv", "kept");
     let pinned = sshd.config();
     sshd.change_host_key();
     let before = sshd.text("log").len();
     let there = remote(pinned.clone());
-    let error = on(&there, |remote| remote.list("out", 10)).await.unwrap_err();
+    let error = on(&there, |remote| remote.list("out", 10))
+        .await
+        .unwrap_err();
     assert_eq!(code(&error), "W4321");
     let text = error.to_string();
-    assert!(text.contains("shows SHA256:") && text.contains("`host_key` says SHA256:"), "{text}");
+    assert!(
+        text.contains("shows SHA256:") && text.contains("`host_key` says SHA256:"),
+        "{text}"
+    );
     let log = sshd.text("log")[before..].to_owned();
     assert!(!log.contains(&format!("user {}", whoami())), "{log}");
     assert_eq!(std::fs::read(sshd.home("out/a.csv")).unwrap(), b"kept");
@@ -330,10 +343,14 @@ async fn another_host_key_is_refused_before_anything_is_sent() {
 
     // While it is changed both are named. A fingerprint finds its key among several.
     let mut both = pinned.clone();
-    both.host_keys.push(sshd.text("host-new.pub").parse().unwrap());
+    both.host_keys
+        .push(sshd.text("host-new.pub").parse().unwrap());
     let mut by_print = pinned;
     let print = Command::new("ssh-keygen")
-        .args(["-lf", sshd.folder.path().join("host-rsa.pub").to_str().unwrap()])
+        .args([
+            "-lf",
+            sshd.folder.path().join("host-rsa.pub").to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     let print = String::from_utf8(print.stdout).unwrap();
@@ -390,7 +407,9 @@ async fn cutting(to: u16, after: usize, cuts: usize) -> (u16, Arc<AtomicUsize>) 
             tokio::spawn(async move {
                 let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
                 if count.load(Ordering::SeqCst) >= cuts {
-                    tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+                    tokio::io::copy_bidirectional(&mut near, &mut far)
+                        .await
+                        .ok();
                     return;
                 }
                 let (mut near_read, mut near_write) = near.split();
@@ -428,7 +447,10 @@ async fn a_file_whose_connection_breaks_is_taken_up_where_it_was() {
     let (port, cut) = cutting(sshd.port, 6_000_000, 2).await;
     let mut config = sshd.config();
     config.port = port;
-    let read_all = on(&remote(config.clone()), |remote| read(remote, "out/large.csv")).await;
+    let read_all = on(&remote(config.clone()), |remote| {
+        read(remote, "out/large.csv")
+    })
+    .await;
     assert!(read_all.unwrap() == whole);
     assert_eq!(cut.load(Ordering::SeqCst), 2);
 
@@ -452,7 +474,9 @@ async fn what_speaks_no_sftp_is_told_apart() {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut peer, _)) = listener.accept().await {
-            peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+            peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .ok();
         }
     });
     let config = ClientConfig {

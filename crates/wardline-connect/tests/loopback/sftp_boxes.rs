@@ -60,13 +60,11 @@ impl House {
             max_connections: 16,
             idle: Duration::from_secs(20),
         };
-        let server = Server::bind(config, Arc::clone(&boxes), sink).await.unwrap();
+        let server = Server::bind(config, Arc::clone(&boxes), sink)
+            .await
+            .unwrap();
         let port = server.address().port();
-        std::fs::write(
-            at.join("known_hosts"),
-            format!("[127.0.0.1]:{port} {host}"),
-        )
-        .unwrap();
+        std::fs::write(at.join("known_hosts"), format!("[127.0.0.1]:{port} {host}")).unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
         let house = Self {
@@ -131,7 +129,11 @@ impl House {
     }
 
     fn what(&self) -> Vec<What> {
-        self.events.lock().iter().map(|one| one.what.clone()).collect()
+        self.events
+            .lock()
+            .iter()
+            .map(|one| one.what.clone())
+            .collect()
     }
 
     async fn close(self) {
@@ -170,20 +172,42 @@ async fn openssh_brings_and_fetches_files_and_nothing_else() {
     assert!(output.status.success(), "{text}");
     assert!(text.contains("Remote working directory: /\n"), "{text}");
     assert!(std::fs::read(house.drop("in/large.bin")).unwrap() == large);
-    assert_eq!(std::fs::read(house.drop("in/second.csv")).unwrap(), b"a,b\n");
+    assert_eq!(
+        std::fs::read(house.drop("in/second.csv")).unwrap(),
+        b"a,b\n"
+    );
     assert_eq!(std::fs::read(at.join("answer.xml")).unwrap(), b"<ok/>");
-    assert!(!text.contains("link.xml\n") || text.contains("\"/out/link.xml\" not found"), "{text}");
-    for gone in ["in/first.csv", "out/answer.xml", "top.csv", "out/x", "in/more", "in/passwd", "in/third.csv", "out/second.csv", "second.csv"] {
+    assert!(
+        !text.contains("link.xml\n") || text.contains("\"/out/link.xml\" not found"),
+        "{text}"
+    );
+    for gone in [
+        "in/first.csv",
+        "out/answer.xml",
+        "top.csv",
+        "out/x",
+        "in/more",
+        "in/passwd",
+        "in/third.csv",
+        "out/second.csv",
+        "second.csv",
+    ] {
         assert!(!house.drop(gone).exists(), "{gone}: {text}");
     }
     for never in ["passwd", "back", "link.xml"] {
         assert!(!at.join(never).exists(), "{never}: {text}");
     }
-    assert_eq!(std::fs::read(at.join("secret")).unwrap(), b"not for partners");
+    assert_eq!(
+        std::fs::read(at.join("secret")).unwrap(),
+        b"not for partners"
+    );
     let parts = std::fs::read_dir(house.drop("in")).unwrap().count();
     assert_eq!(parts, 3, "nothing is left of what was under way");
     let what = house.what();
-    assert!(matches!(&what[0], What::LoggedIn(key) if key.starts_with("SHA256:")), "{what:?}");
+    assert!(
+        matches!(&what[0], What::LoggedIn(key) if key.starts_with("SHA256:")),
+        "{what:?}"
+    );
     for event in [
         What::Stored("/in/large.bin".into(), 900_000),
         What::Stored("/in/first.csv".into(), 4),
@@ -196,12 +220,22 @@ async fn openssh_brings_and_fetches_files_and_nothing_else() {
     assert_eq!(what.len(), 6, "{what:?}");
 
     // The quota holds, and what was refused leaves nothing.
-    let output = house.sftp("ghx", "own-rsa", "-put large.bin in/second-large.bin\n").await;
-    assert!(said(&output).contains("the box is full"), "{}", said(&output));
+    let output = house
+        .sftp("ghx", "own-rsa", "-put large.bin in/second-large.bin\n")
+        .await;
+    assert!(
+        said(&output).contains("the box is full"),
+        "{}",
+        said(&output)
+    );
     assert!(!house.drop("in/second-large.bin").exists());
     let more = "put small.csv in/3\nput small.csv in/4\nput small.csv in/5\n-put small.csv in/6\n";
     let output = house.sftp("ghx", "own", more).await;
-    assert!(said(&output).contains("the box is full"), "{}", said(&output));
+    assert!(
+        said(&output).contains("the box is full"),
+        "{}",
+        said(&output)
+    );
     assert!(house.drop("in/5").exists() && !house.drop("in/6").exists());
     house.close().await;
 }
@@ -210,10 +244,19 @@ async fn openssh_brings_and_fetches_files_and_nothing_else() {
 async fn nobody_else_gets_in_and_nobody_gets_more() {
     let house = House::open().await;
     let own = std::fs::read_to_string(house.folder.path().join("own.pub")).unwrap();
-    for (user, key) in [("ghx", "other"), ("root", "own"), ("nobody", "other"), ("../ghx", "own")] {
+    for (user, key) in [
+        ("ghx", "other"),
+        ("root", "own"),
+        ("nobody", "other"),
+        ("../ghx", "own"),
+    ] {
         let output = house.sftp(user, key, "ls\n").await;
         assert!(!output.status.success(), "{user} {key}");
-        assert!(said(&output).contains("Permission denied"), "{}", said(&output));
+        assert!(
+            said(&output).contains("Permission denied"),
+            "{}",
+            said(&output)
+        );
     }
     until(|| house.events.lock().len() == 4).await;
     assert_eq!(house.what()[0], What::Refused("no key of the client"));
@@ -222,28 +265,43 @@ async fn nobody_else_gets_in_and_nobody_gets_more() {
     // One whose time is over, and one from elsewhere.
     house.admit(|config| config.expires = Some(Timestamp::now()), &own);
     assert!(!house.sftp("ghx", "own", "ls\n").await.status.success());
-    house.admit(|config| config.addresses = vec!["10.0.0.0/8".parse().unwrap()], &own);
+    house.admit(
+        |config| config.addresses = vec!["10.0.0.0/8".parse().unwrap()],
+        &own,
+    );
     assert!(!house.sftp("ghx", "own", "ls\n").await.status.success());
     house.admit(|config| config.sessions = 0, &own);
     assert!(!house.sftp("ghx", "own", "ls\n").await.status.success());
     house.admit(|_| {}, &own);
     assert!(house.sftp("ghx", "own", "ls\n").await.status.success());
     // No shell, no command, no port.
-    for words in [&["ghx@127.0.0.1", "id"][..], &["-s", "ghx@127.0.0.1", "shell"]] {
+    for words in [
+        &["ghx@127.0.0.1", "id"][..],
+        &["-s", "ghx@127.0.0.1", "shell"],
+    ] {
         let mut ssh = house.ssh("ssh", "own");
         ssh.args(words).stdin(Stdio::null());
         let output = soon(tokio::task::spawn_blocking(move || ssh.output().unwrap()))
             .await
             .unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty(), "{}", said(&output));
+        assert!(
+            !output.status.success() && output.stdout.is_empty(),
+            "{}",
+            said(&output)
+        );
     }
     let mut ssh = house.ssh("ssh", "own");
-    ssh.args(["-W", "127.0.0.1:22", "ghx@127.0.0.1"]).stdin(Stdio::null());
+    ssh.args(["-W", "127.0.0.1:22", "ghx@127.0.0.1"])
+        .stdin(Stdio::null());
     let output = soon(tokio::task::spawn_blocking(move || ssh.output().unwrap()))
         .await
         .unwrap();
     assert!(!output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("prohibited") || said(&output).contains("failed"), "{}", said(&output));
+    assert!(
+        said(&output).contains("prohibited") || said(&output).contains("failed"),
+        "{}",
+        said(&output)
+    );
     house.close().await;
 }
 
@@ -251,7 +309,11 @@ async fn nobody_else_gets_in_and_nobody_gets_more() {
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let house = House::open().await;
     std::fs::write(house.folder.path().join("large.bin"), vec![7; 1_000_000]).unwrap();
-    std::fs::write(house.folder.path().join("batch"), "put large.bin in/large.bin\n").unwrap();
+    std::fs::write(
+        house.folder.path().join("batch"),
+        "put large.bin in/large.bin\n",
+    )
+    .unwrap();
     let mut sftp = house.ssh("sftp", "own");
     // 100 kbit/s: it takes more than a minute.
     sftp.args(["-l", "100", "-b", "batch", "ghx@127.0.0.1"]);
@@ -262,7 +324,12 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     child.kill().unwrap();
     child.wait().unwrap();
     until(|| inside() == 0).await;
-    assert!(!house.what().iter().any(|what| matches!(what, What::Stored(..))));
+    assert!(
+        !house
+            .what()
+            .iter()
+            .any(|what| matches!(what, What::Stored(..)))
+    );
     house.close().await;
 }
 
@@ -308,9 +375,12 @@ print("done")
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paramiko_brings_and_fetches_files() {
-    let python = std::env::var_os("WARDLINE_PEERS").map(|at| PathBuf::from(at).join("py/bin/python"));
+    let python =
+        std::env::var_os("WARDLINE_PEERS").map(|at| PathBuf::from(at).join("py/bin/python"));
     let able = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import paramiko"]).output();
+        let tried = Command::new(python)
+            .args(["-c", "import paramiko"])
+            .output();
         tried.is_ok_and(|output| output.status.success())
     };
     let Some(python) = python.filter(able) else {
@@ -327,7 +397,10 @@ async fn paramiko_brings_and_fetches_files() {
         .await
         .unwrap();
     assert!(said(&output).contains("done"), "{}", said(&output));
-    assert_eq!(std::fs::metadata(house.drop("in/p.bin")).unwrap().len(), 512_000);
+    assert_eq!(
+        std::fs::metadata(house.drop("in/p.bin")).unwrap().len(),
+        512_000
+    );
     house.close().await;
 }
 
@@ -364,7 +437,13 @@ async fn channel(house: &House) -> (client::Handle<Trusting>, Channel<client::Ms
     let own = std::fs::read_to_string(house.folder.path().join("own")).unwrap();
     let key = Arc::new(russh::keys::decode_secret_key(&own, None).unwrap());
     let key = PrivateKeyWithHashAlg::new(key, None);
-    assert!(session.authenticate_publickey("ghx", key).await.unwrap().success());
+    assert!(
+        session
+            .authenticate_publickey("ghx", key)
+            .await
+            .unwrap()
+            .success()
+    );
     let channel = session.channel_open_session().await.unwrap();
     channel.request_subsystem(true, "sftp").await.unwrap();
     channel.data_bytes(packet(1, 3, &[])).await.unwrap();
@@ -390,8 +469,16 @@ async fn what_means_no_good_comes_to_nothing() {
         vec![0xff; 64],
         vec![0, 0, 0, 0],
         packet(3, 9, &[&[0xff, 0xff, 0xff, 0xff]]),
-        packet(6, 9, &[&text(&[0, 0, 0, 0]), &[0xff; 8], &[0x7f, 0xff, 0xff, 0xff]]),
-        packet(9, 9, &[&text(b"in"), &[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]]),
+        packet(
+            6,
+            9,
+            &[&text(&[0, 0, 0, 0]), &[0xff; 8], &[0x7f, 0xff, 0xff, 0xff]],
+        ),
+        packet(
+            9,
+            9,
+            &[&text(b"in"), &[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]],
+        ),
     ] {
         let (session, mut channel) = channel(&house).await;
         next(&mut channel).await.unwrap();
@@ -417,12 +504,22 @@ async fn what_means_no_good_comes_to_nothing() {
     // Handles run out, and those that are none are nothing.
     let mut refused = 0;
     for _ in 0..80 {
-        channel.data_bytes(packet(11, 3, &[&text(b"in")])).await.unwrap();
+        channel
+            .data_bytes(packet(11, 3, &[&text(b"in")]))
+            .await
+            .unwrap();
         refused += u32::from(next(&mut channel).await.unwrap()[4] == 101);
     }
     assert_eq!(refused, 17);
-    for odd in [&b""[..], b"\xff\xff\xff\xff", b"a long handle that nobody gave"] {
-        channel.data_bytes(packet(4, 4, &[&text(odd)])).await.unwrap();
+    for odd in [
+        &b""[..],
+        b"\xff\xff\xff\xff",
+        b"a long handle that nobody gave",
+    ] {
+        channel
+            .data_bytes(packet(4, 4, &[&text(odd)]))
+            .await
+            .unwrap();
         assert_eq!(next(&mut channel).await.unwrap()[4], 101);
     }
     house.close().await;

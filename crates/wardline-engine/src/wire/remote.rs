@@ -22,13 +22,12 @@ impl Wiring<'_> {
             Some(file) => {
                 let path = self.estate.root.join(&file.path);
                 self.noted.lock().note_file(&path);
-                let text = std::fs::read_to_string(&path).map_err(|source| {
-                    ConnectError::ReadPem {
+                let text =
+                    std::fs::read_to_string(&path).map_err(|source| ConnectError::ReadPem {
                         what: "a certificate of SSH",
                         path,
                         source,
-                    }
-                })?;
+                    })?;
                 Some(text)
             }
             None => None,
@@ -112,7 +111,14 @@ impl Renewals {
             Some(Reach::Sftp(reach)) => {
                 let config = wiring.sftp(connection, reach, directory)?;
                 let config = Arc::new(ArcSwap::from_pointee(config));
-                self.keep_sftp(estate, connection, declared, reach, &config, wiring.inputs());
+                self.keep_sftp(
+                    estate,
+                    connection,
+                    declared,
+                    reach,
+                    &config,
+                    wiring.inputs(),
+                );
                 Arc::new(sftp::Remote::new(config))
             }
         };

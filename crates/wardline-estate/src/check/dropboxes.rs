@@ -16,14 +16,16 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     for (name, dropbox) in &declared.boxes {
         match estate.clients.get(name) {
             None if whole.complete("client") => problems.push(
-                Diagnostic::error(codes::UNKNOWN_CLIENT, format!("no client is called `{name}`"))
-                    .at(dropbox.at)
-                    .help(
-                        did_you_mean(name, estate.clients.keys().map(String::as_str))
-                            .unwrap_or_else(|| {
-                                "a box is that of a client: declare it under `clients/`".to_owned()
-                            }),
+                Diagnostic::error(
+                    codes::UNKNOWN_CLIENT,
+                    format!("no client is called `{name}`"),
+                )
+                .at(dropbox.at)
+                .help(
+                    did_you_mean(name, estate.clients.keys().map(String::as_str)).unwrap_or_else(
+                        || "a box is that of a client: declare it under `clients/`".to_owned(),
                     ),
+                ),
             ),
             Some(client)
                 if client.auth.ssh.is_none() && !whole.learned.with_auth.contains(name) =>

@@ -33,8 +33,8 @@ pub use connection::{
     Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method,
     MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
 };
-pub use dropbox::{DropBox, DropBoxes};
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
+pub use dropbox::{DropBox, DropBoxes};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,

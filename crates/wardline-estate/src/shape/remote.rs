@@ -5,7 +5,12 @@ use super::Shape::{Integer, OneOrMany, Text, Word};
 use super::{Field, Form, Object, field};
 
 const HOST: Field = field("host", Text(Form::Host), Required, "The machine.");
-const USER: Field = field("user", Text(Form::Value), Required, "Who Wardline is there.");
+const USER: Field = field(
+    "user",
+    Text(Form::Value),
+    Required,
+    "Who Wardline is there.",
+);
 const DIRECTORY: Field = field(
     "directory",
     Text(Form::Prose),

@@ -82,7 +82,10 @@ impl OpenBoxes {
         let boxes = self.boxes.load();
         let place = |client: &Arc<str>| {
             let at = self.address;
-            (format!("drop box {client}"), format!("sftp://{client}@{at}/"))
+            (
+                format!("drop box {client}"),
+                format!("sftp://{client}@{at}/"),
+            )
         };
         boxes.keys().map(place).collect()
     }
@@ -109,7 +112,11 @@ impl OpenBoxes {
             } else {
                 Server::bind(config, all, sink).await
             };
-            Some((fresh, bind, server.context("the drop boxes cannot be opened")?))
+            Some((
+                fresh,
+                bind,
+                server.context("the drop boxes cannot be opened")?,
+            ))
         };
         Ok(Some(NextBoxes {
             boxes,
@@ -188,10 +195,7 @@ fn config(
 }
 
 /// The boxes, and the files of keys that they were made of. Clients that are refused have none.
-fn made(
-    estate: &Estate,
-    declared: &DropBoxes,
-) -> anyhow::Result<(Boxes, Inputs)> {
+fn made(estate: &Estate, declared: &DropBoxes) -> anyhow::Result<(Boxes, Inputs)> {
     let mut inputs = Inputs::default();
     let mut all = Boxes::new();
     for (name, dropbox) in &declared.boxes {
@@ -222,20 +226,14 @@ fn made(
 }
 
 /// Keys that change in a file open the box from then on, and those that are gone no longer do.
-fn keep(
-    renewals: &Renewals,
-    estate: &Arc<Estate>,
-    boxes: &Arc<ArcSwap<Boxes>>,
-    inputs: Inputs,
-) {
+fn keep(renewals: &Renewals, estate: &Arc<Estate>, boxes: &Arc<ArcSwap<Boxes>>, inputs: Inputs) {
     let estate = Arc::clone(estate);
     let boxes = Arc::downgrade(boxes);
     renewals.add("drop boxes", inputs, move || {
         let (Some(boxes), Some(declared)) = (boxes.upgrade(), &estate.dropboxes) else {
             return Ok(None);
         };
-        let (fresh, inputs) =
-            made(&estate, declared).map_err(|error| format!("{error:#}"))?;
+        let (fresh, inputs) = made(&estate, declared).map_err(|error| format!("{error:#}"))?;
         boxes.store(Arc::new(fresh));
         Ok(Some(inputs))
     });

@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use russh::keys::{Algorithm, PublicKey};
-use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Preferred, SshId};
+use russh::server::{
+    self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
+use russh::{
+    Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Preferred, SshId,
+};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -109,9 +113,8 @@ impl Inner {
             () = stop.cancelled() => "the server ends",
         };
         stop.cancel();
-        let told = session
-            .handle()
-            .disconnect(Disconnect::ByApplication, why.into(), "en".into());
+        let handle = session.handle();
+        let told = handle.disconnect(Disconnect::ByApplication, why.into(), "en".into());
         if told.await.is_ok() && timeout(GOODBYE, session).await.is_err() {
             tracing::debug!(%peer, "an SSH connection does not say goodbye");
         }
@@ -177,7 +180,10 @@ impl Visitor {
         self.known = true;
         // A signature over SHA-1 proves nothing any more.
         let sound = !matches!(by, Algorithm::Rsa { hash: None } | Algorithm::Dsa);
-        let fits = found.keys.iter().any(|one| one.key_data() == key.key_data());
+        let fits = found
+            .keys
+            .iter()
+            .any(|one| one.key_data() == key.key_data());
         (sound && fits && found.admits(self.peer.ip())).then(|| Arc::clone(found))
     }
 }
@@ -190,10 +196,12 @@ impl server::Handler for Visitor {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
-        Ok(match self.opened_by(user, offer.public_key, offer.algorithm) {
-            Some(_) => Auth::Accept,
-            None => Auth::reject(),
-        })
+        Ok(
+            match self.opened_by(user, offer.public_key, offer.algorithm) {
+                Some(_) => Auth::Accept,
+                None => Auth::reject(),
+            },
+        )
     }
 
     async fn auth_publickey(

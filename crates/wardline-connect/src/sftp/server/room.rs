@@ -255,12 +255,7 @@ impl Room {
     }
 
     /// Begins to write a file of `in`.
-    pub(super) fn write(
-        &self,
-        place: &Place,
-        how: How,
-        session: u64,
-    ) -> Result<Writing, Refusal> {
+    pub(super) fn write(&self, place: &Place, how: How, session: u64) -> Result<Writing, Refusal> {
         let Place::File(Folder::In, name) = place else {
             return Err(Refusal::NotAllowed("files are put into `in`"));
         };

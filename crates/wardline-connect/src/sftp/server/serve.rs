@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::room::{How, Place, Refusal, Room, Writing};
 use super::{Event, What};
 use crate::sftp::wire::{
-    self, Attributes, BLOCK, Cutter, Fields, LARGEST, Malformed, Packet, PLAIN, kind, open, status,
+    self, Attributes, BLOCK, Cutter, Fields, LARGEST, Malformed, PLAIN, Packet, kind, open, status,
 };
 
 /// Files and listings that are open at the same time.
@@ -340,18 +340,10 @@ impl Talk<'_> {
         let handle = self.next;
         self.next = self.next.wrapping_add(1);
         self.opened.insert(handle, opened);
-        Ok(Packet::new(kind::HANDLE)
-            .u32(id)
-            .text(handle.to_be_bytes()))
+        Ok(Packet::new(kind::HANDLE).u32(id).text(handle.to_be_bytes()))
     }
 
-    fn read(
-        &mut self,
-        id: u32,
-        handle: u32,
-        offset: u64,
-        length: u32,
-    ) -> Result<Packet, Refusal> {
+    fn read(&mut self, id: u32, handle: u32, offset: u64, length: u32) -> Result<Packet, Refusal> {
         let Some(Opened::Reading { file, read, .. }) = self.opened.get_mut(&handle) else {
             return Err(Refusal::Failed(NO_HANDLE));
         };
@@ -405,10 +397,7 @@ fn names(id: u32, rest: &mut std::vec::IntoIter<(String, Attributes)>) -> Packet
         .u32(id)
         .u32(some.len() as u32);
     some.iter().fold(packet, |packet, (name, of)| {
-        packet
-            .text(name)
-            .text(long(name, of))
-            .attributes(of)
+        packet.text(name).text(long(name, of)).attributes(of)
     })
 }
 
