@@ -259,7 +259,11 @@ async fn prove(config: &ClientConfig, connection: &mut Connection) -> io::Result
     }
     if let Some(key) = &own.key {
         tried.push("key");
-        let hash = connection.best_supported_rsa_hash().await.map_err(lost)?;
+        let hash = if key.algorithm().is_rsa() {
+            connection.best_supported_rsa_hash().await.map_err(lost)?
+        } else {
+            None
+        };
         // Where a server does not say, it may be too old to say and new enough to understand.
         let hash = hash.unwrap_or(Some(russh::keys::HashAlg::Sha256));
         let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);

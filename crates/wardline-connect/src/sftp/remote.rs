@@ -18,7 +18,7 @@ use crate::files::{Directory, Entry, is_name, split};
 const AHEAD: usize = 4 << 20;
 /// Names that are looked at in one directory, whatever they are.
 const NAMES: usize = 100_000;
-/// How often a file that is being read is taken up again after its connection was lost.
+/// How often a file that is being read is taken up again at the same place after its connection was lost.
 const RESUMED: u32 = 3;
 
 /// A directory of another machine.
@@ -210,7 +210,7 @@ impl Directory for Remote {
                 at_end: false,
                 under_way: VecDeque::new(),
                 current: Bytes::new(),
-                resumed: 0,
+                resumed: (0, 0),
             });
             Ok(reading)
         })
@@ -427,7 +427,8 @@ struct Reading {
     at_end: bool,
     under_way: VecDeque<Block>,
     current: Bytes,
-    resumed: u32,
+    /// How often it was taken up again without getting on, and where that was.
+    resumed: (u32, u64),
 }
 
 impl Reading {
@@ -483,8 +484,12 @@ impl Reading {
 
     /// Goes on where it was, on another connection, if the file is still the same.
     async fn resume(&mut self, lost: io::Error) -> io::Result<()> {
-        self.resumed += 1;
-        if self.resumed > RESUMED {
+        let times = match self.resumed {
+            (times, at) if at == self.given => times + 1,
+            _ => 1,
+        };
+        self.resumed = (times, self.given);
+        if times > RESUMED {
             return Err(lost);
         }
         self.under_way.clear();

@@ -455,7 +455,7 @@ async fn a_file_whose_connection_breaks_is_taken_up_where_it_was() {
     assert_eq!(cut.load(Ordering::SeqCst), 2);
 
     // One that always breaks: the file stays, and nothing of it is handed in.
-    let (port, cut) = cutting(sshd.port, 1_000_000, usize::MAX).await;
+    let (port, cut) = cutting(sshd.port, 60_000, usize::MAX).await;
     config.port = port;
     let engine = Engine::new(|_, _| Verdict::Accepted { id: id(1) });
     let watch = Watch::new(remote(config) as Arc<dyn Directory>, watching());

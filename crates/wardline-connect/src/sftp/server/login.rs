@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,7 +36,6 @@ pub(super) struct Inner {
     idle: Duration,
     boxes: Arc<ArcSwap<Boxes>>,
     sink: Sink,
-    numbers: AtomicU64,
 }
 
 impl Inner {
@@ -48,7 +47,6 @@ impl Inner {
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: config.host_keys.into_iter().map(|key| key.0).collect(),
             inactivity_timeout: Some(config.idle),
-            keepalive_interval: Some(Duration::from_secs(30)),
             max_auth_attempts: 10,
             nodelay: true,
             preferred: Preferred {
@@ -62,7 +60,6 @@ impl Inner {
             idle: config.idle,
             boxes,
             sink,
-            numbers: AtomicU64::new(0),
         }
     }
 
@@ -83,7 +80,7 @@ impl Inner {
             inside: Arc::clone(&inside),
             channels: HashMap::new(),
             begun: 0,
-            known: false,
+            refused: None,
             stop: stop.clone(),
         };
         let begun = server::run_stream(Arc::clone(&self.ssh), stream, visitor);
@@ -149,20 +146,15 @@ struct Visitor {
     channels: HashMap<ChannelId, Channel<Msg>>,
     /// Channels that were ever opened.
     begun: usize,
-    /// Whether a box of the name that was said exists.
-    known: bool,
+    /// Why it was not let in, where it tried.
+    refused: Option<&'static str>,
     stop: CancellationToken,
 }
 
 impl Drop for Visitor {
     fn drop(&mut self) {
         self.stop.cancel();
-        if self.guest.is_none() {
-            let why = if self.known {
-                "no key of the client"
-            } else {
-                "no such client"
-            };
+        if let (None, Some(why)) = (&self.guest, self.refused) {
             (self.inner.sink)(Event {
                 client: None,
                 peer: self.peer,
@@ -176,8 +168,9 @@ impl Visitor {
     /// The box that a key opens.
     fn opened_by(&mut self, user: &str, key: &PublicKey, by: &Algorithm) -> Option<Arc<DropBox>> {
         let boxes = self.inner.boxes.load();
+        self.refused = Some("no such client");
         let found = boxes.get(user)?;
-        self.known = true;
+        self.refused = Some("no key of the client, not from where it comes from, or no longer");
         // A signature over SHA-1 proves nothing any more.
         let sound = !matches!(by, Algorithm::Rsa { hash: None } | Algorithm::Dsa);
         let fits = found
@@ -220,6 +213,7 @@ impl server::Handler for Visitor {
         };
         let Some(guest) = Guest::of(&found) else {
             (self.inner.sink)(event(What::Refused("too many connections of the client")));
+            self.refused = None;
             return Ok(Auth::reject());
         };
         (self.inner.sink)(event(What::LoggedIn(fingerprint(key.public_key))));
@@ -269,7 +263,7 @@ impl server::Handler for Visitor {
         let (client, peer) = (Arc::clone(&guest.0.client), self.peer);
         let desk = Desk {
             room: guest.0.room.clone(),
-            number: self.inner.numbers.fetch_add(1, Ordering::Relaxed),
+            number: rand::random(),
             idle: self.inner.idle,
             stop: self.stop.clone(),
             tell: Arc::new(move |what| Event {

@@ -15,10 +15,14 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use crate::files::is_name;
 use crate::sftp::wire::{Attributes, DIRECTORY, PLAIN};
 
-/// The ending of what is under way; with a dot in front nobody takes it.
-const PART: &str = ".part";
+/// How the name of what is under way begins and ends; what has a dot in front is taken by nobody.
+const PART: (&str, &str) = (".wardline-", ".part");
+/// What is under way for so long is what a crash left.
+const LEFT: i64 = 24 * 3600;
 /// Names of one directory that are looked at.
 const NAMES: usize = 100_000;
+/// Names of a listing: it is kept while it is told.
+const LISTED: usize = 20_000;
 
 /// One of the two directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Place {
 }
 
 fn is_part(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(PART)
+    name.starts_with(PART.0) && name.ends_with(PART.1)
 }
 
 /// Why something is not done.
@@ -134,6 +138,8 @@ pub(super) struct Writing {
     replaces: bool,
     appends: bool,
     size: u64,
+    /// Something of it could not be written: it is not whole, whatever its writer says.
+    broken: bool,
     room: Room,
 }
 
@@ -213,7 +219,7 @@ impl Room {
             Place::Folder(folder) => {
                 let mut all = Vec::new();
                 self.each(&self.folder(*folder)?, |name, stat| {
-                    if !is_part(name) {
+                    if !is_part(name) && all.len() < LISTED {
                         all.push((name.to_owned(), told(stat, PLAIN | 0o640)));
                     }
                 })?;
@@ -255,16 +261,24 @@ impl Room {
     }
 
     /// Begins to write a file of `in`.
-    pub(super) fn write(&self, place: &Place, how: How, session: u64) -> Result<Writing, Refusal> {
+    pub(super) fn write(&self, place: &Place, how: How, label: &str) -> Result<Writing, Refusal> {
         let Place::File(Folder::In, name) = place else {
             return Err(Refusal::NotAllowed("files are put into `in`"));
         };
         let folder = self.folder(Folder::In)?;
-        let (mut used, mut count) = (0, 0);
-        self.each(&folder, |_, stat| {
+        let (mut used, mut count, mut left) = (0, 0, Vec::new());
+        let now = jiff::Timestamp::now().as_second();
+        self.each(&folder, |name, stat| {
+            if is_part(name) && now - stat.st_mtime > LEFT {
+                left.push(name.to_owned());
+                return;
+            }
             used += u64::try_from(stat.st_size).unwrap_or_default();
             count += 1;
         })?;
+        for name in left {
+            fs::unlinkat(&folder, name.as_str(), AtFlags::empty())?;
+        }
         *self.usage.0.lock() = used;
         let there = match fs::statat(&folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if is_plain(&stat) => true,
@@ -283,7 +297,7 @@ impl Room {
         }
         // One that is added to is written where it is; any other is there when it is whole.
         let in_place = there && !how.truncate;
-        let temporary = (!in_place).then(|| format!(".{session:x}-{count}{PART}"));
+        let temporary = (!in_place).then(|| format!("{}{label}{}", PART.0, PART.1));
         let mut flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         if temporary.is_some() {
             flags |= OFlags::CREATE | OFlags::EXCL;
@@ -302,6 +316,7 @@ impl Room {
             name: name.clone(),
             replaces: !how.exclusive,
             appends: how.append,
+            broken: false,
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             room: self.clone(),
         })
@@ -371,6 +386,12 @@ impl Writing {
     }
 
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        let written = self.put(offset, bytes);
+        self.broken |= written.is_err();
+        written
+    }
+
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Refusal> {
         let offset = if self.appends { self.size } else { offset };
         let end = offset.checked_add(bytes.len() as u64);
         self.grow(end.ok_or(Refusal::Failed(FULL))?)?;
@@ -395,6 +416,9 @@ impl Writing {
 
     /// Makes it durable and gives it its name. Gives its size.
     pub(super) fn close(mut self) -> Result<u64, Refusal> {
+        if self.broken {
+            return Err(Refusal::Failed("it is not whole"));
+        }
         self.sync()?;
         if let Some(temporary) = self.temporary.take() {
             let named = if self.replaces {
@@ -458,7 +482,8 @@ mod tests {
             ("in/a\\b", None),
             ("in/a\0b", None),
             ("in/a\nb", None),
-            ("in/.1-0.part", None),
+            ("in/.wardline-1.part", None),
+            ("in/.a.part", file(".a.part")),
             (&"a/".repeat(5000), None),
         ] {
             assert_eq!(Place::of(path), expected, "{path:?}");

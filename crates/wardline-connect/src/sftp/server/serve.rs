@@ -20,6 +20,8 @@ use crate::sftp::wire::{
 
 /// Files and listings that are open at the same time.
 const OPEN: usize = 64;
+/// Of these, listings: they are kept in memory while they are told.
+const LISTINGS: usize = 4;
 /// Names of one answer.
 const NAMES: usize = 100;
 /// Bytes of one read or write.
@@ -318,11 +320,11 @@ impl Talk<'_> {
                 append: has(open::APPEND),
             };
             // Two that are open at the same time have names of their own.
-            let session = (self.desk.number << 16) | u64::from(self.next & 0xffff);
+            let label = format!("{:016x}-{:x}", self.desk.number, self.next);
             return self
                 .desk
                 .room
-                .write(&place, how, session)
+                .write(&place, how, &label)
                 .map(Opened::Writing);
         }
         let file = self.desk.room.read(&place)?;
@@ -334,7 +336,9 @@ impl Talk<'_> {
     }
 
     fn keep(&mut self, id: u32, opened: Opened) -> Result<Packet, Refusal> {
-        if self.opened.len() >= OPEN {
+        let listing = |one: &Opened| matches!(one, Opened::Listing(_));
+        let listings = self.opened.values().filter(|one| listing(one)).count();
+        if self.opened.len() >= OPEN || (listing(&opened) && listings >= LISTINGS) {
             return Err(Refusal::Failed("too many files are open"));
         }
         let handle = self.next;
