@@ -223,19 +223,11 @@ async fn openssh_brings_and_fetches_files_and_nothing_else() {
     let output = house
         .sftp("ghx", "own-rsa", "-put large.bin in/second-large.bin\n")
         .await;
-    assert!(
-        said(&output).contains("Failure"),
-        "{}",
-        said(&output)
-    );
+    assert!(said(&output).contains("Failure"), "{}", said(&output));
     assert!(!house.drop("in/second-large.bin").exists());
     let more = "put small.csv in/3\nput small.csv in/4\nput small.csv in/5\n-put small.csv in/6\n";
     let output = house.sftp("ghx", "own", more).await;
-    assert!(
-        said(&output).contains("Failure"),
-        "{}",
-        said(&output)
-    );
+    assert!(said(&output).contains("Failure"), "{}", said(&output));
     assert!(house.drop("in/5").exists() && !house.drop("in/6").exists());
     house.close().await;
 }
@@ -259,7 +251,10 @@ async fn nobody_else_gets_in_and_nobody_gets_more() {
         );
     }
     until(|| house.events.lock().len() == 4).await;
-    assert_eq!(house.what()[0], What::Refused("no key of the client, not from where it comes from, or no longer"));
+    assert_eq!(
+        house.what()[0],
+        What::Refused("no key of the client, not from where it comes from, or no longer")
+    );
     assert_eq!(house.what()[1], What::Refused("no such client"));
     assert!(house.events.lock().iter().all(|one| one.client.is_none()));
     // One whose time is over, and one from elsewhere.

@@ -27,9 +27,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                     ),
                 ),
             ),
-            Some(client)
-                if client.auth.ssh.is_none() && !whole.learned.with_auth.contains(name) =>
-            {
+            Some(client) if client.auth.ssh.is_none() => {
                 problems.push(
                     Diagnostic::error(
                         codes::NO_CREDENTIAL,

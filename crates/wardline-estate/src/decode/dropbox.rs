@@ -55,7 +55,6 @@ impl Decoder<'_> {
                 .label("expected a line such as `ssh-ed25519 AAAA…` for each key, without options")
                 .help("it is what `ssh-keygen` writes into a file whose name ends in `.pub`"),
             );
-            return None;
         }
         Some(FileRef {
             path,
