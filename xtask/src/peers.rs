@@ -61,6 +61,12 @@ const DEBIAN: &[Package] = &[
     Package {
         name: "mariadb-client-core",
         proof: ("mariadb", &["--version"]),
+        name: "openssh-server",
+        proof: ("/usr/sbin/sshd", &["-V"]),
+    },
+    Package {
+        name: "openssh-client",
+        proof: ("ssh", &["-V"]),
     },
     Package {
         name: "curl",
@@ -113,6 +119,7 @@ const PYPI: &[(&str, &str)] = &[
     ("pydicom", "3.0.2"),
     ("aiosmtpd", "1.4.6"),
     ("scim2-server", "0.8.3"),
+    ("paramiko", "5.1.0"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

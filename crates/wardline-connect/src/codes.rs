@@ -248,6 +248,23 @@ codes! {
         "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
     DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
         "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
+    SFTP_UNREACHABLE "W4320" "no connection to an SFTP server"
+        "The name did not resolve, nobody listens there, or a firewall drops packets. Nothing left."
+    SFTP_HOST_KEY "W4321" "an SFTP server shows another host key"
+        "It is not the server that `host_key` of the connection names, or it was given a new key. Nothing was sent to it, not even who \
+         we are. Ask its people, by another way than this connection, what its fingerprint is; where the new one is theirs, put it into the estate. \
+         While they change it, name both."
+    SFTP_CREDENTIALS "W4322" "an SFTP server does not let us in"
+        "Neither certificate, key nor password of the connection was taken for this user. Compare user and public key with the server's people; \
+         what waits goes out once it is right."
+    SFTP_LOST "W4323" "an SFTP connection ended or fell silent"
+        "A file that was being read is taken up where it was, or stays for the next look; a file that was being written is written again under the same name. \
+         Nothing is half taken."
+    SFTP_REFUSED "W4324" "an SFTP server refused an operation"
+        "The text has what it said. Look at the permissions of the directory, its room, and whether it is there at all."
+    SFTP_NOT_SPOKEN "W4325" "a server and we do not understand each other"
+        "It does not speak SSH or SFTP version 3 as it should, offers only algorithms that are no longer safe, or answered what was not asked. \
+         Check that host and port are those of an SFTP server."
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub mod null;
 mod outbound;
 pub mod scim;
 mod secret;
+pub mod sftp;
 pub mod smtp;
 pub mod soap;
 pub mod sql;

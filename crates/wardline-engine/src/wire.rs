@@ -3,6 +3,7 @@
 
 mod brokers;
 mod imaging;
+mod remote;
 mod renewing;
 mod smtp;
 mod soap_in;
@@ -332,13 +333,13 @@ impl Wiring<'_> {
         Ok(route)
     }
 
-    /// A directory that the estate names.
-    fn directory(&self, declared: &str) -> Arc<dyn files::Directory> {
-        Arc::new(files::Local::new(self.estate.root.join(declared)))
-    }
-
     /// What takes files of an inbound connection; it looks at nothing yet.
-    pub(crate) fn watch(&self, connection: &Connection, declared: &model::FilesIn) -> files::Watch {
+    fn watch(
+        &self,
+        connection: &Connection,
+        declared: &model::FilesIn,
+        directory: Arc<dyn files::Directory>,
+    ) -> files::Watch {
         let (below, pattern) = place(&declared.poll.value);
         let layout = declared
             .layout
@@ -372,7 +373,7 @@ impl Wiring<'_> {
             },
             split,
         };
-        files::Watch::new(self.directory(&declared.directory.value), config)
+        files::Watch::new(directory, config)
     }
 
     /// Makes the sender of an outbound connection.
@@ -413,14 +414,7 @@ impl Wiring<'_> {
                 }
             }
             ConnectionKind::FilesOut(declared) => {
-                let (below, name) = place(&declared.write.value);
-                let config = files::OutboundConfig {
-                    below: below.to_owned(),
-                    name: name.to_owned(),
-                    max_size: usize::try_from(declared.max_size).unwrap_or(usize::MAX),
-                };
-                let directory = self.directory(&declared.directory.value);
-                all.push(Arc::new(files::Outbound::new(directory, config)));
+                all.push(Arc::new(self.files_out(connection, declared)?));
             }
             ConnectionKind::DicomOut(declared) => {
                 self.dicom_senders(connection, declared, &mut all)?;

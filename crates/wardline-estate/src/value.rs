@@ -352,6 +352,65 @@ pub(crate) fn bind(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Checks `host:port` of another machine.
+/// The name or address of another machine.
+pub(crate) fn host(text: &str) -> Result<(), String> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    if text.contains(':') {
+        return Err("the port has a key of its own: `port`".to_owned());
+    }
+    host_name(text)
+}
+
+/// The key by which a server of SSH is known. Whether the curve has such a point is found when it
+/// is used.
+pub(crate) fn host_key(text: &str) -> Result<(), String> {
+    let base64 = |text: &str| {
+        let digits = text.trim_end_matches('=');
+        digits
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+    };
+    if let Some(digest) = text.strip_prefix("SHA256:") {
+        let digest = digest.trim_end_matches('=');
+        return if digest.len() == 43 && base64(digest) {
+            Ok(())
+        } else {
+            Err("a fingerprint is `SHA256:` and 43 characters".to_owned())
+        };
+    }
+    public_key(text).map_err(|()| {
+        "expected `SHA256:…` as `ssh-keygen -l` prints it, or a line such as `ssh-ed25519 AAAA…`"
+            .to_owned()
+    })
+}
+
+/// A line with a public key of SSH, of a kind that is good enough.
+pub(crate) fn public_key(text: &str) -> Result<(), ()> {
+    const KINDS: [&str; 5] = [
+        "ssh-ed25519",
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "ssh-rsa",
+    ];
+    let mut words = text.split_whitespace();
+    let (Some(kind), Some(key)) = (words.next(), words.next()) else {
+        return Err(());
+    };
+    // The key begins with its kind, length first: "AAAA" and so on.
+    let plain = key
+        .trim_end_matches('=')
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b));
+    if KINDS.contains(&kind) && key.len() >= 64 && key.starts_with("AAAA") && plain {
+        Ok(())
+    } else {
+        Err(())
+    }
+}
+
 pub(crate) fn host_port(text: &str) -> Result<(), String> {
     let (host, port) = text
         .rsplit_once(':')

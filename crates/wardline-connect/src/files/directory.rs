@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::time::SystemTime;
 
+use wardline_core::Code;
+
 /// A directory of a connection: on this machine, or on another. Calls block; they are made on
 /// threads that may.
 ///
@@ -73,5 +75,27 @@ pub(crate) fn join(below: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("{below}/{name}")
+    }
+}
+
+/// Why another machine did not do what was asked; travels inside an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {text}")]
+pub struct Trouble {
+    /// A stable code of [`crate::codes`].
+    pub code: Code,
+    /// What was attempted on what; never holds payload.
+    pub text: String,
+}
+
+impl Trouble {
+    pub(crate) fn error(kind: io::ErrorKind, code: Code, text: impl Into<String>) -> io::Error {
+        let text = text.into();
+        io::Error::new(kind, Self { code, text })
+    }
+
+    /// What an error says of another machine, where it does.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
     }
 }

@@ -22,7 +22,8 @@ mod take;
 mod watch;
 
 pub use config::{OutboundConfig, Split, Then, WatchConfig};
-pub use directory::{Directory, Entry};
+pub use directory::{Directory, Entry, Trouble};
+pub(crate) use directory::{is_name, split};
 pub use local::Local;
 pub use outbound::Outbound;
 pub use watch::Watch;

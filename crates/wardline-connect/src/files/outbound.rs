@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::config::OutboundConfig;
-use super::directory::{Directory, join};
+use super::directory::{Directory, Trouble, join};
 use crate::{Failure, FailureKind, Reply, Request, codes};
 
 /// Writes each payload into a file of its own.
@@ -52,8 +52,16 @@ impl crate::Outbound for Outbound {
                 io::ErrorKind::NotFound | io::ErrorKind::NotConnected => FailureKind::Unreachable,
                 _ => FailureKind::Transient,
             };
-            let text = format!("cannot write into {}: {error}", self.directory.describe());
-            Failure::new(kind, codes::FILE_NOT_WRITTEN, text)
+            let place = self.directory.describe();
+            match Trouble::of(error) {
+                Some(Trouble { code, text }) => {
+                    Failure::new(kind, *code, format!("cannot write into {place}: {text}"))
+                }
+                None => {
+                    let text = format!("cannot write into {place}: {error}");
+                    Failure::new(kind, codes::FILE_NOT_WRITTEN, text)
+                }
+            }
         };
         match written.await {
             Ok(Ok(path)) => Ok(Reply {

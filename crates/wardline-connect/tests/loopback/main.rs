@@ -10,6 +10,8 @@ mod mllp_acks;
 mod mllp_faults;
 mod mllp_flow;
 mod mllp_outbound;
+mod sftp;
+mod sftp_boxes;
 mod soap_outbound;
 mod stage;
 mod tls;

@@ -92,6 +92,7 @@ pub fn difference(before: &Estate, after: &Estate) -> Vec<Change> {
         each(&after.listeners),
         &plain,
     );
+    compare("dropboxes", boxes(before), boxes(after), &plain);
     let connections = |estate: &Estate| -> BTreeMap<String, String> {
         let all = estate.connections();
         all.map(|(_, one)| (one.reference.clone(), said(one)))
@@ -172,6 +173,18 @@ pub fn difference(before: &Estate, after: &Estate) -> Vec<Change> {
     compare("codes", each(&before.codes), each(&after.codes), &plain);
     compare("file", files(before), files(after), &plain);
     found
+}
+
+/// The server of drop boxes, and each of them.
+fn boxes(estate: &Estate) -> BTreeMap<String, String> {
+    let Some(declared) = &estate.dropboxes else {
+        return BTreeMap::new();
+    };
+    let mut all = each(&declared.boxes);
+    let mut bare = declared.clone();
+    bare.boxes.clear();
+    all.insert(String::new(), said(&bare));
+    all
 }
 
 /// What says the whole estate's own lines.

@@ -5,7 +5,7 @@
 use super::mark::Mark;
 use crate::plan::Plan;
 use crate::renew::Renewals;
-use crate::wire::{WireError, Wiring};
+use crate::wire::WireError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -69,7 +69,6 @@ impl Watches {
         plan: &Plan,
         renewals: &Renewals,
     ) -> Result<NextWatches, WireError> {
-        let wiring = Wiring::new(&plan.estate, renewals.secrets());
         let mut next = NextWatches::default();
         for (_, connection) in plan.estate.connections() {
             let name = connection.reference.clone();
@@ -84,7 +83,7 @@ impl Watches {
             }
             let taker = match &connection.kind {
                 ConnectionKind::FilesIn(declared) => {
-                    Taker::Files(wiring.watch(connection, declared))
+                    Taker::Files(renewals.watch(&plan.estate, connection, declared)?)
                 }
                 ConnectionKind::BrokerIn(declared) => {
                     Taker::Broker(renewals.consumer(&plan.estate, connection, declared)?)

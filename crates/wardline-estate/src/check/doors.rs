@@ -68,7 +68,9 @@ fn ports(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 _ => None,
             });
     let mut taken: Vec<(String, &Spanned<SocketAddr>)> = Vec::new();
-    for (name, bind) in listeners.chain(connections) {
+    let dropboxes = whole.estate.dropboxes.as_ref();
+    let dropboxes = dropboxes.map(|one| ("`dropboxes`".to_owned(), &one.bind));
+    for (name, bind) in listeners.chain(connections).chain(dropboxes) {
         if let Some((other, first)) = taken
             .iter()
             .find(|(_, first)| clash(first.value, bind.value))

@@ -6,6 +6,7 @@ mod bindings;
 mod caches;
 mod clients;
 mod doors;
+mod dropboxes;
 mod events;
 mod people;
 mod processes;
@@ -52,6 +53,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     references::check(whole, &mut problems);
     doors::check(whole, &mut problems);
+    dropboxes::check(whole, &mut problems);
     soap::check(whole, &mut problems);
     x12::check(whole, &mut problems);
     smtp::check(whole, &mut problems);

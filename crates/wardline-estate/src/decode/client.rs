@@ -83,6 +83,7 @@ impl<'a> Decoder<'a> {
 
     fn client_auth(&mut self, view: View<'_>, at: Span) -> ClientAuth {
         ClientAuth {
+            ssh: self.ssh_keys(view.text("ssh")),
             oauth2: view.get("oauth2").and_then(|node| self.oauth2(node)),
             mtls: view.get("mtls").and_then(certificate),
             api_key: view.get("api_key").map(|node| {

@@ -5,7 +5,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::files::TEXT_LIMIT;
-use crate::model::{AfterTaking, FileContent, FileRef, FilesIn, FilesOut, LayoutRef};
+use crate::model::{AfterTaking, FileContent, FileRef, FilesIn, FilesOut, LayoutRef, Reach};
 use crate::shape::connection::{FILES_IN, FILES_OUT};
 use crate::source::{Span, Spanned};
 use crate::value;
@@ -15,7 +15,16 @@ use wardline_edi::flat::Plan;
 
 impl Decoder<'_> {
     pub(super) fn files_in(&mut self, node: &Node, at: Span) -> FilesIn {
-        let view = View::new(Some(node), &FILES_IN);
+        self.taking(View::new(Some(node), &FILES_IN), at, None)
+    }
+
+    /// What every way of taking files has in common.
+    pub(super) fn taking(
+        &mut self,
+        view: View<'_>,
+        at: Span,
+        reach: Option<Box<Reach>>,
+    ) -> FilesIn {
         let records = view.string("split").as_deref() == Some("records");
         let said = view.text("layout");
         if records && said.is_none() {
@@ -36,6 +45,7 @@ impl Decoder<'_> {
         };
         let duration = |key: &str| view.parsed(key, value::duration).unwrap_or_default();
         FilesIn {
+            reach,
             directory: view.text_or_stand_in("directory", at),
             poll: view.text_or_stand_in("poll", at),
             every: duration("every"),
@@ -87,8 +97,13 @@ impl Decoder<'_> {
 }
 
 pub(super) fn files_out(node: &Node, at: Span) -> FilesOut {
-    let view = View::new(Some(node), &FILES_OUT);
+    writing(View::new(Some(node), &FILES_OUT), at, None)
+}
+
+/// What every way of writing files has in common.
+pub(super) fn writing(view: View<'_>, at: Span, reach: Option<Box<Reach>>) -> FilesOut {
     FilesOut {
+        reach,
         directory: view.text_or_stand_in("directory", at),
         write: view.text_or_stand_in("write", at),
         max_size: view.parsed("max_size", value::size).unwrap_or_default(),

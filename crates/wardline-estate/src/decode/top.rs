@@ -63,6 +63,7 @@ impl Decoder<'_> {
                 })
                 .unwrap_or_default(),
             listeners,
+            dropboxes: view.get("dropboxes").map(|node| self.dropboxes(node)),
             retention: self.retention(view),
             identity,
             people: self.people(view.below("people", &PEOPLE)),

@@ -82,6 +82,8 @@ pub struct ClientAuth {
     pub api_key: Option<ApiKey>,
     /// A token of somebody else.
     pub issuer: Option<IssuerClaim>,
+    /// The file of the public keys of SSH that open its drop box.
+    pub ssh: Option<FileRef>,
 }
 
 impl ClientAuth {
@@ -91,6 +93,7 @@ impl ClientAuth {
             && self.mtls.is_none()
             && self.api_key.is_none()
             && self.issuer.is_none()
+            && self.ssh.is_none()
     }
 }
 

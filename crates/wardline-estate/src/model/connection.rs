@@ -1,8 +1,8 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
 use super::{
-    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef, SmtpOut,
-    SoapIn, SqlIn, SqlOut, X12Duties,
+    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, Reach, SecretRef,
+    SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
@@ -67,9 +67,9 @@ pub enum ConnectionKind {
     SoapIn(Box<SoapIn>),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
-    /// Files of a directory of this machine are taken.
+    /// Files of a directory are taken, of this machine or of another.
     FilesIn(FilesIn),
-    /// Files are written into a directory of this machine.
+    /// Files are written into a directory, of this machine or of another.
     FilesOut(FilesOut),
     /// Objects, queries and steps of DICOM peers, Wardline listens.
     DicomIn(Box<DicomIn>),
@@ -136,7 +136,9 @@ impl ConnectionKind {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapIn(_) | Self::SoapOut(_) => "soap",
-            Self::FilesIn(_) | Self::FilesOut(_) => "files",
+            Self::FilesIn(FilesIn { reach, .. }) | Self::FilesOut(FilesOut { reach, .. }) => {
+                reach.as_ref().map_or("files", |reach| reach.word())
+            }
             Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
                 "dicom"
             }
@@ -189,7 +191,9 @@ pub struct MllpConnect {
 /// A directory of which files are taken.
 #[derive(Clone, Debug)]
 pub struct FilesIn {
-    /// Where it is; relative to the estate.
+    /// How its machine is reached; `None` for this one.
+    pub reach: Option<Box<Reach>>,
+    /// Where it is; relative to the estate, or to where one is on another machine.
     pub directory: Spanned<String>,
     /// Which files: at most one directory, and a name in which `*` and `?` stand for others.
     pub poll: Spanned<String>,
@@ -251,7 +255,9 @@ pub struct LayoutRef {
 /// A directory into which files are written.
 #[derive(Clone, Debug)]
 pub struct FilesOut {
-    /// Where it is; relative to the estate.
+    /// How its machine is reached; `None` for this one.
+    pub reach: Option<Box<Reach>>,
+    /// Where it is; relative to the estate, or to where one is on another machine.
     pub directory: Spanned<String>,
     /// At most one directory, and a name with `{id}` in it.
     pub write: Spanned<String>,

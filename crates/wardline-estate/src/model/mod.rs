@@ -8,12 +8,14 @@ mod client;
 mod connection;
 mod data;
 mod dicom;
+mod dropbox;
 mod figure;
 mod flow;
 mod identity;
 mod people;
 mod policy;
 mod process;
+mod remote;
 mod secrets;
 mod smtp;
 mod soap_in;
@@ -40,6 +42,7 @@ pub use connection::{
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
+pub use dropbox::{DropBox, DropBoxes};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
@@ -54,6 +57,7 @@ pub use process::{
     CallStep, Data, Deadline, Escalate, Process, Reconciliation, Step, StepKind, TaskStep, Undo,
     Until, WaitStep,
 };
+pub use remote::{Reach, SftpReach};
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};
 pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};
@@ -96,6 +100,8 @@ pub struct Estate {
     pub time_zone: String,
     /// Doors for HTTP, by name.
     pub listeners: BTreeMap<String, Listener>,
+    /// Where clients bring and fetch files.
+    pub dropboxes: Option<DropBoxes>,
     /// How long recorded things are kept.
     pub retention: Retention,
     /// By whom tokens are issued, and whose are believed.

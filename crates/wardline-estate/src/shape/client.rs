@@ -136,6 +136,12 @@ pub(crate) static CLIENT_AUTH: Object = Object {
             "A key in the header `x-api-key`, for callers that can do no better.",
         ),
         field(
+            "ssh",
+            Text(Form::File),
+            Optional,
+            "A file of public keys of SSH, a line each, that open its drop box.",
+        ),
+        field(
             "issuer",
             Obj(&ISSUER_CLAIM),
             Optional,

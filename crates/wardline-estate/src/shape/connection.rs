@@ -7,6 +7,7 @@ use super::Shape::{
 use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::remote::{SFTP_IN, SFTP_OUT};
 use super::scim::SCIM_OUT;
 use super::smtp::SMTP_OUT;
 use super::soap_in::SOAP_IN;
@@ -42,7 +43,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "Accepts everything and keeps nothing; for benches and tests.",
         ),
-        field("sftp", Any, Later, "Files over SFTP."),
+        field(
+            "sftp",
+            Keyed(&[("poll", &SFTP_IN), ("write", &SFTP_OUT)]),
+            Optional,
+            "Files of another machine, over SFTP.",
+        ),
         field(
             "soap",
             Keyed(&[("listen", &SOAP_IN), ("url", &SOAP_OUT)]),

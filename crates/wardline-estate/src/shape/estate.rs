@@ -52,6 +52,12 @@ pub(crate) static ESTATE: Object = Object {
             "Doors for HTTP, by name.",
         ),
         field(
+            "dropboxes",
+            Obj(&super::dropbox::DROPBOXES),
+            Optional,
+            "Where clients bring and fetch files over SFTP.",
+        ),
+        field(
             "retention",
             Obj(&RETENTION),
             Optional,

@@ -25,6 +25,10 @@ pub(crate) enum Form {
     Goal,
     /// An address to listen on.
     Bind,
+    /// The name or address of another machine.
+    Host,
+    /// The key by which a server of SSH is known.
+    HostKey,
     /// `host:port` of another machine.
     HostPort,
     Network,
@@ -113,6 +117,8 @@ impl Form {
             Self::Bind => value::bind(text)
                 .map(drop)
                 .map_err(with(codes::BAD_ADDRESS)),
+            Self::Host => value::host(text).map_err(with(codes::BAD_ADDRESS)),
+            Self::HostKey => value::host_key(text).map_err(with(codes::BAD_HOST_KEY)),
             Self::HostPort => value::host_port(text).map_err(with(codes::BAD_ADDRESS)),
             Self::Network => value::network(text)
                 .map(drop)
@@ -223,6 +229,8 @@ impl Form {
             Self::Share => "a share",
             Self::Goal => "a goal",
             Self::Bind => "a local address",
+            Self::Host => "a host",
+            Self::HostKey => "a host key",
             Self::HostPort => "a host and port",
             Self::Network => "a network",
             Self::Url => "a URL",

@@ -164,6 +164,10 @@ fn text(form: Form) -> Value {
         Form::Scope => "^[A-Za-z0-9._:/*-]{1,128}$",
         Form::Digest => "^([0-9A-Fa-f]:?){64}$",
         Form::Bind => "^[0-9A-Fa-f.:\\[\\]]+:[0-9]{1,5}$",
+        Form::Host => "^[A-Za-z0-9_.:-]+$",
+        Form::HostKey => {
+            "^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) +AAAA[A-Za-z0-9+/=]{60,}.*)$"
+        }
         Form::HostPort => "^[^/ ]+:[0-9]{1,5}$",
         Form::Network => "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
         Form::Url => "^https?://[^@?# ]+$",

@@ -14,6 +14,7 @@ mod demo_cases;
 mod dicom;
 mod doors;
 mod doors_again;
+mod dropboxes;
 mod entrance;
 mod fhir;
 mod figures;

@@ -6,6 +6,7 @@
 //! after the other without waiting in between. Where anything is wrong nothing has changed.
 
 use super::doors::{Doors, Ways};
+use super::dropboxes::OpenBoxes;
 use super::serve::Running;
 use super::{actor, print_json};
 use crate::cli::Reload;
@@ -345,6 +346,24 @@ impl Running {
             Some(_) => None,
             None => Doors::open(&front, &place, &plan.estate, &self.engine, ways).await?,
         };
+        let secrets = place.secrets();
+        let boxes = match &self.dropboxes {
+            Some(open) => open.prepare(&plan.estate, &secrets).await,
+            None => Ok(None),
+        };
+        let opened_boxes = match (&boxes, &self.dropboxes) {
+            (Ok(_), None) => OpenBoxes::open(&plan.estate, &self.engine, &secrets).await,
+            _ => Ok(None),
+        };
+        let (boxes, opened_boxes) = match (boxes, opened_boxes) {
+            (Ok(boxes), Ok(opened)) => (boxes, opened),
+            (Err(error), _) | (_, Err(error)) => {
+                if let Some(opened) = opened {
+                    opened.close().await;
+                }
+                return Err(error.into());
+            }
+        };
         let hash = hash(&read.sources);
         let desk = self.engine.desk();
         let before = desk.applied().await.ok().flatten();
@@ -355,6 +374,9 @@ impl Running {
             Ok(applied) => applied,
             Err(error) => {
                 if let Some(opened) = opened {
+                    opened.close().await;
+                }
+                if let Some(opened) = opened_boxes {
                     opened.close().await;
                 }
                 return Err(Refusal::new(format!(
@@ -375,6 +397,14 @@ impl Running {
             doors.apply(&front, &plan.estate, &self.engine, next).await;
         }
         self.doors = opened.or_else(|| self.doors.take());
+        match (self.dropboxes.take(), boxes) {
+            (Some(mut open), Some(next)) => {
+                open.apply(&plan.estate, &self.engine, next);
+                self.dropboxes = Some(open);
+            }
+            (Some(gone), None) => gone.close().await,
+            (None, _) => self.dropboxes = opened_boxes,
+        }
         let same = before.is_some_and(|before| before.hash == hash) && changes.is_empty();
         let (diagnostics, found) = shown(&read);
         Ok(ReloadView {

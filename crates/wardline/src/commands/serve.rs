@@ -1,6 +1,7 @@
 //! `wardline serve`: runs an estate until SIGTERM or Ctrl-C, then drains.
 
 use super::doors::{Doors, Ways};
+use super::dropboxes::OpenBoxes;
 use super::entrance;
 use super::reload::{self, Asks};
 use super::renewing::Renewing;
@@ -31,6 +32,8 @@ pub(crate) struct Running {
     console_task: Option<JoinHandle<()>>,
     /// The Apis, where the estate has some.
     pub(crate) doors: Option<Doors>,
+    /// Where clients bring and fetch files, where the estate has that.
+    pub(super) dropboxes: Option<OpenBoxes>,
     /// Looks whether secrets and certificates change.
     renewing: Renewing,
     /// What people may do in the console.
@@ -93,6 +96,17 @@ impl Running {
                 return Err(error);
             }
         };
+        let opened = OpenBoxes::open(&plan.estate, &engine, &place.secrets()).await;
+        let dropboxes = match opened {
+            Ok(dropboxes) => dropboxes,
+            Err(error) => {
+                if let Some(doors) = doors {
+                    doors.close().await;
+                }
+                engine.stop(Duration::from_secs(1)).await;
+                return Err(error);
+            }
+        };
         let renewing = Renewing::start(&engine);
         let (hash, desk) = (reload::hash(&plan.estate.sources), engine.desk());
         let recorded = desk
@@ -124,6 +138,7 @@ impl Running {
             stop_console,
             console_task,
             doors,
+            dropboxes,
             renewing,
             policies,
             place,
@@ -136,6 +151,9 @@ impl Running {
         // Nobody comes in any more; what came in is in the journal before the engine stops.
         if let Some(doors) = self.doors {
             doors.close().await;
+        }
+        if let Some(dropboxes) = self.dropboxes {
+            dropboxes.close().await;
         }
         self.engine.stop(drain).await;
         self.stop_console.cancel();
@@ -178,6 +196,9 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
     }
     for (api, where_) in running.doors.iter().flat_map(Doors::places) {
         anstream::println!("{:<28} {where_}", paint::strong(api));
+    }
+    for (dropbox, where_) in running.dropboxes.iter().flat_map(OpenBoxes::places) {
+        anstream::println!("{:<28} {where_}", paint::strong(dropbox));
     }
     if let Some(link) = &running.console {
         anstream::println!("{:<28} {link}", paint::strong("console"));
