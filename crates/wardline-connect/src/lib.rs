@@ -20,6 +20,7 @@ pub mod codes;
 mod content;
 pub mod door;
 mod error;
+pub mod fhir;
 pub mod files;
 pub mod http;
 mod intake;

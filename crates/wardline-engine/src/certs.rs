@@ -140,6 +140,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
             ConnectionKind::MllpConnect(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,
             ConnectionKind::SoapOut(declared) => &declared.http.tls,
+            ConnectionKind::FhirOut(declared) => &declared.http.tls,
             _ => continue,
         };
         if let Some(tls) = tls {

@@ -1,6 +1,7 @@
 //! From declared connections to live ones: secrets resolved, certificates read, listeners
 //! bound, senders made.
 
+mod fhir_out;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, files, http,
-    mllp, null, soap, tls,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, fhir, files,
+    http, mllp, null, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -383,6 +384,12 @@ impl Wiring<'_> {
                     let config =
                         self.soap_config(connection, declared, &definitions, &url.value)?;
                     all.push(Arc::new(soap::Outbound::new(config)?));
+                }
+            }
+            ConnectionKind::FhirOut(declared) => {
+                for url in std::iter::once(&declared.http.url).chain(&connection.failover) {
+                    let config = self.fhir_config(connection, declared, &url.value)?;
+                    all.push(Arc::new(fhir::Outbound::new(config)?));
                 }
             }
             ConnectionKind::FilesOut(declared) => {

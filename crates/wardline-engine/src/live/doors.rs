@@ -136,6 +136,7 @@ impl Doors {
                 | ConnectionKind::MllpConnect(_)
                 | ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
+                | ConnectionKind::FhirOut(_)
                 | ConnectionKind::Null => {}
             }
         }

@@ -419,6 +419,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
+        | ConnectionKind::FhirOut(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::Null => None,
     }

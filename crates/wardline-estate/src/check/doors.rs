@@ -30,6 +30,7 @@ fn headers(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         let http = match &connection.kind {
             ConnectionKind::HttpOut(http) => http,
             ConnectionKind::SoapOut(soap) => &soap.http,
+            ConnectionKind::FhirOut(fhir) => &fhir.http,
             _ => continue,
         };
         for (name, value) in &http.headers {

@@ -119,16 +119,16 @@ impl References<'_> {
     fn failover(&mut self, connection: &Connection) {
         for place in &connection.failover {
             let (code, why) = match &connection.kind {
-                ConnectionKind::HttpOut(_) | ConnectionKind::SoapOut(_) => {
-                    match value::url(place) {
-                        Ok(()) => continue,
-                        Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
-                        Err(BadUrl::Password) => (
-                            codes::PASSWORD_IN_FILE,
-                            "it holds a user or a password".to_owned(),
-                        ),
-                    }
-                }
+                ConnectionKind::HttpOut(_)
+                | ConnectionKind::SoapOut(_)
+                | ConnectionKind::FhirOut(_) => match value::url(place) {
+                    Ok(()) => continue,
+                    Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
+                    Err(BadUrl::Password) => (
+                        codes::PASSWORD_IN_FILE,
+                        "it holds a user or a password".to_owned(),
+                    ),
+                },
                 ConnectionKind::MllpConnect(_) => match value::host_port(place) {
                     Ok(()) => continue,
                     Err(why) => (codes::BAD_ADDRESS, why),

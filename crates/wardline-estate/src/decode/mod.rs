@@ -10,6 +10,7 @@ mod client;
 mod codes;
 mod connection;
 mod entity;
+mod fhir;
 mod files;
 mod flow;
 mod identity;

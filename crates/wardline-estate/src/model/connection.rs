@@ -60,6 +60,8 @@ pub enum ConnectionKind {
     HttpOut(HttpOut),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
+    /// Resources to a FHIR server.
+    FhirOut(Box<FhirOut>),
     /// Files of a directory of this machine are taken.
     FilesIn(FilesIn),
     /// Files are written into a directory of this machine.
@@ -76,17 +78,19 @@ impl ConnectionKind {
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
+            | Self::FhirOut(_)
             | Self::FilesOut(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap`, `fhir`, `files` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
             Self::HttpIn(_) | Self::HttpOut(_) => "http",
             Self::SoapOut(_) => "soap",
+            Self::FhirOut(_) => "fhir",
             Self::FilesIn(_) | Self::FilesOut(_) => "files",
             Self::Null => "null",
         }
@@ -310,6 +314,36 @@ pub struct SoapOut {
     pub security: Option<WsSecurity>,
     /// Whether large values of bytes travel beside the message (MTOM).
     pub mtom: bool,
+}
+
+/// A FHIR server that resources are sent to.
+#[derive(Clone, Debug)]
+pub struct FhirOut {
+    /// How it is reached; the URL is its base.
+    pub http: HttpOut,
+    /// How Wardline gets a token, where the server wants SMART Backend Services.
+    pub smart: Option<SmartClient>,
+    /// Whether payloads are held against R4 before they leave.
+    pub check: bool,
+    /// The zone of times of HL7 v2 that name none.
+    pub zone: Option<Spanned<String>>,
+    /// Systems of identifiers, by the name of who gave them in HL7 v2.
+    pub systems: Vec<(String, String)>,
+}
+
+/// A client of SMART Backend Services.
+#[derive(Clone, Debug)]
+pub struct SmartClient {
+    /// Where tokens are given.
+    pub token: Spanned<String>,
+    /// The client id.
+    pub client: String,
+    /// The private key, PEM.
+    pub key: SecretRef,
+    /// The name of its public half.
+    pub key_id: String,
+    /// What is asked for.
+    pub scope: String,
 }
 
 /// What messages carry to be believed (WS-Security 1.1).

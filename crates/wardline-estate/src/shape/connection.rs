@@ -5,6 +5,7 @@ use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::fhir::FHIR_OUT;
 use super::{Form, Object, Shape, field};
 
 pub(crate) static CONNECTION: Object = Object {
@@ -46,7 +47,12 @@ pub(crate) static CONNECTION: Object = Object {
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
         field("dicom", Any, Later, "DICOM."),
-        field("fhir", Any, Later, "A FHIR server."),
+        field(
+            "fhir",
+            Keyed(&[("url", &FHIR_OUT)]),
+            Optional,
+            "A FHIR R4 server.",
+        ),
         field(
             "limits",
             Obj(&LIMITS),
@@ -519,7 +525,7 @@ pub(crate) static HTTP_OUT: Object = Object {
     exactly_one: &[],
 };
 
-const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
+pub(super) const AUTH: Shape = Either(&[Word(&["none"]), Obj(&AUTH_OBJECT)]);
 
 pub(crate) static AUTH_OBJECT: Object = Object {
     name: "`auth`",

@@ -12,6 +12,7 @@ pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod data;
 pub(crate) mod estate;
+pub(crate) mod fhir;
 pub(crate) mod flow;
 mod form;
 mod manual;
