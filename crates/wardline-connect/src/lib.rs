@@ -22,6 +22,7 @@ mod content;
 pub mod dicom;
 pub mod door;
 mod error;
+pub mod fhir;
 pub mod files;
 pub mod http;
 mod intake;

@@ -155,6 +155,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
             }
             ConnectionKind::SqlIn(declared) => &declared.access.tls,
             ConnectionKind::SqlOut(declared) => &declared.access.tls,
+            ConnectionKind::FhirOut(declared) => &declared.http.tls,
             _ => continue,
         };
         if let Some(tls) = tls {

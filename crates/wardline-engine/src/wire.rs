@@ -2,6 +2,7 @@
 //! bound, senders made.
 
 mod brokers;
+mod fhir_out;
 mod imaging;
 mod remote;
 mod renewing;
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom, fhir,
     files, http, mllp, null, scim, soap, tls,
 };
 use wardline_estate::model::{
@@ -411,6 +412,12 @@ impl Wiring<'_> {
                     let config =
                         self.soap_config(connection, declared, &definitions, &url.value)?;
                     all.push(Arc::new(soap::Outbound::new(config)?));
+                }
+            }
+            ConnectionKind::FhirOut(declared) => {
+                for url in std::iter::once(&declared.http.url).chain(&connection.failover) {
+                    let config = self.fhir_config(connection, declared, &url.value)?;
+                    all.push(Arc::new(fhir::Outbound::new(config)?));
                 }
             }
             ConnectionKind::FilesOut(declared) => {

@@ -82,6 +82,16 @@ fn an_admission_is_patient_and_encounter() {
         bundle["entry"][0]["request"],
         json!({"method":"PUT","url":"Patient?identifier=urn%3Aid%3AH1%7C77"})
     );
+    let entries = bundle["entry"].as_array().unwrap();
+    let doctor = entries
+        .iter()
+        .find(|entry| entry["resource"]["resourceType"] == "Practitioner")
+        .unwrap();
+    assert_eq!(
+        doctor["request"],
+        json!({"method":"POST","url":"Practitioner","ifNoneExist":"identifier=http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Fus-npi%7C8001"}),
+        "what a message refers to is not overwritten"
+    );
     let encounter = all(&bundle, "Encounter")[0];
     assert_eq!(
         (&encounter["status"], &encounter["class"]["code"]),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod dicom;
+mod fhir_outbound;
 mod files;
 mod http_inbound;
 mod http_outbound;

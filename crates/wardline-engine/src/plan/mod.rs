@@ -462,6 +462,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         | ConnectionKind::ScimOut(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
+        | ConnectionKind::FhirOut(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::DicomOut(_)
         | ConnectionKind::DicomWeb(_)

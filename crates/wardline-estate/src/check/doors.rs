@@ -31,6 +31,7 @@ fn headers(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
             ConnectionKind::HttpOut(http) => http,
             ConnectionKind::SoapOut(soap) => &soap.http,
             ConnectionKind::ScimOut(http) => http,
+            ConnectionKind::FhirOut(fhir) => &fhir.http,
             _ => continue,
         };
         for (name, value) in &http.headers {

@@ -122,6 +122,7 @@ impl References<'_> {
                 ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
                 | ConnectionKind::DicomWeb(_)
+                | ConnectionKind::FhirOut(_)
                 | ConnectionKind::ScimOut(_) => match value::url(place) {
                     Ok(()) => continue,
                     Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),

@@ -163,6 +163,14 @@ impl<'a> Decoder<'a> {
                 SMTP_CONCURRENT,
             );
         }
+        if let Some(node) = view.get("fhir")
+            && let Some(fhir) = self.fhir_out(node, entry.key_at)
+        {
+            return (
+                Some(ConnectionKind::FhirOut(Box::new(fhir))),
+                HTTP_CONCURRENT,
+            );
+        }
         if let Some(node) = view.get("files") {
             if node.get("poll").is_some() {
                 let kind = ConnectionKind::FilesIn(self.files_in(node, entry.key_at));
@@ -324,7 +332,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn http_out(&mut self, node: &Node, at: Span) -> HttpOut {
+    pub(super) fn http_out(&mut self, node: &Node, at: Span) -> HttpOut {
         let view = View::new(Some(node), &HTTP_OUT);
         let headers = view.get("headers").map_or(&[][..], Node::entries).iter();
         HttpOut {

@@ -13,6 +13,7 @@ mod connection;
 mod dicom;
 mod dropbox;
 mod entity;
+mod fhir;
 mod files;
 mod flow;
 mod identity;

@@ -67,6 +67,8 @@ pub enum ConnectionKind {
     SoapIn(Box<SoapIn>),
     /// Operations of a SOAP service.
     SoapOut(Box<SoapOut>),
+    /// Resources to a FHIR server.
+    FhirOut(Box<FhirOut>),
     /// Files of a directory are taken, of this machine or of another.
     FilesIn(FilesIn),
     /// Files are written into a directory, of this machine or of another.
@@ -109,6 +111,7 @@ impl ConnectionKind {
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
+            | Self::FhirOut(_)
             | Self::FilesOut(_)
             | Self::DicomOut(_)
             | Self::DicomWeb(_)
@@ -147,6 +150,7 @@ impl ConnectionKind {
             Self::SqlIn(_) | Self::SqlOut(_) => "sql",
             Self::SmtpOut(_) => "smtp",
             Self::ScimOut(_) => "scim",
+            Self::FhirOut(_) => "fhir",
             Self::Null => "null",
         }
     }
@@ -375,6 +379,36 @@ pub struct SoapOut {
     pub security: Option<WsSecurity>,
     /// Whether large values of bytes travel beside the message (MTOM).
     pub mtom: bool,
+}
+
+/// A FHIR server that resources are sent to.
+#[derive(Clone, Debug)]
+pub struct FhirOut {
+    /// How it is reached; the URL is its base.
+    pub http: HttpOut,
+    /// How Wardline gets a token, where the server wants SMART Backend Services.
+    pub smart: Option<SmartClient>,
+    /// Whether payloads are held against R4 before they leave.
+    pub check: bool,
+    /// The zone of times of HL7 v2 that name none.
+    pub zone: Option<Spanned<String>>,
+    /// Systems of identifiers, by the name of who gave them in HL7 v2.
+    pub systems: Vec<(String, String)>,
+}
+
+/// A client of SMART Backend Services.
+#[derive(Clone, Debug)]
+pub struct SmartClient {
+    /// Where tokens are given.
+    pub token: Spanned<String>,
+    /// The client id.
+    pub client: String,
+    /// The private key, PEM.
+    pub key: SecretRef,
+    /// The name of its public half.
+    pub key_id: String,
+    /// What is asked for.
+    pub scope: String,
 }
 
 /// What messages carry to be believed (WS-Security 1.1).

@@ -36,9 +36,10 @@ pub use client::{
 };
 pub use connection::{
     AckMode, AckPolicy, AckWhen, AfterTaking, Auth, Breaker, Charset, ClientTls, Connection,
-    ConnectionKind, Direction, Duplicate, FileContent, FilesIn, FilesOut, HeaderValue, Health,
-    Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits, Method,
-    MllpConnect, MllpListen, Network, ServerTls, SoapOut, VendorHmac, WebhookSigning, WsSecurity,
+    ConnectionKind, Direction, Duplicate, FhirOut, FileContent, FilesIn, FilesOut, HeaderValue,
+    Health, Hedge, HmacFields, HttpAck, HttpContent, HttpIn, HttpOut, KeyField, LayoutRef, Limits,
+    Method, MllpConnect, MllpListen, Network, ServerTls, SmartClient, SoapOut, VendorHmac,
+    WebhookSigning, WsSecurity,
 };
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};

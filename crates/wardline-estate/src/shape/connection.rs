@@ -7,6 +7,7 @@ use super::Shape::{
 use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
+use super::fhir::FHIR_OUT;
 use super::remote::{SFTP_IN, SFTP_OUT};
 use super::scim::SCIM_OUT;
 use super::smtp::SMTP_OUT;
@@ -91,7 +92,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "MQTT 5.",
         ),
-        field("fhir", Any, Later, "A FHIR server."),
+        field(
+            "fhir",
+            Keyed(&[("url", &FHIR_OUT)]),
+            Optional,
+            "A FHIR R4 server.",
+        ),
         field(
             "scim",
             Keyed(&[("url", &SCIM_OUT)]),

@@ -15,6 +15,7 @@ pub(crate) mod data;
 pub(crate) mod dicom;
 pub(crate) mod dropbox;
 pub(crate) mod estate;
+pub(crate) mod fhir;
 pub(crate) mod flow;
 mod form;
 mod manual;

@@ -12,6 +12,9 @@ use crate::node::{Node, Object};
 /// The namespace of all ids that are made here.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7f1c_2a54_9d0b_4a0e_8c52_6b1f_0d3e_97a1);
 
+/// What messages refer to and do not own.
+const REFERRED: [&str; 3] = ["Practitioner", "Organization", "Device"];
+
 /// A resource that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Made(usize);
@@ -263,12 +266,21 @@ impl<'a> Making<'a> {
             made.put("fullUrl", format!("urn:uuid:{}", entry.id))
                 .put("resource", resource);
             if form == Form::Transaction {
-                let url = match by {
-                    Some(by) => format!("{}?identifier={by}", entry.kind),
-                    None => format!("{}/{}", entry.kind, entry.id),
-                };
                 let mut request = Object::new();
-                request.put("method", "PUT").put("url", url);
+                match by {
+                    // Others own what a message only refers to: it is made where it is missing,
+                    // and never overwritten with the little that the message says of it.
+                    Some(by) if REFERRED.contains(&entry.kind) => request
+                        .put("method", "POST")
+                        .put("url", entry.kind)
+                        .put("ifNoneExist", format!("identifier={by}")),
+                    Some(by) => request
+                        .put("method", "PUT")
+                        .put("url", format!("{}?identifier={by}", entry.kind)),
+                    None => request
+                        .put("method", "PUT")
+                        .put("url", format!("{}/{}", entry.kind, entry.id)),
+                };
                 made.put("request", request);
             }
             entries.push(Node::Object(made));

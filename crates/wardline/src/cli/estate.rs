@@ -171,6 +171,6 @@ pub(crate) enum BenchName {
     Gateway,
     /// Instances of a process of ten steps, and a million that wait.
     Process,
-    /// Reading X12, beside pyx12; receiving DICOM objects, beside storescp.
+    /// Reading X12 and FHIR, beside pyx12 and jsonschema; receiving DICOM objects, beside storescp.
     Protocols,
 }
