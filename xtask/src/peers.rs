@@ -78,6 +78,7 @@ const PYPI: &[(&str, &str)] = &[
     ("pyx12", "4.0.0"),
     ("pynetdicom", "3.0.4"),
     ("pydicom", "3.0.2"),
+    ("pyas2lib", "1.4.4"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -2,6 +2,7 @@
 //! bound, senders made.
 
 mod imaging;
+mod partners;
 mod renewing;
 
 use crate::renew::{Inputs, Renewals};
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, as2, dicom,
     files, http, mllp, null, soap, tls,
 };
 use wardline_estate::model::{
@@ -77,6 +78,7 @@ pub(crate) enum Listening {
     Mllp(mllp::Listener),
     Http(http::Ingress),
     Dicom(Box<dicom::Listener>),
+    As2(Box<as2::Listener>),
 }
 
 impl<'a> Wiring<'a> {
@@ -397,6 +399,9 @@ impl Wiring<'_> {
                 let directory = self.directory(&declared.directory.value);
                 all.push(Arc::new(files::Outbound::new(directory, config)));
             }
+            ConnectionKind::As2Out(declared) => {
+                self.as2_senders(connection, declared, &mut all)?;
+            }
             ConnectionKind::DicomOut(declared) => {
                 self.dicom_senders(connection, declared, &mut all)?;
             }
@@ -409,7 +414,8 @@ impl Wiring<'_> {
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
             | ConnectionKind::FilesIn(_)
-            | ConnectionKind::DicomIn(_) => return Ok(None),
+            | ConnectionKind::DicomIn(_)
+            | ConnectionKind::As2In(_) => return Ok(None),
         }
         Ok(if all.len() == 1 {
             all.pop()

@@ -417,11 +417,17 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             (false, _) => Input::Text,
         }),
         ConnectionKind::DicomIn(_) => Some(Input::Json),
+        ConnectionKind::As2In(as2) => Some(match as2.content {
+            model::As2Content::X12 => Input::X12,
+            model::As2Content::Json => Input::Json,
+            model::As2Content::Text => Input::Text,
+        }),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::DicomOut(_)
+        | ConnectionKind::As2Out(_)
         | ConnectionKind::DicomWeb(_)
         | ConnectionKind::DicomEntries(_)
         | ConnectionKind::Null => None,

@@ -121,7 +121,8 @@ impl References<'_> {
             let (code, why) = match &connection.kind {
                 ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
-                | ConnectionKind::DicomWeb(_) => match value::url(place) {
+                | ConnectionKind::DicomWeb(_)
+                | ConnectionKind::As2Out(_) => match value::url(place) {
                     Ok(()) => continue,
                     Err(BadUrl::Malformed(why)) => (codes::BAD_URL, why),
                     Err(BadUrl::Password) => (
@@ -140,6 +141,7 @@ impl References<'_> {
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)
+                | ConnectionKind::As2In(_)
                 | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::Null => (
                     codes::WRONG_DIRECTION,
@@ -185,6 +187,7 @@ impl References<'_> {
         let what = match connection.kind {
             ConnectionKind::FilesIn(_) => "records of files are recognised by file and number",
             ConnectionKind::DicomIn(_) => "DICOM objects are recognised by name and content",
+            ConnectionKind::As2In(_) => "AS2 messages are recognised by their ids",
             _ => return,
         };
         let declared = connection.duplicate.as_ref();

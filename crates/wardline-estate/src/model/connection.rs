@@ -1,6 +1,6 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
-use super::{DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
+use super::{As2In, As2Out, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, SecretRef};
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,6 +64,10 @@ pub enum ConnectionKind {
     FilesIn(FilesIn),
     /// Files are written into a directory of this machine.
     FilesOut(FilesOut),
+    /// Messages of an AS2 partner, Wardline listens.
+    As2In(Box<As2In>),
+    /// Payloads sent to an AS2 partner.
+    As2Out(Box<As2Out>),
     /// Objects, queries and steps of DICOM peers, Wardline listens.
     DicomIn(Box<DicomIn>),
     /// Objects sent to a DICOM peer.
@@ -80,21 +84,24 @@ impl ConnectionKind {
     /// Which way messages travel.
     pub const fn direction(&self) -> Direction {
         match self {
-            Self::MllpListen(_) | Self::HttpIn(_) | Self::FilesIn(_) | Self::DicomIn(_) => {
-                Direction::In
-            }
+            Self::MllpListen(_)
+            | Self::HttpIn(_)
+            | Self::FilesIn(_)
+            | Self::DicomIn(_)
+            | Self::As2In(_) => Direction::In,
             Self::MllpConnect(_)
             | Self::HttpOut(_)
             | Self::SoapOut(_)
             | Self::FilesOut(_)
             | Self::DicomOut(_)
+            | Self::As2Out(_)
             | Self::DicomWeb(_)
             | Self::DicomEntries(_)
             | Self::Null => Direction::Out,
         }
     }
 
-    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom` or `null`.
+    /// The key that declares it: `mllp`, `http`, `soap`, `files`, `dicom`, `as2` or `null`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::MllpListen(_) | Self::MllpConnect(_) => "mllp",
@@ -104,6 +111,7 @@ impl ConnectionKind {
             Self::DicomIn(_) | Self::DicomOut(_) | Self::DicomWeb(_) | Self::DicomEntries(_) => {
                 "dicom"
             }
+            Self::As2In(_) | Self::As2Out(_) => "as2",
             Self::Null => "null",
         }
     }

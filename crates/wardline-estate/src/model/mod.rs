@@ -3,6 +3,7 @@
 //! could have noticed.
 
 mod api;
+mod as2;
 mod client;
 mod connection;
 mod data;
@@ -22,6 +23,7 @@ pub use api::{
     Layer, Lifecycle, QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation,
     Version, Work,
 };
+pub use as2::{As2Content, As2Identity, As2In, As2Out};
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
     DisableRule, IssuerClaim, OAuth2,

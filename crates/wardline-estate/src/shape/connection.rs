@@ -4,6 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::as2::{AS2_IN, AS2_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::{Form, Object, Shape, field};
@@ -46,6 +47,12 @@ pub(crate) static CONNECTION: Object = Object {
         field("sql", Any, Later, "A database."),
         field("kafka", Any, Later, "A Kafka topic."),
         field("amqp", Any, Later, "An AMQP queue."),
+        field(
+            "as2",
+            Keyed(&[("listen", &AS2_IN), ("url", &AS2_OUT)]),
+            Optional,
+            "AS2.",
+        ),
         field(
             "dicom",
             Keyed(&[
@@ -114,7 +121,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "amqp", "dicom", "fhir",
+        "mllp", "http", "files", "null", "sftp", "soap", "sql", "kafka", "amqp", "dicom", "as2",
+        "fhir",
     ],
 };
 
