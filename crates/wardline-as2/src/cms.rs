@@ -219,10 +219,10 @@ pub(crate) fn decrypt(bytes: &[u8], with: &[Identity]) -> Option<Vec<u8>> {
     let mut content = take(&mut all)?.is(SEQUENCE)?;
     take(&mut content)?.is(OID)?;
     let mut algorithm = take(&mut content)?.is(SEQUENCE)?;
-    let cipher: &'static Algorithm = match take(&mut algorithm)?.is(OID)? {
-        AES128_CBC => &AES_128,
-        AES192_CBC => &AES_192,
-        AES256_CBC => &AES_256,
+    let (cipher, size): (&'static Algorithm, usize) = match take(&mut algorithm)?.is(OID)? {
+        AES128_CBC => (&AES_128, 16),
+        AES192_CBC => (&AES_192, 24),
+        AES256_CBC => (&AES_256, 32),
         _ => return None,
     };
     let iv: [u8; 16] = take(&mut algorithm)?.is(OCTETS)?.try_into().ok()?;
@@ -246,11 +246,6 @@ pub(crate) fn decrypt(bytes: &[u8], with: &[Identity]) -> Option<Vec<u8>> {
         // Where the key is none, one of nobody is tried: how long it takes and how it fails tell nothing.
         let mut stand_in = [0; 32];
         rand::fill(&mut stand_in).ok()?;
-        let size = match cipher.id() {
-            aws_lc_rs::cipher::AlgorithmId::Aes128 => 16,
-            aws_lc_rs::cipher::AlgorithmId::Aes192 => 24,
-            _ => 32,
-        };
         let unwrapped = identity.decrypting.decrypt(&wrapped, &mut key);
         let key: &[u8] = match unwrapped {
             Ok(key) if key.len() == size => key,

@@ -106,12 +106,8 @@ impl Identity {
         };
         let der = key.secret_pkcs8_der();
         let signing = KeyPair::from_pkcs8(der).map_err(|_| KeyError::NoKey)?;
-        let decrypting = PrivateDecryptingKey::from_pkcs8(der)
-            .and_then(|key| {
-                Pkcs1PrivateDecryptingKey::new(key)
-                    .map_err(|_| aws_lc_rs::error::KeyRejected::from(aws_lc_rs::error::Unspecified))
-            })
-            .map_err(|_| KeyError::NoKey)?;
+        let decrypting = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| KeyError::NoKey)?;
+        let decrypting = Pkcs1PrivateDecryptingKey::new(decrypting).map_err(|_| KeyError::NoKey)?;
         Ok(Self {
             certificate,
             signing,
