@@ -120,6 +120,7 @@ const PYPI: &[(&str, &str)] = &[
     ("aiosmtpd", "1.4.6"),
     ("scim2-server", "0.8.3"),
     ("paramiko", "5.1.0"),
+    ("pyas2lib", "1.4.4"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

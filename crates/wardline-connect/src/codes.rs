@@ -284,6 +284,21 @@ codes! {
         "Its OperationOutcome speaks of what passes: a lock, a lack of time, an error of its own. It is tried again."
     FHIR_TOKEN "W4346" "no access token for a FHIR server"
         "The authorisation server of `smart` did not answer, or refused the assertion. It is tried again. Compare client id, key id and key set with what is registered there, and the clocks."
+
+    AS2_UNREACHABLE "W4410" "an AS2 partner could not be reached, or has too much to do"
+        "No connection, no answer in time, or a status that may pass. It is sent again under the same message id, by which the partner \
+         knows a repetition."
+    AS2_UNSENDABLE "W4411" "a payload could not be signed or encrypted"
+        "Look at our certificate and key, and at the partner's certificate. Nothing was sent."
+    AS2_REFUSED "W4412" "an AS2 partner did not take a message"
+        "The receipt says why. `authentication-failed` and `decryption-failed` are tried again, since the fault lies in a key: send the partner \
+         our certificate, or ask for theirs. Anything else will be refused again."
+    AS2_BAD_RECEIPT "W4413" "the answer of an AS2 partner is no receipt for what was sent"
+        "There is none, it is for another message, or not signed by the partner as was asked. The message may have been taken, so it is not \
+         sent again by itself: ask the partner, then replay or cancel."
+    AS2_OTHER_CONTENT "W4414" "the receipt of an AS2 partner is for other content"
+        "The digest in the receipt is not that of what was sent: something on the way changed it, or the partner computes it otherwise. It is \
+         not sent again by itself: ask the partner, then replay or cancel."
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! [`Failure`] (what can go wrong on the way out).
 
 mod admission;
+pub mod as2;
 pub mod broker;
 pub mod certificate;
 pub mod codes;

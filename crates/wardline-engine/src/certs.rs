@@ -128,6 +128,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
         let tls = match &connection.kind {
             ConnectionKind::MllpListen(declared) => &declared.tls,
             ConnectionKind::DicomIn(declared) => &declared.tls,
+            ConnectionKind::As2In(declared) => &declared.tls,
             _ => continue,
         };
         if let Some(tls) = tls {
@@ -141,6 +142,7 @@ fn named(estate: &Estate) -> BTreeMap<(PathBuf, CertificateRole), Named> {
     for (_, connection) in estate.connections() {
         let tls = match &connection.kind {
             ConnectionKind::MllpConnect(declared) => &declared.tls,
+            ConnectionKind::As2Out(declared) => &declared.tls,
             ConnectionKind::DicomOut(declared) => &declared.tls,
             ConnectionKind::DicomWeb(declared) => &declared.tls,
             ConnectionKind::HttpOut(declared) => &declared.tls,

@@ -145,6 +145,7 @@ fn files_for(estate: &Estate) -> impl Iterator<Item = Duration> {
     estate.connections().filter_map(|(_, one)| match &one.kind {
         ConnectionKind::FilesIn(files) => Some(files.remember),
         ConnectionKind::DicomIn(dicom) => Some(dicom.remember),
+        ConnectionKind::As2In(as2) => Some(as2.remember),
         ConnectionKind::BrokerIn(taken) => Some(taken.remember),
         ConnectionKind::SqlIn(sql) => Some(sql.remember),
         _ => None,

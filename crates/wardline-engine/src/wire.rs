@@ -4,6 +4,7 @@
 mod brokers;
 mod fhir_out;
 mod imaging;
+mod partners;
 mod remote;
 mod renewing;
 mod smtp;
@@ -19,8 +20,8 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wardline_connect::{
-    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, dicom, fhir,
-    files, http, mllp, null, scim, soap, tls,
+    ConnectError, ContentType, Failure, FailureKind, Outbound, Reply, Request, Secret, as2, dicom,
+    fhir, files, http, mllp, null, scim, soap, tls,
 };
 use wardline_estate::model::{
     self, AckMode, Auth, ClientTls, Connection, ConnectionKind, Estate, FileRef, HeaderValue,
@@ -93,6 +94,7 @@ pub(crate) enum Listening {
     Mllp(mllp::Listener),
     Http(http::Ingress),
     Dicom(Box<dicom::Listener>),
+    As2(Box<as2::Listener>),
 }
 
 impl<'a> Wiring<'a> {
@@ -423,6 +425,9 @@ impl Wiring<'_> {
             ConnectionKind::FilesOut(declared) => {
                 all.push(Arc::new(self.files_out(connection, declared)?));
             }
+            ConnectionKind::As2Out(declared) => {
+                self.as2_senders(connection, declared, &mut all)?;
+            }
             ConnectionKind::DicomOut(declared) => {
                 self.dicom_senders(connection, declared, &mut all)?;
             }
@@ -450,6 +455,7 @@ impl Wiring<'_> {
             | ConnectionKind::SoapIn(_)
             | ConnectionKind::FilesIn(_)
             | ConnectionKind::DicomIn(_)
+            | ConnectionKind::As2In(_)
             | ConnectionKind::BrokerIn(_)
             | ConnectionKind::SqlIn(_) => return Ok(None),
         }

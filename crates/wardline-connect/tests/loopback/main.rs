@@ -2,6 +2,7 @@
 // clippy's exemption for tests covers only functions marked #[test], not what they call.
 #![allow(clippy::unwrap_used)]
 
+mod as2;
 mod dicom;
 mod fhir_outbound;
 mod files;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::door::Socket;
-use wardline_connect::{Intake, http, mllp};
+use wardline_connect::{Intake, as2, http, mllp};
 use wardline_estate::model::{Charset, ConnectionKind, MllpListen};
 
 /// A listener that runs.
@@ -123,6 +123,36 @@ impl Doors {
                         bind,
                         socket: listener.socket(),
                         listening: Listening::Mllp(listener),
+                        places: BTreeMap::from([(name.clone(), place)]),
+                    };
+                    next.fresh.insert(name.clone(), fresh);
+                }
+                ConnectionKind::As2In(declared) => {
+                    let wiring = Wiring::new(estate, secrets);
+                    let name = &connection.reference;
+                    let bind = declared.bind.value.to_string();
+                    let mark = Mark::said(declared);
+                    if self.keeps(name, &mark) {
+                        next.kept.insert(name.clone());
+                        continue;
+                    }
+                    let before = self.address_of(name, &bind);
+                    let listener = wiring.as2_listener(connection, declared, before).await?;
+                    if let (Some(declared), Some(tls)) = (&declared.tls, listener.tls()) {
+                        let (alpn, inputs) = (as2::ALPN, wiring.inputs());
+                        renewals.server_tls(estate, name, declared, &tls, alpn, inputs);
+                    }
+                    let scheme = if declared.tls.is_some() {
+                        "https"
+                    } else {
+                        "http"
+                    };
+                    let place = format!("as2 {scheme} {}{}", listener.local_addr(), declared.path);
+                    let fresh = Fresh {
+                        mark,
+                        bind,
+                        socket: listener.socket(),
+                        listening: Listening::As2(Box::new(listener)),
                         places: BTreeMap::from([(name.clone(), place)]),
                     };
                     next.fresh.insert(name.clone(), fresh);
@@ -286,6 +316,7 @@ impl Doors {
             self.open.insert(name, open);
             match fresh.listening {
                 Listening::Mllp(listener) => tasks.spawn(listener.run(intake, stop)),
+                Listening::As2(listener) => tasks.spawn(listener.run(intake, stop)),
                 Listening::Dicom(listener) => tasks.spawn(listener.run(intake, stop)),
                 Listening::Http(ingress) => tasks.spawn(ingress.run(intake, stop)),
             };

@@ -456,6 +456,11 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::BrokerContent::As(_) => Input::Text,
         }),
         ConnectionKind::DicomIn(_) | ConnectionKind::SqlIn(_) => Some(Input::Json),
+        ConnectionKind::As2In(as2) => Some(match as2.content {
+            model::As2Content::X12 => Input::X12,
+            model::As2Content::Json => Input::Json,
+            model::As2Content::Text => Input::Text,
+        }),
         ConnectionKind::MllpConnect(_)
         | ConnectionKind::SqlOut(_)
         | ConnectionKind::SmtpOut(_)
@@ -465,6 +470,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         | ConnectionKind::FhirOut(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::DicomOut(_)
+        | ConnectionKind::As2Out(_)
         | ConnectionKind::DicomWeb(_)
         | ConnectionKind::DicomEntries(_)
         | ConnectionKind::BrokerOut(_)

@@ -122,6 +122,7 @@ impl References<'_> {
                 ConnectionKind::HttpOut(_)
                 | ConnectionKind::SoapOut(_)
                 | ConnectionKind::DicomWeb(_)
+                | ConnectionKind::As2Out(_)
                 | ConnectionKind::FhirOut(_)
                 | ConnectionKind::ScimOut(_) => match value::url(place) {
                     Ok(()) => continue,
@@ -143,6 +144,7 @@ impl References<'_> {
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)
+                | ConnectionKind::As2In(_)
                 | ConnectionKind::DicomEntries(_)
                 | ConnectionKind::BrokerIn(_)
                 | ConnectionKind::BrokerOut(_)
@@ -210,6 +212,11 @@ impl References<'_> {
                 taken.names_messages(),
                 "messages of this connection have names that they are recognised by",
                 "remove `duplicate`, and set `remember` where 7 days do not do; of AMQP `message_id: false` says that its names do not count",
+            ),
+            ConnectionKind::As2In(_) => (
+                true,
+                "AS2 messages are recognised by their ids",
+                "remove `duplicate`, and set `remember` of the connection where 90 days do not do",
             ),
             _ => return,
         };

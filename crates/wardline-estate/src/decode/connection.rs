@@ -30,6 +30,8 @@ const MLLP_CONCURRENT: &str = "1";
 const HTTP_CONCURRENT: &str = "8";
 /// Each write waits for the disk; a few share it well.
 const FILES_CONCURRENT: &str = "4";
+/// Partners take a few messages at a time.
+const AS2_CONCURRENT: &str = "4";
 /// Archives take a few associations at a time.
 const DICOM_CONCURRENT: &str = "2";
 /// Each is a connection on which one message waits for its confirmation.
@@ -180,6 +182,11 @@ impl<'a> Decoder<'a> {
                 let kind = ConnectionKind::FilesOut(files_out(node, entry.key_at));
                 return (Some(kind), FILES_CONCURRENT);
             }
+        }
+        if let Some(node) = view.get("as2")
+            && let Some(kind) = self.as2(node, entry.key_at)
+        {
+            return (Some(kind), AS2_CONCURRENT);
         }
         if let Some(node) = view.get("dicom")
             && let Some(kind) = self.dicom(node, entry.key_at)

@@ -6,6 +6,7 @@
 //! stand-in is ever used.
 
 mod api;
+mod as2;
 mod broker;
 mod client;
 mod codes;

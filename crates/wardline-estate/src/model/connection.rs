@@ -1,8 +1,8 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
 use super::{
-    BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, Reach, SecretRef,
-    SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
+    As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, Reach,
+    SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
@@ -73,6 +73,10 @@ pub enum ConnectionKind {
     FilesIn(FilesIn),
     /// Files are written into a directory, of this machine or of another.
     FilesOut(FilesOut),
+    /// Messages of an AS2 partner, Wardline listens.
+    As2In(Box<As2In>),
+    /// Payloads sent to an AS2 partner.
+    As2Out(Box<As2Out>),
     /// Objects, queries and steps of DICOM peers, Wardline listens.
     DicomIn(Box<DicomIn>),
     /// Objects sent to a DICOM peer.
@@ -103,6 +107,7 @@ impl ConnectionKind {
         match self {
             Self::MllpListen(_)
             | Self::HttpIn(_)
+            | Self::As2In(_)
             | Self::SoapIn(_)
             | Self::FilesIn(_)
             | Self::DicomIn(_)
@@ -114,6 +119,7 @@ impl ConnectionKind {
             | Self::FhirOut(_)
             | Self::FilesOut(_)
             | Self::DicomOut(_)
+            | Self::As2Out(_)
             | Self::DicomWeb(_)
             | Self::DicomEntries(_)
             | Self::BrokerOut(_)
@@ -151,6 +157,7 @@ impl ConnectionKind {
             Self::SmtpOut(_) => "smtp",
             Self::ScimOut(_) => "scim",
             Self::FhirOut(_) => "fhir",
+            Self::As2In(_) | Self::As2Out(_) => "as2",
             Self::Null => "null",
         }
     }

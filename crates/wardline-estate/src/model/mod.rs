@@ -3,6 +3,7 @@
 //! could have noticed.
 
 mod api;
+mod as2;
 mod broker;
 mod client;
 mod connection;
@@ -29,6 +30,7 @@ pub use api::{
     Layer, Lifecycle, QueryType, Quota, ResponseValidation, Sending, Shadow, Share, Validation,
     Version, Work,
 };
+pub use as2::{As2Content, As2Identity, As2In, As2Out};
 pub use broker::{Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, PublishInto, Through};
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,

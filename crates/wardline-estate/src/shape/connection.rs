@@ -4,6 +4,7 @@ use super::Need::{Default, Later, Optional, Required};
 use super::Shape::{
     Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
 };
+use super::as2::{AS2_IN, AS2_OUT};
 use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
@@ -63,6 +64,12 @@ pub(crate) static CONNECTION: Object = Object {
             "A database: PostgreSQL, MySQL, MariaDB or SQLite.",
         ),
         field("kafka", Any, Later, "A Kafka topic."),
+        field(
+            "as2",
+            Keyed(&[("listen", &AS2_IN), ("url", &AS2_OUT)]),
+            Optional,
+            "AS2.",
+        ),
         field(
             "dicom",
             Keyed(&[
@@ -168,7 +175,7 @@ pub(crate) static CONNECTION: Object = Object {
     ],
     exactly_one: &[
         "mllp", "http", "files", "null", "sftp", "soap", "sql", "smtp", "scim", "kafka", "nats",
-        "amqp", "mqtt", "dicom", "fhir",
+        "amqp", "mqtt", "dicom", "as2", "fhir",
     ],
 };
 

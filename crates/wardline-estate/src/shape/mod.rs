@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod agree;
 pub(crate) mod api;
+pub(crate) mod as2;
 pub(crate) mod broker;
 mod check;
 pub(crate) mod client;
