@@ -194,11 +194,9 @@ impl Live {
         acceptor.replace(next.plan);
         let takes = Arc::clone(acceptor) as Arc<dyn Intake>;
         self.doors.apply(next.doors, &takes, intake, intake_stop);
-        self.watches
-            .apply(next.watches, &takes, intake, intake_stop);
         let marks = Arc::clone(&acceptor.store);
-        self.polls
-            .apply(next.polls, &takes, marks, intake, intake_stop);
+        self.watches
+            .apply(next.watches, &takes, marks, intake, intake_stop);
         self.schedules
             .apply(next.schedules, acceptor, intake, intake_stop);
     }
