@@ -121,6 +121,9 @@ const PYPI: &[(&str, &str)] = &[
     ("pydicom", "3.0.2"),
     ("aiosmtpd", "1.4.6"),
     ("scim2-server", "0.8.3"),
+    ("scim2-tester", "0.5.2"),
+    ("scim2-client", "0.13.2"),
+    ("httpx2", "2.16.2"),
     ("paramiko", "5.1.0"),
     ("pyas2lib", "1.4.4"),
 ];

@@ -325,6 +325,7 @@ impl Names {
             }],
             terms: Vec::new(),
             mail: Vec::new(),
+            resource: None,
         })
     }
 }

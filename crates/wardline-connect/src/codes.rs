@@ -299,6 +299,10 @@ codes! {
     AS2_OTHER_CONTENT "W4414" "the receipt of an AS2 partner is for other content"
         "The digest in the receipt is not that of what was sent: something on the way changed it, or the partner computes it otherwise. It is \
          not sent again by itself: ask the partner, then replay or cancel."
+
+    SCIM_NOT_KEPT "W4424" "a resource could not be read or kept"
+        "A service that others write to by SCIM could not read what it keeps, or no answer could be made. Nothing was \
+         acknowledged; the sender sends again. See the log for the journal's or the vault's own reason."
 }
 
 #[cfg(test)]

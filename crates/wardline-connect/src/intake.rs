@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use wardline_core::{Code, MessageId, Timestamp};
 
-use crate::ContentType;
+use crate::{ContentType, Resources};
 
 /// Takes messages in. Implemented by the engine; called by every listener.
 ///
@@ -28,6 +28,11 @@ pub trait Intake: Send + Sync {
     /// Makes the message durable, or says why not. The listener answers its peer only when
     /// this returns.
     async fn accept(&self, received: Received) -> Verdict;
+
+    /// Who keeps resources that senders read back (SCIM); nobody, where messages are only taken.
+    fn resources(&self) -> Option<&dyn Resources> {
+        None
+    }
 }
 
 /// The header by which a listener that speaks of operations (SOAP) tells the engine which one was

@@ -5,11 +5,13 @@
 //! with a dead delivery that says why: the sender never pays for our bug.
 
 mod names;
+mod resources;
 mod seal;
 
 pub(crate) use seal::Root;
 
 use crate::codes;
+use crate::desk::Desk;
 use crate::metrics::Latency;
 use crate::plan::{Plan, SourcePlan};
 use crate::route::{self, Arrival, Start};
@@ -19,10 +21,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use wardline_connect::{ContentType, Intake, Received, Verdict};
+use wardline_connect::{ContentType, Intake, Received, Resources, Verdict};
 use wardline_core::{Clock, Lane, MessageId, Timestamp};
 use wardline_mapping::{Content, Metadata, Runtime, Subject};
 use wardline_store::{Acceptance, Change, Dedup, Note, Outcome, Store, StoreError};
@@ -42,6 +44,8 @@ pub(crate) struct Acceptor {
     kinds: AtomicUsize,
     /// What was sent to partners who exchange X12, by connection.
     pub(crate) ledgers: x12::Ledgers,
+    /// Who writes down what leaves.
+    pub(crate) desk: OnceLock<Weak<Desk>>,
 }
 
 /// A secret of the estate for this purpose: the same after every restart, and nothing without
@@ -103,6 +107,7 @@ impl Acceptor {
             stopping: AtomicBool::new(false),
             kinds: AtomicUsize::new(0),
             ledgers,
+            desk: OnceLock::new(),
         }
     }
 
@@ -127,6 +132,18 @@ impl Acceptor {
     /// How long a source waited for its acknowledgements.
     pub(crate) fn latency(&self, source: &str) -> Option<Arc<Latency>> {
         self.latency.load().get(source).cloned()
+    }
+
+    /// The plan that messages are taken by; none while it stops.
+    fn open_for(&self) -> Result<Arc<Plan>, Verdict> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(Verdict::Busy {
+                code: codes::STOPPING,
+                text: "wardline is stopping; send again".to_owned(),
+                retry_after: Duration::from_secs(5),
+            });
+        }
+        Ok(self.plan())
     }
 
     /// Reads, routes and seals one received message.
@@ -309,22 +326,18 @@ impl Acceptor {
 
 #[async_trait]
 impl Intake for Acceptor {
+    fn resources(&self) -> Option<&dyn Resources> {
+        Some(self)
+    }
+
     async fn accept(&self, received: Received) -> Verdict {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Verdict::Busy {
-                code: codes::STOPPING,
-                text: "wardline is stopping; send again".to_owned(),
-                retry_after: Duration::from_secs(5),
-            };
-        }
-        let plan = self.plan();
+        let plan = match self.open_for() {
+            Ok(plan) => plan,
+            Err(verdict) => return verdict,
+        };
         let Some(source) = plan.sources.get(&received.source) else {
             // Its connection left the estate while this was on its way: the sender keeps it.
-            return Verdict::Refused {
-                code: codes::NOT_FOUND,
-                text: format!("`{}` is not a source of this estate", received.source),
-                permanent: false,
-            };
+            return gone(&received.source);
         };
         let (commit, said) = match self.prepare(&plan, &received, source) {
             Ok((acceptance, said)) => (
@@ -360,6 +373,15 @@ impl Intake for Acceptor {
             latency.record(self.clock.now().since(received.received));
         }
         verdict
+    }
+}
+
+/// Its connection left the estate.
+fn gone(source: &str) -> Verdict {
+    Verdict::Refused {
+        code: codes::NOT_FOUND,
+        text: format!("`{source}` is not a source of this estate"),
+        permanent: false,
     }
 }
 

@@ -280,7 +280,10 @@ async fn open(parts: &Parts) -> Result<Opened, StartError> {
         Arc::clone(&book),
     )
     .await?;
-    Ok((acceptor, dispatcher, book, Arc::new(desk)))
+    let desk = Arc::new(desk);
+    // Set once: an engine has one desk.
+    acceptor.desk.get_or_init(|| Arc::downgrade(&desk));
+    Ok((acceptor, dispatcher, book, desk))
 }
 
 /// Writes changes of endpoints into the journal until nothing is sent any more.

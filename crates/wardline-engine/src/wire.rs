@@ -7,6 +7,7 @@ mod imaging;
 mod partners;
 mod remote;
 mod renewing;
+mod scim_in;
 mod smtp;
 mod soap_in;
 mod sql;
@@ -282,6 +283,11 @@ impl Wiring<'_> {
                 description.method = http::Method::GET;
                 routes.push(description);
             }
+            if let ConnectionKind::ScimIn(scim) = &connection.kind {
+                let secured = listener.tls.is_some();
+                routes.extend(route.scim(&Arc::new(scim_in::endpoint(scim, secured))));
+                continue;
+            }
             routes.push(route);
         }
         let bind = listener.bind.value.to_string();
@@ -453,6 +459,7 @@ impl Wiring<'_> {
             ConnectionKind::MllpListen(_)
             | ConnectionKind::HttpIn(_)
             | ConnectionKind::SoapIn(_)
+            | ConnectionKind::ScimIn(_)
             | ConnectionKind::FilesIn(_)
             | ConnectionKind::DicomIn(_)
             | ConnectionKind::As2In(_)

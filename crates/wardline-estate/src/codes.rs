@@ -243,7 +243,7 @@ codes! {
     UNKNOWN_PORT "W1332" "the description has no such service or port"
     "`wardline soap show FILE` lists services, ports and operations."
     BAD_SECURITY "W1333" "what messages carry proves nothing, or gives a secret away"
-    "`security` of a `soap` connection that listens asks for users or certificates; of one that calls it has a user token, a signature (`cert` and `key` together) or a time. A password goes as text only over https. A message with parts beside it (`mtom`) is not signed."
+    "`security` of a `soap` connection that listens asks for users or certificates; of one that calls it has a user token, a signature (`cert` and `key` together) or a time. A password goes as text only over https. A message with parts beside it (`mtom`) is not signed. Senders of SCIM show a token or a password with every request and sign nothing."
     NO_ANSWER "W1334" "an operation without an answer"
     "A `soap` connection that listens offers an operation whose answer holds something, and nothing says what: give it a map under `answers`, so that nobody is taken in and then not answered."
     BAD_GUIDE "W1335" "an X12 guide that cannot be used"

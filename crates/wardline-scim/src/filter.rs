@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         };
         let behind = &self.rest[word.len()..];
         let ends = behind.is_empty()
-            || behind.starts_with(|next: char| next.is_whitespace() || next == '(');
+            || behind.starts_with(|next: char| next.is_whitespace() || "()[]".contains(next));
         if head.eq_ignore_ascii_case(word) && ends {
             self.rest = behind;
             return true;

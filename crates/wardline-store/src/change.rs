@@ -54,6 +54,9 @@ pub enum Change {
 pub enum Outcome {
     /// Of [`Change::Accept`].
     Accepted(Accepted),
+    /// Of [`Change::Accept`] with a resource that does not stand as was thought: nothing of it
+    /// was recorded.
+    Unfit(ResourceStanding),
     /// Of [`Change::Settle`]: false when the lease or the expected state no longer held and
     /// nothing was changed.
     Settled(bool),
@@ -124,6 +127,45 @@ pub struct Acceptance {
     pub terms: Vec<Term>,
     /// What of it processes wait for, or begin with.
     pub mail: Vec<NewMail>,
+    /// The resource that it changes. Where that cannot be changed so, nothing is recorded.
+    pub resource: Option<Box<ResourceChange>>,
+}
+
+/// A resource that others read back from us (SCIM), as a message leaves it.
+#[derive(Debug, Clone)]
+pub struct ResourceChange {
+    /// The connection that it belongs to.
+    pub source: Sym,
+    /// What it is; the connection's protocol says the numbers.
+    pub kind: u8,
+    /// Its name, which nobody else has.
+    pub id: [u8; 16],
+    /// The version that was changed; `None` where it is new.
+    pub was: Option<u64>,
+    /// What it is now; `None` where it is gone.
+    pub now: Option<ResourceState>,
+}
+
+/// What is kept of a resource.
+#[derive(Debug, Clone)]
+pub struct ResourceState {
+    /// Keyed hash of what is unique among its kind.
+    pub unique: Option<[u8; 16]>,
+    /// Keyed hash of a name by which its sender looks for it.
+    pub known: Option<[u8; 16]>,
+    /// The whole of it.
+    pub sealed: Sealed,
+}
+
+/// Why a resource was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceStanding {
+    /// It has another version, or is gone.
+    Changed,
+    /// What should be unique belongs to another.
+    Taken,
+    /// So many are kept that no new one is taken.
+    Full,
 }
 
 /// How an inbound message is recognised when it comes again.

@@ -22,8 +22,9 @@ pub mod sqlite;
 
 pub use change::{
     Acceptance, Accepted, AuditRecord, Cause, Change, Dedup, Duplicate, KeyBegin, KeyEnd,
-    KeyStanding, Lease, MessageRef, NewDelivery, NewMessage, Note, Operation, Outcome, Route,
-    RouteOutcome, Settlement, SettlementResult, Term,
+    KeyStanding, Lease, MessageRef, NewDelivery, NewMessage, Note, Operation, Outcome,
+    ResourceChange, ResourceStanding, ResourceState, Route, RouteOutcome, Settlement,
+    SettlementResult, Term,
 };
 pub use error::StoreError;
 pub use process::{
@@ -34,7 +35,7 @@ pub use process::{
 pub use query::{
     Attempt, Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, Link,
     LinkKind, MessageFilter, MessageOutcome, MessageRow, Page, PruneReport, PruneRequest, Ready,
-    Series, StoreStatus, Taken, TimeRange, Trace,
+    ResourceBy, ResourceRow, Series, StoreStatus, Taken, TimeRange, Trace,
 };
 
 use async_trait::async_trait;
@@ -203,6 +204,27 @@ pub trait Store: Send + Sync {
     async fn task(&self, id: TaskId) -> Result<Option<TaskRow>, StoreError>;
     /// Tasks that match, newest first.
     async fn tasks(&self, filter: &TaskFilter) -> Result<Page<TaskRow>, StoreError>;
+
+    /// A resource of a connection. Two, where it is looked for by a name that several have.
+    async fn resource(
+        &self,
+        source: Sym,
+        kind: u8,
+        by: ResourceBy,
+    ) -> Result<Vec<ResourceRow>, StoreError>;
+    /// Resources of a connection in the order in which they were made, above place `after`, `skip`
+    /// of them left out. May return fewer than `limit` where they are large: only an empty answer
+    /// means the end.
+    async fn resources(
+        &self,
+        source: Sym,
+        kind: u8,
+        after: i64,
+        skip: u64,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError>;
+    /// How many resources a connection has.
+    async fn resource_count(&self, source: Sym, kind: u8) -> Result<u64, StoreError>;
 
     /// Audit records from sequence `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError>;

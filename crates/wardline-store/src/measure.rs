@@ -161,6 +161,7 @@ impl Generator {
                 })
                 .collect(),
             mail: Vec::new(),
+            resource: None,
         }
     }
 }

@@ -429,3 +429,27 @@ pub struct StoreStatus {
     /// Bytes free on the store's disk, where known.
     pub disk_free_bytes: Option<u64>,
 }
+
+/// How a resource is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceBy {
+    /// By its own name.
+    Id([u8; 16]),
+    /// By the keyed hash of what is unique among its kind.
+    Unique([u8; 16]),
+    /// By the keyed hash of its sender's name for it, which several may have.
+    Known([u8; 16]),
+}
+
+/// A resource as it stands.
+#[derive(Debug, Clone)]
+pub struct ResourceRow {
+    /// Its place in the order in which resources were made.
+    pub place: i64,
+    /// Its name.
+    pub id: [u8; 16],
+    /// How often it was changed, from 1.
+    pub version: u64,
+    /// The whole of it.
+    pub sealed: Sealed,
+}

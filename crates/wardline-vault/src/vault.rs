@@ -40,7 +40,8 @@ pub enum Kind {
     /// Variables of a process instance, and what it asks of people. Sealed with the month's key
     /// for them, which retention of payloads does not touch: an instance may sleep for months.
     Variables,
-    /// A record of the registry.
+    /// A record that is kept for as long as somebody keeps it, such as a person who was provisioned
+    /// here. Sealed as variables are.
     Record,
     /// An entry of the audit log. Sealed with the month's audit key, which retention of
     /// payloads does not touch.
@@ -63,7 +64,7 @@ impl Kind {
     const fn series(self) -> Series {
         match self {
             Self::Audit => Series::Audit,
-            Self::Variables => Series::Variables,
+            Self::Variables | Self::Record => Series::Variables,
             _ => Series::Payloads,
         }
     }

@@ -10,6 +10,8 @@
 mod house;
 #[path = "peers/post.rs"]
 mod post;
+#[path = "peers/scim_service.rs"]
+mod scim_service;
 
 use house::{House, free_address, python};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};

@@ -10,6 +10,7 @@ use super::auth::{InboundAuth, OutboundAuth};
 use super::reach::Reach;
 use super::sign::WebhookSigner;
 use crate::Network;
+use crate::scim;
 use crate::soap::Endpoint;
 use crate::tls::{ClientTls, ServerTls};
 
@@ -78,9 +79,33 @@ pub struct Route {
     pub max_body: usize,
     /// The service that is spoken to there by SOAP. A GET route of one gives its description.
     pub soap: Option<Arc<Endpoint>>,
+    /// The service that is spoken to there by SCIM. A segment `{…}` of the path is any one.
+    pub scim: Option<Arc<scim::Endpoint>>,
 }
 
 impl Route {
+    /// What the route is called among those of a listener.
+    pub fn name(&self) -> String {
+        match (&self.soap, &self.method) {
+            // What is asked by GET is the description.
+            (Some(_), &Method::GET) => format!("{}?wsdl", self.path),
+            (_, &Method::POST) => self.path.clone(),
+            (_, method) => format!("{method} {}", self.path),
+        }
+    }
+
+    /// The routes of a service that speaks SCIM below this one's path.
+    pub fn scim(&self, endpoint: &Arc<scim::Endpoint>) -> Vec<Self> {
+        let below = endpoint.routes().into_iter();
+        let below = below.map(|(method, path)| Self {
+            method,
+            path,
+            scim: Some(Arc::clone(endpoint)),
+            ..self.clone()
+        });
+        below.collect()
+    }
+
     /// A POST route that answers 202 and takes up to 1 MiB.
     pub fn post(source: impl Into<Arc<str>>, path: impl Into<String>, auth: InboundAuth) -> Self {
         Self {
@@ -91,6 +116,7 @@ impl Route {
             status: StatusCode::ACCEPTED,
             max_body: 1 << 20,
             soap: None,
+            scim: None,
         }
     }
 }

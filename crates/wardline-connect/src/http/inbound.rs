@@ -1,6 +1,7 @@
 //! Messages in by HTTP: find the route, prove the sender, count the body, ask the engine,
 //! answer.
 
+mod scim;
 mod soap;
 
 use std::collections::HashMap;
@@ -181,10 +182,9 @@ impl Inlet {
         })
     }
 
-    /// What is served: each route's method, path and largest body in bytes.
-    pub fn routes(&self) -> impl Iterator<Item = (&Method, &str, usize)> {
-        let routes = self.shared.routes.values().flatten();
-        routes.map(|route| (&route.method, route.path.as_str(), route.max_body))
+    /// What is served. A segment `{…}` of a path is any one.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.shared.routes.values().flatten()
     }
 
     /// Answers one request: proves who sends, hands it to the engine, turns the verdict into a
@@ -373,6 +373,9 @@ impl Shared {
             once: None,
             fault: None,
         };
+        if let Some(endpoint) = &route.scim {
+            return Ok(self.scim(endpoint, &head, received, held).await);
+        }
         if let Some(endpoint) = &route.soap {
             return Ok(self.soap(endpoint, &head, peer, received, held).await);
         }
@@ -380,7 +383,16 @@ impl Shared {
     }
 
     fn route(&self, head: &http::request::Parts) -> Result<&Route, Box<Answer>> {
-        let Some(routes) = self.routes.get(head.uri.path()) else {
+        let path = head.uri.path();
+        // One segment, the last, may be any.
+        let open = || {
+            let (before, _) = path.rsplit_once('/')?;
+            let names = ["{id}", "{name}"].iter();
+            names
+                .map(|name| self.routes.get(&format!("{before}/{name}")))
+                .find_map(|found| found)
+        };
+        let Some(routes) = self.routes.get(path).or_else(open) else {
             return Err(problem(
                 StatusCode::NOT_FOUND,
                 codes::NO_SUCH_ROUTE,

@@ -1,4 +1,7 @@
-//! SCIM 2.0 out (RFC 7643, 7644): people and groups are put, changed and taken away at a service
+//! SCIM 2.0 in and out. In: a service that others keep people and groups at ([`Endpoint`]); the
+//! listener's part (routes, proofs, memory) is `http`.
+//!
+//! Out (RFC 7643, 7644): people and groups are put, changed and taken away at a service
 //! that keeps accounts, by the id that *we* know them by (`externalId`).
 //!
 //! What is promised:
@@ -8,8 +11,15 @@
 //! - Every operation can be tried again: what is there already is not made twice, what is gone is
 //!   not an error where it was to go.
 
+mod asked;
+mod inbound;
+mod list;
 mod outbound;
 mod resource;
 
+pub(crate) use asked::{Asked, Query, segments};
+pub use inbound::Endpoint;
+pub(crate) use inbound::{Answered, Became};
 pub use outbound::{Outbound, OutboundConfig};
 pub use resource::Verb;
+pub use wardline_scim::discovery::Proof;

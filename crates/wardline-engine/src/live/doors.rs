@@ -209,7 +209,11 @@ impl Doors {
                         ConnectionKind::SoapIn(soap) => Some((soap, soap_said(estate, soap))),
                         _ => None,
                     };
-                    (&connection.reference, declared, soap)
+                    let scim = match &connection.kind {
+                        ConnectionKind::ScimIn(scim) => Some(&scim.address),
+                        _ => None,
+                    };
+                    (&connection.reference, declared, soap, scim)
                 })
                 .collect();
             let mark = Mark::said(&(&declared.bind, &declared.tls, said));
@@ -224,7 +228,11 @@ impl Doors {
                     &wardline_estate::Connection,
                     &wardline_estate::HttpIn,
                 )| {
-                    let (verb, path) = (declared.method.as_str(), &declared.path.value);
+                    let verb = match connection.kind {
+                        ConnectionKind::ScimIn(_) => "SCIM",
+                        _ => declared.method.as_str(),
+                    };
+                    let path = &declared.path.value;
                     let words = format!("{scheme} {at} {verb} {path}");
                     (connection.reference.clone(), words)
                 };

@@ -438,6 +438,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::HttpContent::Json => Input::Json,
             model::HttpContent::X12 => Input::X12,
         }),
+        ConnectionKind::ScimIn(_) => Some(Input::Json),
         ConnectionKind::SoapIn(soap) => Some(if soap.hl7.is_some() {
             Input::Hl7
         } else {

@@ -12,6 +12,7 @@ mod people;
 mod processes;
 mod references;
 mod routes;
+mod scim_in;
 mod smtp;
 mod soap;
 mod soap_in;
@@ -55,6 +56,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     doors::check(whole, &mut problems);
     dropboxes::check(whole, &mut problems);
     soap::check(whole, &mut problems);
+    scim_in::check(whole, &mut problems);
     x12::check(whole, &mut problems);
     smtp::check(whole, &mut problems);
     sql::check(whole, &mut problems);

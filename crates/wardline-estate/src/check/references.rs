@@ -141,6 +141,7 @@ impl References<'_> {
                 ConnectionKind::MllpListen(_)
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::SoapIn(_)
+                | ConnectionKind::ScimIn(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)
@@ -212,6 +213,11 @@ impl References<'_> {
                 taken.names_messages(),
                 "messages of this connection have names that they are recognised by",
                 "remove `duplicate`, and set `remember` where 7 days do not do; of AMQP `message_id: false` says that its names do not count",
+            ),
+            ConnectionKind::ScimIn(_) => (
+                true,
+                "changes that come by SCIM are told apart by what is kept",
+                "remove `duplicate`",
             ),
             ConnectionKind::As2In(_) => (
                 true,

@@ -149,6 +149,16 @@ impl<'a> Decoder<'a> {
             };
             return (kind, SQL_CONCURRENT);
         }
+        if let Some(node) = view.get("scim")
+            && node.get("listen").is_some()
+        {
+            return (
+                Some(ConnectionKind::ScimIn(Box::new(
+                    self.scim_in(node, entry.key_at),
+                ))),
+                HTTP_CONCURRENT,
+            );
+        }
         if let Some(node) = view.get("scim") {
             let view = View::new(Some(node), &SCIM_OUT);
             let http = self.plain_http(view, entry.key_at);

@@ -2,7 +2,7 @@
 
 use super::{
     As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, Reach,
-    SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
+    ScimIn, SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
@@ -93,6 +93,8 @@ pub enum ConnectionKind {
     SqlIn(Box<SqlIn>),
     /// Statements are run on a database.
     SqlOut(Box<SqlOut>),
+    /// A path below which others keep people and groups.
+    ScimIn(Box<ScimIn>),
     /// People and groups are kept at a SCIM service.
     ScimOut(Box<HttpOut>),
     /// Mail is sent.
@@ -109,6 +111,7 @@ impl ConnectionKind {
             | Self::HttpIn(_)
             | Self::As2In(_)
             | Self::SoapIn(_)
+            | Self::ScimIn(_)
             | Self::FilesIn(_)
             | Self::DicomIn(_)
             | Self::BrokerIn(_)
@@ -135,6 +138,7 @@ impl ConnectionKind {
         match self {
             Self::HttpIn(http) => Some(http),
             Self::SoapIn(soap) => Some(&soap.http),
+            Self::ScimIn(scim) => Some(&scim.http),
             _ => None,
         }
     }
@@ -155,7 +159,7 @@ impl ConnectionKind {
             Self::BrokerOut(published) => published.word(),
             Self::SqlIn(_) | Self::SqlOut(_) => "sql",
             Self::SmtpOut(_) => "smtp",
-            Self::ScimOut(_) => "scim",
+            Self::ScimIn(_) | Self::ScimOut(_) => "scim",
             Self::FhirOut(_) => "fhir",
             Self::As2In(_) | Self::As2Out(_) => "as2",
             Self::Null => "null",

@@ -17,6 +17,7 @@ mod people;
 mod policy;
 mod process;
 mod remote;
+mod scim_in;
 mod secrets;
 mod smtp;
 mod soap_in;
@@ -61,6 +62,7 @@ pub use process::{
     Until, WaitStep,
 };
 pub use remote::{Reach, SftpReach};
+pub use scim_in::ScimIn;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};
 pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};

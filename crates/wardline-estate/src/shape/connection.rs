@@ -10,7 +10,7 @@ use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::fhir::FHIR_OUT;
 use super::remote::{SFTP_IN, SFTP_OUT};
-use super::scim::SCIM_OUT;
+use super::scim::{SCIM_IN, SCIM_OUT};
 use super::smtp::SMTP_OUT;
 use super::soap_in::SOAP_IN;
 use super::sql::{SQL_IN, SQL_OUT};
@@ -107,9 +107,9 @@ pub(crate) static CONNECTION: Object = Object {
         ),
         field(
             "scim",
-            Keyed(&[("url", &SCIM_OUT)]),
+            Keyed(&[("listen", &SCIM_IN), ("url", &SCIM_OUT)]),
             Optional,
-            "A service that keeps people and groups by SCIM 2.0.",
+            "People and groups by SCIM 2.0.",
         ),
         field("smtp", Obj(&SMTP_OUT), Optional, "Mail out."),
         field(

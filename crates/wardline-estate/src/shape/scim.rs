@@ -5,6 +5,44 @@ use super::Shape::{Map, Object as Obj, Text, Word};
 use super::connection::{AUTH, CLIENT_TLS};
 use super::{Form, Object, field};
 
+pub(crate) static SCIM_IN: Object = Object {
+    name: "`scim` (receiving)",
+    doc: "A path on one of the estate's listeners below which others keep people and groups by SCIM 2.0. Each change is a message: what happened, what changed, and the whole resource. What is read is what was taken.",
+    fields: &[
+        field(
+            "listen",
+            Text(Form::Name),
+            Required,
+            "The listener it hangs on.",
+        ),
+        field(
+            "path",
+            Text(Form::Path),
+            Required,
+            "The path before `/Users`; all below it is the service's.",
+        ),
+        field(
+            "auth",
+            AUTH,
+            Required,
+            "How senders prove who they are: `bearer`, `basic` or `none`; `none` must be said.",
+        ),
+        field(
+            "address",
+            Text(Form::Url),
+            Optional,
+            "The service's address in answers (`meta.location`); where absent, the one by which it was asked.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("1MiB"),
+            "The largest request; larger ones are refused.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
 pub(crate) static SCIM_OUT: Object = Object {
     name: "`scim` (calling)",
     doc: "A service that keeps people and groups by SCIM 2.0. They are found by `externalId`, and changed only as they were read where the service says versions.",

@@ -224,21 +224,16 @@ pub(super) fn inlets<'a>(
 ) -> impl Iterator<Item = Api> + 'a {
     inlets.iter().filter_map(|(name, inlet)| {
         let listener = estate.listeners.get(name)?;
-        let operations = inlet.routes().map(|(method, path, largest)| {
+        let operations = inlet.routes().map(|route| {
             let handler = Arc::new(Intake {
                 listener: name.as_str().into(),
                 inlet: Arc::clone(inlet),
             });
-            // What is asked by GET is the description of a SOAP service.
-            let name = if *method == http::Method::GET {
-                format!("{path}?wsdl")
-            } else {
-                path.to_owned()
-            };
-            let mut operation = operation(&name, method.clone(), path, Serve::Handler(handler));
+            let (method, path) = (route.method.clone(), route.path.as_str());
+            let mut operation = operation(&route.name(), method, path, Serve::Handler(handler));
             operation.content_types = vec![crate::plan::ANY_TYPE.into()];
             operation.lane = Lane::Normal;
-            operation.limits.body = largest;
+            operation.limits.body = route.max_body;
             operation
         });
         Some(beside(

@@ -148,6 +148,7 @@ impl World {
                 index: BlindIndex(value),
             }],
             mail: Vec::new(),
+            resource: None,
         }
     }
 

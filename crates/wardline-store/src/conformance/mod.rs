@@ -25,6 +25,7 @@ mod knowing;
 mod mailing;
 pub mod model;
 mod process;
+mod resources;
 mod settling;
 mod tracing;
 
@@ -96,6 +97,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(advancing::cases());
     all.extend(mailing::cases());
     all.extend(asking::cases());
+    all.extend(resources::cases());
     all
 }
 

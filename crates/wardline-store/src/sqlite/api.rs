@@ -1,7 +1,9 @@
 //! The trait on the SQLite store: writes go through the queue, reads to the readers.
 
 use super::queue::{Answer, Work};
-use super::{SqliteStore, counts, instances, mail, names, read, search, tasks, trace, waits};
+use super::{
+    SqliteStore, counts, instances, mail, names, read, resource, search, tasks, trace, waits,
+};
 use crate::change::{AuditRecord, Change, Lease, Outcome};
 use crate::error::StoreError;
 use crate::process::{
@@ -10,7 +12,8 @@ use crate::process::{
 };
 use crate::query::{
     Count, CounterKind, DeliveryFilter, DeliveryRow, ErrorGroup, Gauge, LaneRow, MessageFilter,
-    MessageRow, Page, PruneReport, PruneRequest, Ready, Series, StoreStatus, TimeRange, Trace,
+    MessageRow, Page, PruneReport, PruneRequest, Ready, ResourceBy, ResourceRow, Series,
+    StoreStatus, TimeRange, Trace,
 };
 use crate::{CommitListener, Store};
 use async_trait::async_trait;
@@ -336,6 +339,33 @@ impl Store for SqliteStore {
         self.readers
             .run("searching tasks", move |conn| search::tasks(conn, &filter))
             .await
+    }
+
+    async fn resource(
+        &self,
+        source: Sym,
+        kind: u8,
+        by: ResourceBy,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        let query = move |conn: &Connection| resource::one(conn, source, kind, by);
+        self.readers.run("reading a resource", query).await
+    }
+
+    async fn resources(
+        &self,
+        source: Sym,
+        kind: u8,
+        after: i64,
+        skip: u64,
+        limit: usize,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        let query = move |conn: &Connection| resource::some(conn, source, kind, after, skip, limit);
+        self.readers.run("reading resources", query).await
+    }
+
+    async fn resource_count(&self, source: Sym, kind: u8) -> Result<u64, StoreError> {
+        let query = move |conn: &Connection| resource::count(conn, source, kind);
+        self.readers.run("counting resources", query).await
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {

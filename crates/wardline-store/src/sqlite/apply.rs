@@ -31,7 +31,10 @@ impl Writer<'_> {
         let mut expected = self.audit_staged;
         for change in changes {
             match change {
-                Change::Accept(acceptance) => self.check_acceptance(acceptance, false)?,
+                Change::Accept(acceptance) => {
+                    super::resource::check(acceptance)?;
+                    self.check_acceptance(acceptance, false)?;
+                }
                 Change::Settle(settlement) => {
                     if let Some(follow) = &settlement.follow {
                         self.check_acceptance(follow, false)?;
@@ -57,7 +60,10 @@ impl Writer<'_> {
 
     fn apply_change(&mut self, change: &Change) -> rusqlite::Result<Outcome> {
         Ok(match change {
-            Change::Accept(acceptance) => Outcome::Accepted(self.accept(acceptance, None)?),
+            Change::Accept(acceptance) => match self.keep_resource(acceptance)? {
+                None => Outcome::Accepted(self.accept(acceptance, None)?),
+                Some(standing) => Outcome::Unfit(standing),
+            },
             Change::Settle(settlement) => Outcome::Settled(self.settle(settlement)?),
             Change::Operate(operation) => Outcome::Operated(self.operate(operation)?),
             Change::Audit(record) => {

@@ -27,6 +27,7 @@ mod operate;
 mod prune;
 mod queue;
 mod read;
+mod resource;
 mod rows;
 mod runs;
 mod schema;

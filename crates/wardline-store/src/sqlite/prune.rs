@@ -93,6 +93,11 @@ impl Writer<'_> {
             .prepare_cached("SELECT min(id) FROM instance")?
             .query_row([], |row| row.get::<_, Option<i64>>(0))?
             .map(|id| Timestamp::from_unix_ms(Id::from_i64(id).unix_ms()));
+        // Resources are sealed as variables are.
+        if let Some(changed) = super::resource::oldest(self.conn)? {
+            let oldest = report.oldest_instance.map_or(changed, |at| at.min(changed));
+            report.oldest_instance = Some(oldest);
+        }
         // Answers to keys are content as well: they outlive neither their day's key nor it them.
         if let Some(begun) = Keyed::oldest(self.conn)? {
             let oldest = report.oldest_content.map_or(begun, |at| at.min(begun));

@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// Version of the schema this binary writes, kept in `PRAGMA user_version`.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 /// Oldest SQLite without the WAL-reset corruption of 3.7.0–3.51.2 (sqlite.org/wal.html).
 const MIN_SQLITE: i32 = 3_051_003;
 /// Bytes a database page holds.
@@ -303,6 +303,28 @@ CREATE INDEX mail_until ON mail (until) WHERE state >= 1 AND until IS NOT NULL;
 ALTER TABLE delivery ADD COLUMN instance INTEGER;
 ALTER TABLE delivery ADD COLUMN call INTEGER;
 CREATE INDEX delivery_call ON delivery (instance, call) WHERE instance IS NOT NULL;
+", "
+CREATE TABLE resource (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
+    source INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    uniq BLOB,
+    known BLOB,
+    changed INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX resource_order ON resource (source, kind, place);
+CREATE UNIQUE INDEX resource_unique ON resource (source, kind, uniq) WHERE uniq IS NOT NULL;
+CREATE INDEX resource_known ON resource (source, kind, known) WHERE known IS NOT NULL;
+CREATE INDEX resource_changed ON resource (changed);
+CREATE TABLE resource_count (
+    source INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (source, kind)
+) WITHOUT ROWID;
 "];
 
 /// Refuses a library that can corrupt what it promises to keep.

@@ -333,6 +333,7 @@ fn acceptance(names: Names, sender: usize, place: usize) -> Change {
             index: term(sender, place),
         }],
         mail: Vec::new(),
+        resource: None,
     }))
 }
 
