@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Get,
     Post,
     Put,
+    Patch,
+    Delete,
 }
 
 /// One thing that a system does.
@@ -60,12 +62,13 @@ pub(crate) struct Duty {
 /// What was asked.
 #[derive(Debug)]
 pub(crate) struct Ask {
+    /// Parameters of the path, then those behind the `?`.
     pub(crate) params: Vec<(String, String)>,
     pub(crate) body: Value,
 }
 
 impl Ask {
-    /// A parameter of the path; empty where there is none of this name.
+    /// A parameter; empty where there is none of this name.
     pub(crate) fn param(&self, name: &str) -> &str {
         let found = self.params.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)

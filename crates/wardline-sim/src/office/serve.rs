@@ -7,10 +7,10 @@ use crate::ledger::{Effect, Outcome};
 use crate::service::{Connection, Desk, fault_routes, suffer};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Extension, Json, RawPathParams, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, Extension, Json, Query, RawPathParams, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub(crate) fn routes(
             Verb::Get => get(serve),
             Verb::Post => post(serve),
             Verb::Put => put(serve),
+            Verb::Patch => patch(serve),
+            Verb::Delete => delete(serve),
         };
         router = router.route(duty.path, route.with_state(counter));
     }
@@ -62,15 +64,19 @@ async fn serve(
     State(counter): State<Counter>,
     Extension(connection): Extension<Connection>,
     path: RawPathParams,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let (duty, desk) = (counter.duty, &counter.desk);
     desk.ledger.count(|report| &mut report.requests);
+    let asked = Query::<Vec<(String, String)>>::try_from_uri(&uri);
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let ask = Ask {
         params: path
             .iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain(asked)
             .collect(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };

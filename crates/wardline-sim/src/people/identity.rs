@@ -1,4 +1,4 @@
-//! Identity: users by SCIM 2.0 (RFC 7643, 7644) and by a door for administrators.
+//! Identity: users by SCIM 2.0 (RFC 7643, 7644); what SCIM has no word for by doors of its own.
 
 use crate::office::{Ask, Doc, Duty, Office, Reply, Room, Verb};
 use axum::http::StatusCode;
@@ -20,12 +20,36 @@ pub(crate) const IDENTITY: Office = Office {
             run: create,
         },
         Duty {
+            name: "find-user",
+            verb: Verb::Get,
+            path: "/scim/v2/Users",
+            subject: "filter",
+            needs: &[],
+            run: find,
+        },
+        Duty {
             name: "replace-user",
             verb: Verb::Put,
-            path: "/users/{employee_id}",
-            subject: "employee_id",
-            needs: &["/userName"],
+            path: "/scim/v2/Users/{number}",
+            subject: "/externalId",
+            needs: &["/externalId", "/userName"],
             run: replace,
+        },
+        Duty {
+            name: "patch-user",
+            verb: Verb::Patch,
+            path: "/scim/v2/Users/{number}",
+            subject: "number",
+            needs: &["/Operations"],
+            run: patch,
+        },
+        Duty {
+            name: "delete-user",
+            verb: Verb::Delete,
+            path: "/scim/v2/Users/{number}",
+            subject: "number",
+            needs: &[],
+            run: remove,
         },
         Duty {
             name: "match-person",
@@ -45,29 +69,6 @@ pub(crate) const IDENTITY: Office = Office {
                 let id = ask.param("employee_id");
                 room.keep("roles", id, ask.body["roles"].clone());
                 Reply::Done(json!({ "employee_id": id, "roles": ask.body["roles"] }))
-            },
-        },
-        Duty {
-            name: "disable-user",
-            verb: Verb::Post,
-            path: "/users/{employee_id}/disable",
-            subject: "employee_id",
-            needs: &[],
-            run: disable,
-        },
-        Duty {
-            name: "remove-user",
-            verb: Verb::Post,
-            path: "/users/{employee_id}/remove",
-            subject: "employee_id",
-            needs: &[],
-            run: |room, ask| {
-                let id = ask.param("employee_id");
-                if let Some(user) = room.books.change(SYSTEM, "users", id) {
-                    user["active"] = json!(false);
-                    user["removed"] = json!(true);
-                }
-                Reply::Done(json!({ "employee_id": id, "removed": true }))
             },
         },
         Duty {
@@ -100,18 +101,78 @@ fn is_taken(room: &Room<'_>, id: &str, user_name: &str) -> bool {
 
 fn create(room: &mut Room<'_>, ask: &Ask) -> Reply {
     let id = ask.text("/externalId");
-    if room.find("users", id).is_some() || is_taken(room, id, ask.text("/userName")) {
+    let there = room.find("users", id).is_some_and(|user| !is_gone(user));
+    if there || is_taken(room, id, ask.text("/userName")) {
         return Reply::No(StatusCode::CONFLICT, "this user exists");
     }
     Reply::Made(keep(room, id, &ask.body))
 }
 
+fn is_gone(user: &Value) -> bool {
+    user["removed"] == json!(true)
+}
+
+/// The key of a user by the number that SCIM has for it.
+fn key(room: &Room<'_>, ask: &Ask) -> Option<String> {
+    let number = ask.param("number");
+    let mut users = room.books.all(SYSTEM, "users");
+    let found = users.find(|(_, user)| user.text("/id") == number && !is_gone(user));
+    found.map(|(key, _)| key.to_owned())
+}
+
+/// Users by the only filter that is asked: `externalId eq "…"`.
+fn find(room: &mut Room<'_>, ask: &Ask) -> Reply {
+    let wanted = ask.param("filter").strip_prefix("externalId eq ");
+    let wanted = wanted.and_then(|text| serde_json::from_str::<String>(text).ok());
+    let Some(wanted) = wanted else {
+        return Reply::No(StatusCode::BAD_REQUEST, "this filter is not understood");
+    };
+    let found: Vec<Value> = room
+        .find("users", &wanted)
+        .filter(|user| !is_gone(user))
+        .into_iter()
+        .cloned()
+        .collect();
+    Reply::Read(json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": found.len(),
+        "Resources": found,
+    }))
+}
+
 fn replace(room: &mut Room<'_>, ask: &Ask) -> Reply {
-    let id = ask.param("employee_id");
-    if is_taken(room, id, ask.text("/userName")) {
+    let Some(id) = key(room, ask) else {
+        return Reply::UNKNOWN;
+    };
+    if is_taken(room, &id, ask.text("/userName")) {
         return Reply::No(StatusCode::CONFLICT, "this login is taken");
     }
-    Reply::Done(keep(room, id, &ask.body))
+    Reply::Done(keep(room, &id, &ask.body))
+}
+
+/// Sets attributes of the first level; nothing else is asked of it.
+fn patch(room: &mut Room<'_>, ask: &Ask) -> Reply {
+    let Some(id) = key(room, ask) else {
+        return Reply::UNKNOWN;
+    };
+    let Some(user) = room.books.change(SYSTEM, "users", &id) else {
+        return Reply::UNKNOWN;
+    };
+    for operation in ask.body["Operations"].as_array().into_iter().flatten() {
+        user[operation.text("/path")] = operation["value"].clone();
+    }
+    Reply::Done(user.clone())
+}
+
+fn remove(room: &mut Room<'_>, ask: &Ask) -> Reply {
+    let Some(id) = key(room, ask) else {
+        return Reply::UNKNOWN;
+    };
+    if let Some(user) = room.books.change(SYSTEM, "users", &id) {
+        user["active"] = json!(false);
+        user["removed"] = json!(true);
+    }
+    Reply::Done(json!({}))
 }
 
 /// Keeps a user under the number that it has or gets.
@@ -132,16 +193,4 @@ fn match_person(room: &mut Room<'_>, ask: &Ask) -> Reply {
         json!([{ "employee_id": person.text("/employee_id"), "user_name": person.text("/user_name"), "score": "0.90" }])
     });
     Reply::Done(json!({ "candidates": known.unwrap_or_else(|| json!([])) }))
-}
-
-fn disable(room: &mut Room<'_>, ask: &Ask) -> Reply {
-    let id = ask.param("employee_id");
-    let mut sessions = 0;
-    if let Some(user) = room.books.change(SYSTEM, "users", id) {
-        if user["active"] == json!(true) {
-            sessions = 2;
-        }
-        user["active"] = json!(false);
-    }
-    Reply::Done(json!({ "employee_id": id, "active": false, "sessions_revoked": sessions }))
 }

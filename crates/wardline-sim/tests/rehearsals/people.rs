@@ -11,12 +11,28 @@ fn types(told: &[super::listener::Heard]) -> Vec<&str> {
 }
 
 impl Stage {
+    /// The number of somebody's account, where there is one.
+    async fn user(&self, id: &str) -> Option<String> {
+        let path = format!("GET /scim/v2/Users?filter=externalId%20eq%20%22{id}%22");
+        let found = self.done("identity", &path, "", &Value::Null).await;
+        found["Resources"][0]["id"].as_str().map(str::to_owned)
+    }
+
+    async fn put_user(&self, key: &str, user: &Value) -> Value {
+        let place = match self.user(user["externalId"].as_str().unwrap()).await {
+            Some(number) => format!("PUT /scim/v2/Users/{number}"),
+            None => "POST /scim/v2/Users".to_owned(),
+        };
+        let (status, kept) = self.ask("identity", &place, key, user).await;
+        assert!(status < 300, "{status}: {kept}");
+        kept
+    }
+
     /// What a platform does for somebody who works here.
     async fn let_in(&self, id: &str, key: &str) {
         let user = json!({ "schemas": [], "externalId": id, "userName": format!("n.{id}"), "name": { "familyName": "Okafor" }, "active": true });
         let at = |path: &str| path.replace("{}", id);
-        self.done("identity", &at("PUT /users/{}"), key, &user)
-            .await;
+        self.put_user(key, &user).await;
         self.done(
             "badge",
             &at("PUT /badges/{}"),
@@ -51,8 +67,16 @@ impl Stage {
     async fn keep_out(&self, id: &str, key: &str) {
         let at = |path: &str| path.replace("{}", id);
         let off = json!({ "reason": "terminated" });
-        self.done("identity", &at("POST /users/{}/disable"), key, &off)
-            .await;
+        let number = self.user(id).await.unwrap_or_default();
+        let patch =
+            json!({ "Operations": [{ "op": "replace", "path": "active", "value": false }] });
+        self.done(
+            "identity",
+            &format!("PATCH /scim/v2/Users/{number}"),
+            key,
+            &patch,
+        )
+        .await;
         self.done("badge", &at("POST /badges/{}/revoke"), key, &off)
             .await;
         self.done("scheduling", &at("POST /workers/{}/end"), key, &off)
@@ -192,10 +216,10 @@ async fn identities_are_unique() {
             .0,
         409
     );
-    let gone = stage
-        .done("identity", "POST /users/E1/remove", "d", &json!({}))
-        .await;
-    assert_eq!(gone["removed"], json!(true));
+    let number = stage.user("E1").await.unwrap();
+    let place = format!("DELETE /scim/v2/Users/{number}");
+    stage.done("identity", &place, "d", &json!({})).await;
+    assert_eq!(stage.user("E1").await, None);
 }
 
 #[tokio::test]
