@@ -4,6 +4,7 @@
 //! chore prints the commands it runs, so that a failing one can be repeated by hand.
 
 mod fuzz;
+mod met;
 mod peers;
 mod run;
 mod suite;

@@ -143,6 +143,21 @@ const NPM: &[(&str, &str)] = &[
     ("@medplum/fhir-router", "5.2.13"),
 ];
 
+/// Where a package comes from, and its version.
+pub(crate) fn version(name: &str) -> Option<(&'static str, &'static str)> {
+    let of = |all: &'static [(&'static str, &'static str)]| {
+        let found = all.iter().find(|(known, _)| *known == name);
+        found.map(|(_, version)| *version)
+    };
+    of(PYPI)
+        .map(|version| ("PyPI", version))
+        .or_else(|| of(NPM).map(|version| ("npm", version)))
+        .or_else(|| {
+            let found = DEBIAN.iter().any(|package| package.name == name);
+            found.then_some(("Debian", ""))
+        })
+}
+
 /// Installs what is missing.
 ///
 /// # Errors

@@ -33,6 +33,11 @@ impl Workspace {
         self.root.join("target").join("peers")
     }
 
+    /// Where cargo builds to.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// The binary that the tests built.
     pub(crate) fn binary(&self) -> PathBuf {
         self.target.join("debug").join("wardline")

@@ -3,8 +3,8 @@
 //! Everything is built once, with one profile. Where all is checked, clippy is the compiler of our own
 //! crates: what it builds is what the tests run, so that a lint costs no second look at every crate.
 
-use crate::peers;
 use crate::run::{Workspace, run, run_reading, works};
+use crate::{met, peers};
 use anyhow::{Context as _, Result, bail};
 use std::process::Command;
 use std::time::Instant;
@@ -120,6 +120,13 @@ fn tests(workspace: &Workspace, filters: &[String], compiler: Compiler) -> Resul
             "--final-status-level=fail",
         ]);
         fine &= run_reading(tests.args(filters), true, |line| counts.read_nextest(line))?;
+        // Of a run of a part nothing follows for what else is said to be tried.
+        if fine && filters.is_empty() {
+            let report = workspace.target().join("nextest/default/junit.xml");
+            let report = std::fs::read_to_string(&report)
+                .with_context(|| format!("reading {}", report.display()))?;
+            met::hold(workspace, &report)?;
+        }
         // nextest does not run the examples in the documentation.
         let mut doctests = prepared(&["test", "--workspace", "--doc", "--no-fail-fast"]);
         if !filters.is_empty() {
