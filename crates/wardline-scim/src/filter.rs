@@ -192,6 +192,19 @@ fn ordered(order: Ordering, op: Op) -> bool {
     }
 }
 
+/// The operators.
+const OPS: [(&str, Op); 9] = [
+    ("eq", Op::Eq),
+    ("ne", Op::Ne),
+    ("co", Op::Co),
+    ("sw", Op::Sw),
+    ("ew", Op::Ew),
+    ("gt", Op::Gt),
+    ("ge", Op::Ge),
+    ("lt", Op::Lt),
+    ("le", Op::Le),
+];
+
 /// Which names a filter may use.
 #[derive(Clone, Copy)]
 enum Names {
@@ -333,17 +346,6 @@ impl<'a> Reader<'a> {
         if self.word("pr") {
             return Ok(Filter::Present(path));
         }
-        const OPS: [(&str, Op); 9] = [
-            ("eq", Op::Eq),
-            ("ne", Op::Ne),
-            ("co", Op::Co),
-            ("sw", Op::Sw),
-            ("ew", Op::Ew),
-            ("gt", Op::Gt),
-            ("ge", Op::Ge),
-            ("lt", Op::Lt),
-            ("le", Op::Le),
-        ];
         let op = OPS.iter().find(|(word, _)| self.word(word));
         let (_, op) = *op.ok_or_else(|| wrong("an operator is missing"))?;
         let value = self.value()?;
@@ -388,34 +390,28 @@ impl<'a> Reader<'a> {
     /// A value as JSON writes it.
     fn value(&mut self) -> Result<Value, Error> {
         self.space();
-        let end = match self.rest.strip_prefix('"') {
-            Some(text) => {
-                let mut escaped = false;
-                let close = text.char_indices().find(|(_, next)| {
-                    let ends = *next == '"' && !escaped;
-                    escaped = *next == '\\' && !escaped;
-                    ends
-                });
-                close.map(|(at, _)| at + 2)
-            }
-            None => {
-                let ends = |next: char| next.is_whitespace() || next == ')' || next == ']';
-                Some(self.rest.find(ends).unwrap_or(self.rest.len()))
-            }
+        let end = if let Some(text) = self.rest.strip_prefix('"') {
+            let mut escaped = false;
+            let close = text.char_indices().find(|(_, next)| {
+                let ends = *next == '"' && !escaped;
+                escaped = *next == '\\' && !escaped;
+                ends
+            });
+            close.map(|(at, _)| at + 2)
+        } else {
+            let ends = |next: char| next.is_whitespace() || next == ')' || next == ']';
+            Some(self.rest.find(ends).unwrap_or(self.rest.len()))
         };
         let (value, rest) = end
             .and_then(|end| self.rest.split_at_checked(end))
             .ok_or_else(|| wrong("a text is not closed"))?;
         self.rest = rest;
-        let value = match value.to_ascii_lowercase().as_str() {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "null" => Value::Null,
-            _ => {
-                serde_json::from_str(value).map_err(|_| wrong("a value is not written as JSON"))?
-            }
+        let word = value.to_ascii_lowercase();
+        let value = match word.as_str() {
+            "true" | "false" | "null" => &word,
+            _ => value,
         };
-        Ok(value)
+        serde_json::from_str(value).map_err(|_| wrong("a value is not written as JSON"))
     }
 }
 

@@ -5,9 +5,12 @@ use crate::resource::{dropped, finish, single, whole};
 use crate::schema::{Attribute, Mutability, ResourceType};
 use crate::{Error, Why};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// Operations of one request at most.
 const MOST: usize = 1000;
+/// Elements that are looked for one by one; more are put into a set.
+const FEW: usize = 8;
 const URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -196,20 +199,17 @@ fn put(
             return Err(Error::bad(Why::Mutability, format!("`{name}` must stay")));
         }
         // Some name the elements to be removed in the value.
-        return match (attribute.multi, place.get_mut(name), given) {
-            (true, Some(Value::Array(all)), Value::Array(_) | Value::Object(_)) => {
-                let gone = list(attribute, given)?;
-                all.retain(|one| !gone.iter().any(|gone| same(one, gone)));
-                if all.is_empty() {
-                    place.remove(name);
-                }
-                Ok(())
+        let named = attribute.multi && !given.is_null();
+        if let (true, Some(Value::Array(all))) = (named, place.get_mut(name)) {
+            let gone = list(attribute, given)?;
+            let gone: HashSet<String> = gone.iter().map(known_by).collect();
+            all.retain(|one| !gone.contains(&known_by(one)));
+            if !all.is_empty() {
+                return Ok(());
             }
-            _ => {
-                place.remove(name);
-                Ok(())
-            }
-        };
+        }
+        place.remove(name);
+        return Ok(());
     }
     if attribute.multi {
         let mut added = list(attribute, given)?;
@@ -217,9 +217,12 @@ fn put(
             Some(Value::Array(all)) if op == Op::Add => all,
             _ => Vec::new(),
         };
-        let mut seen: std::collections::HashSet<String> =
-            all.iter().map(Value::to_string).collect();
-        added.retain(|one| seen.insert(one.to_string()));
+        if added.len() > FEW {
+            let mut seen: HashSet<String> = all.iter().map(Value::to_string).collect();
+            added.retain(|one| seen.insert(one.to_string()));
+        } else {
+            added.retain(|one| !all.contains(one));
+        }
         if added.iter().any(is_primary) {
             all.iter_mut().for_each(lower);
         }
@@ -232,7 +235,7 @@ fn put(
     match (single(attribute, given)?, place.get_mut(name)) {
         // What is added to a complex attribute is put beside what it has.
         (Some(Value::Object(added)), Some(Value::Object(all))) if op == Op::Add => {
-            all.extend(added)
+            all.extend(added);
         }
         (Some(made), _) => {
             place.insert(name.to_owned(), made);
@@ -256,11 +259,9 @@ fn list(attribute: &'static Attribute, given: &Value) -> Result<Vec<Value>, Erro
     })
 }
 
-fn same(one: &Value, gone: &Value) -> bool {
-    match gone.get("value") {
-        Some(value) => one.get("value") == Some(value),
-        None => one == gone,
-    }
+/// An element's value; the whole of one that has none.
+fn known_by(one: &Value) -> String {
+    one.get("value").unwrap_or(one).to_string()
 }
 
 fn is_primary(one: &Value) -> bool {

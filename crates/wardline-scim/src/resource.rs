@@ -5,7 +5,7 @@ use crate::{Error, Why};
 use serde_json::{Map, Value};
 
 /// Elements of one list at most.
-const MOST: usize = 50_000;
+const MOST: usize = 20_000;
 
 /// What senders may say and we neither keep nor refuse: passwords, which are dropped before
 /// anything is recorded, and what services say of users.
@@ -138,7 +138,6 @@ pub(crate) fn whole(attribute: &'static Attribute, value: &Value) -> Result<Opti
 
 /// One value of an attribute.
 pub(crate) fn single(attribute: &'static Attribute, value: &Value) -> Result<Option<Value>, Error> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
     let made = match (attribute.kind, value) {
         (_, Value::Null) => return Ok(None),
         (Type::Complex, Value::Object(given)) => return complex(attribute, given),
@@ -149,22 +148,22 @@ pub(crate) fn single(attribute: &'static Attribute, value: &Value) -> Result<Opt
                 &Map::from_iter([("value".to_owned(), value.clone())]),
             );
         }
-        (Type::Boolean, Value::Bool(_)) => Some(value.clone()),
         // Some write them as texts.
         (Type::Boolean, Value::String(word)) => match word.to_ascii_lowercase().as_str() {
             "true" => Some(Value::Bool(true)),
             "false" => Some(Value::Bool(false)),
             _ => None,
         },
-        (Type::DateTime, Value::String(at)) => at
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .and(text(value).map(Value::String)),
+        (Type::DateTime, Value::String(at)) => {
+            at.parse::<jiff::Timestamp>().ok().map(|_| value.clone())
+        }
         (Type::Binary, Value::String(bytes)) => bytes
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
             .then(|| value.clone()),
-        (Type::String | Type::Reference, Value::String(_)) => Some(value.clone()),
+        (Type::Boolean, Value::Bool(_)) | (Type::String | Type::Reference, Value::String(_)) => {
+            Some(value.clone())
+        }
         _ => None,
     };
     made.map(Some)
@@ -201,6 +200,11 @@ pub(crate) fn finish(
         if attribute.required && missing {
             return Err(bad(attribute, "must have a value"));
         }
+        if let Some(Value::Array(all)) = value
+            && all.len() > MOST
+        {
+            return Err(bad(attribute, "has too many values"));
+        }
         let primary = |one: &&Value| one.get("primary") == Some(&Value::Bool(true));
         if let Some(Value::Array(all)) = value
             && all.iter().filter(primary).count() > 1
@@ -226,7 +230,7 @@ pub fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> V
     changed
         .chain(added)
         .map(|(name, _)| name.clone())
-        .filter(|name| name != "meta" && name != "schemas")
+        .filter(|name| !["id", "meta", "schemas"].contains(&name.as_str()))
         .collect()
 }
 

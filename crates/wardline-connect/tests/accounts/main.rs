@@ -1,6 +1,8 @@
 //! SCIM to a server that others wrote (`scim2-server`), and to ones that misbehave.
 #![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
 
+mod service;
+
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -438,7 +438,6 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::HttpContent::Json => Input::Json,
             model::HttpContent::X12 => Input::X12,
         }),
-        ConnectionKind::ScimIn(_) => Some(Input::Json),
         ConnectionKind::SoapIn(soap) => Some(if soap.hl7.is_some() {
             Input::Hl7
         } else {
@@ -456,7 +455,9 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
             model::BrokerContent::As(_) => Input::Text,
         }),
-        ConnectionKind::DicomIn(_) | ConnectionKind::SqlIn(_) => Some(Input::Json),
+        ConnectionKind::DicomIn(_) | ConnectionKind::ScimIn(_) | ConnectionKind::SqlIn(_) => {
+            Some(Input::Json)
+        }
         ConnectionKind::As2In(as2) => Some(match as2.content {
             model::As2Content::X12 => Input::X12,
             model::As2Content::Json => Input::Json,

@@ -25,6 +25,9 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 .help("write `auth: { bearer: secret:NAME }`, `{ basic: … }` or `none`"),
             );
         }
+        if own.path.value.is_empty() {
+            continue;
+        }
         let below = format!("{}/", own.path.value.trim_end_matches('/'));
         for (_, other) in whole.estate.connections() {
             let Some(http) = other.kind.receives_at() else {

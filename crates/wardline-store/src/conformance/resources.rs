@@ -1,5 +1,10 @@
 //! Cases about resources that are read back: changed with their message, or not at all.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a case that cannot look at its store fails"
+)]
+
 use super::build::{World, sealed};
 use super::{Home, list};
 use crate::change::{Acceptance, Change, Outcome, ResourceChange, ResourceStanding, ResourceState};

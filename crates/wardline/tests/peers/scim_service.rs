@@ -203,7 +203,8 @@ fn scim2_tester_finds_no_fault_and_scim2_client_is_served() {
     // A gateway opens the door, since an Api is shown there too.
     let house = house(&here, true);
     let server = house.serve();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/scim_peer.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../wardline-connect/tests/accounts/scim_peer.py");
     let ended = Command::new(python)
         .arg(script)
         .args([&format!("http://{here}/scim/v2"), "open-sesame"])

@@ -68,7 +68,8 @@ impl Shared {
 fn asked(endpoint: &Endpoint, head: &Parts) -> Result<Asked, wardline_scim::Error> {
     let text = |name: HeaderName| {
         let value = head.headers.get(name)?;
-        value.to_str().ok().map(str::to_owned)
+        // What cannot be read is there all the same, and is like nothing.
+        Some(value.to_str().unwrap_or_default().to_owned())
     };
     let host = head
         .uri
