@@ -236,6 +236,7 @@ async fn our_own_half_that_sends_is_understood() {
         ),
         ("7", "delete-user", json!({ "externalId": "E1" })),
     ] {
+        let path = format!("/{verb}");
         let sent = iam.send(Request {
             idempotency_key: key,
             attempt: 1,
@@ -243,7 +244,7 @@ async fn our_own_half_that_sends_is_understood() {
             body: Bytes::from(body.to_string()),
             content_type: "application/json",
             method: None,
-            path: Some(&format!("/{verb}")),
+            path: Some(&path),
         });
         sent.await
             .unwrap_or_else(|failure| panic!("{verb}: {failure:?}"));
