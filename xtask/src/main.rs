@@ -1,8 +1,9 @@
-//! Chores of the workspace: `cargo xtask test`, `ci`, `crash`, `peers`.
+//! Chores of the workspace: `cargo xtask test`, `ci`, `crash`, `fuzz`, `peers`.
 //!
 //! In Rust and not in shell, so that they read the same everywhere and can be tested. Each
 //! chore prints the commands it runs, so that a failing one can be repeated by hand.
 
+mod fuzz;
 mod peers;
 mod run;
 mod suite;
@@ -23,6 +24,8 @@ Commands:
                         kill the process at random under load for N minutes (default 10) and
                         prove that nothing acknowledged is lost or out of order, then the same
                         with instances of a process: each does everything once
+  fuzz [TARGET...] [--seconds N]
+                        run the fuzz targets (all, or those named) for N seconds each (default 60)
   peers                 only install what the tests need
 ";
 
@@ -32,6 +35,7 @@ enum Chore {
     Test { filters: Vec<String> },
     Ci,
     Crash { of: Option<Crashed>, minutes: u32 },
+    Fuzz { targets: Vec<String>, seconds: u32 },
     Peers,
     Help,
 }
@@ -81,6 +85,27 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Chore> {
             };
             Ok(Chore::Crash { of, minutes })
         }
+        ("fuzz", rest) => {
+            let (targets, seconds) = match rest.iter().position(|word| word == "--seconds") {
+                None => (rest, 60),
+                Some(at) => match &rest[at + 1..] {
+                    [seconds] => (
+                        &rest[..at],
+                        seconds.parse().with_context(|| {
+                            format!("--seconds takes a whole number, not `{seconds}`")
+                        })?,
+                    ),
+                    _ => bail!("unknown: `fuzz {}`\n\n{USAGE}", rest.join(" ")),
+                },
+            };
+            if let Some(other) = targets.iter().find(|name| !fuzz::is_target(name)) {
+                bail!("no target is called `{other}`; there are {}", fuzz::names());
+            }
+            Ok(Chore::Fuzz {
+                targets: targets.to_vec(),
+                seconds,
+            })
+        }
         ("peers", []) => Ok(Chore::Peers),
         ("help" | "-h" | "--help", _) => Ok(Chore::Help),
         _ => bail!("unknown: `{command} {}`\n\n{USAGE}", rest.join(" ")),
@@ -94,6 +119,7 @@ fn perform(chore: &Chore) -> Result<()> {
         Chore::Peers => peers::install(&workspace)?,
         Chore::Test { filters } => suite::test(&workspace, filters)?,
         Chore::Ci => suite::ci(&workspace)?,
+        Chore::Fuzz { targets, seconds } => fuzz::fuzz(&workspace, targets, *seconds)?,
         Chore::Crash { of, minutes } => {
             for crashed in Crashed::ALL {
                 if of.is_none_or(|of| of == crashed) {
@@ -151,6 +177,18 @@ mod tests {
     }
 
     #[test]
+    fn fuzzing_takes_targets_and_a_time() {
+        for (words, targets, seconds) in [
+            ("fuzz", vec![], 60),
+            ("fuzz hl7 x12", vec!["hl7", "x12"], 60),
+            ("fuzz soap --seconds 5", vec!["soap"], 5),
+        ] {
+            let targets = targets.into_iter().map(str::to_owned).collect();
+            assert_eq!(parsed(words).unwrap(), Chore::Fuzz { targets, seconds });
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (words, said) in [
             ("tests", "`tests `"),
@@ -158,6 +196,9 @@ mod tests {
             ("ci now", "`ci now`"),
             ("crash --minutes", "`crash --minutes`"),
             ("crash flows", "`crash flows`"),
+            ("fuzz hl8", "`hl8`"),
+            ("fuzz --seconds", "`fuzz --seconds`"),
+            ("fuzz --seconds soon", "not `soon`"),
             ("crash --minutes soon", "not `soon`"),
         ] {
             let error = format!("{:#}", parsed(words).unwrap_err());

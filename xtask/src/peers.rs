@@ -61,6 +61,8 @@ const DEBIAN: &[Package] = &[
     Package {
         name: "mariadb-client-core",
         proof: ("mariadb", &["--version"]),
+    },
+    Package {
         name: "openssh-server",
         proof: ("/usr/sbin/sshd", &["-V"]),
     },

@@ -95,7 +95,13 @@ impl RefusedBecause {
 
 /// A message that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal(pub RefusedBecause);
+pub struct Refusal {
+    /// Why, for our own people.
+    pub because: RefusedBecause,
+    /// What the sender is told. Of one that was encrypted always the same: who could tell whether it was
+    /// the padding or what came out of it could have the content read out bit by bit.
+    pub told: RefusedBecause,
+}
 
 /// A boundary that is in no payload.
 pub(crate) fn boundary() -> Option<String> {
@@ -238,15 +244,22 @@ pub fn receive(
         let found = headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     };
-    let refuse = |because| Refusal(because);
     let mut content_type = header("content-type").unwrap_or_default().to_owned();
     let encoding = header("content-transfer-encoding").unwrap_or_default();
-    let body = mime::decode(body, encoding).ok_or(refuse(RefusedBecause::Unexpected))?;
-    let mut entity = Vec::new();
     let encrypted = matches!(
         mime::essence(&content_type).as_str(),
         "application/pkcs7-mime" | "application/x-pkcs7-mime"
     );
+    let refuse = |because| Refusal {
+        because,
+        told: if encrypted {
+            RefusedBecause::Decryption
+        } else {
+            because
+        },
+    };
+    let body = mime::decode(body, encoding).ok_or(refuse(RefusedBecause::Unexpected))?;
+    let mut entity = Vec::new();
     let mut content = body;
     if encrypted {
         entity = cms::decrypt(&content, ours).ok_or(refuse(RefusedBecause::Decryption))?;

@@ -130,13 +130,17 @@ fn who_is_not_the_partner_is_refused() {
             true,
         )
         .map(|one| one.payload)
-        .map_err(|refusal| refusal.0)
+        .map_err(|refusal| (refusal.because, refusal.told))
     };
     assert_eq!(
         to(&[identity(1)], &[2]),
-        Err(RefusedBecause::Authentication)
+        Err((RefusedBecause::Authentication, RefusedBecause::Decryption)),
+        "the sender of what was encrypted is told nothing of what came out"
     );
-    assert_eq!(to(&[identity(2)], &[0]), Err(RefusedBecause::Decryption));
+    assert_eq!(
+        to(&[identity(2)], &[0]),
+        Err((RefusedBecause::Decryption, RefusedBecause::Decryption))
+    );
     // While keys take each other's place, both do.
     assert_eq!(
         to(&[identity(2), identity(1)], &[2, 0]).as_deref(),
@@ -149,7 +153,7 @@ fn who_is_not_the_partner_is_refused() {
         (false, true, RefusedBecause::Insufficient),
     ] {
         let refused = receive(&headers, &bare.body, &[], &[], sign, encrypt).unwrap_err();
-        assert_eq!(refused.0, because);
+        assert_eq!((refused.because, refused.told), (because, because));
     }
 }
 

@@ -341,9 +341,9 @@ impl Service {
             Err(refusal) => {
                 let times = self.counters.refused(1);
                 if worth_a_line(times) {
-                    tracing::warn!(source = %config.source, %peer, times, reason = refusal.0.as_str(), "a message was refused");
+                    tracing::warn!(source = %config.source, %peer, times, reason = refusal.because.as_str(), "a message was refused");
                 }
-                Receipt::refused(&id, refusal.0)
+                Receipt::refused(&id, refusal.told)
             }
             Ok(opened) => {
                 let received = Received {

@@ -9,7 +9,6 @@
 mod difference;
 mod doors;
 mod mark;
-mod polls;
 mod schedules;
 mod senders;
 mod watches;
@@ -26,7 +25,6 @@ use crate::process;
 use crate::renew::Renewals;
 use crate::webhook::News;
 use doors::{Doors, NextDoors};
-use polls::{NextPolls, Polls};
 use schedules::{NextSchedules, Schedules};
 use senders::{NextSenders, Senders, SendersError};
 use std::collections::BTreeMap;
@@ -44,7 +42,6 @@ pub(crate) struct Live {
     doors: Doors,
     schedules: Schedules,
     watches: Watches,
-    polls: Polls,
     renewals: Arc<Renewals>,
     /// Where changes of clients' endpoints go, to be written down.
     tell: mpsc::Sender<News>,
@@ -78,7 +75,6 @@ pub struct Prepared {
     doors: NextDoors,
     schedules: NextSchedules,
     watches: NextWatches,
-    polls: NextPolls,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     gates: CallGates,
     changes: Vec<Change>,
@@ -114,7 +110,6 @@ impl Live {
             doors: Doors::default(),
             schedules: Schedules::default(),
             watches: Watches::default(),
-            polls: Polls::default(),
             renewals,
             tell,
         }
@@ -128,7 +123,6 @@ impl Live {
     pub(crate) fn places(&self) -> BTreeMap<String, String> {
         let mut places = self.doors.places();
         places.extend(self.watches.places());
-        places.extend(self.polls.places());
         places
     }
 
@@ -161,7 +155,6 @@ impl Live {
             .schedules
             .prepare(&plan, &senders, acceptor.clock.now());
         let watches = self.watches.prepare(&plan, &self.renewals)?;
-        let polls = self.polls.prepare(&plan, &self.renewals)?;
         let before = acceptor.plan();
         let mut changes = difference(&before.estate, &plan.estate);
         changes.extend(senders.reopened.iter().map(|name| Change {
@@ -178,7 +171,6 @@ impl Live {
             doors,
             schedules,
             watches,
-            polls,
             changes,
         })
     }
@@ -202,11 +194,9 @@ impl Live {
         acceptor.replace(next.plan);
         let takes = Arc::clone(acceptor) as Arc<dyn Intake>;
         self.doors.apply(next.doors, &takes, intake, intake_stop);
-        self.watches
-            .apply(next.watches, &takes, intake, intake_stop);
         let marks = Arc::clone(&acceptor.store);
-        self.polls
-            .apply(next.polls, &takes, marks, intake, intake_stop);
+        self.watches
+            .apply(next.watches, &takes, marks, intake, intake_stop);
         self.schedules
             .apply(next.schedules, acceptor, intake, intake_stop);
     }

@@ -1,11 +1,12 @@
-//! Connections that take files of a directory or messages of a broker, while they run. One that says
-//! the same goes on; one that changed ends first what it has in hand, so that nothing is looked at by
-//! two.
+//! Connections that take files of a directory, messages of a broker or rows of a database, while they
+//! run. One that says the same goes on; one that changed ends first what it has in hand, so that nothing
+//! is looked at by two.
 
 use super::mark::Mark;
 use crate::plan::Plan;
 use crate::renew::Renewals;
 use crate::wire::WireError;
+use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -13,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use wardline_connect::Intake;
 use wardline_connect::broker::Consumer;
 use wardline_connect::files::Watch;
+use wardline_connect::sql::{Marks, Poll};
 use wardline_estate::model::ConnectionKind;
+use wardline_store::{Change, Store};
 
 struct Running {
     mark: Mark,
@@ -26,6 +29,7 @@ struct Running {
 enum Taker {
     Files(Watch),
     Broker(Consumer),
+    Rows(Poll),
 }
 
 impl Taker {
@@ -33,13 +37,15 @@ impl Taker {
         match self {
             Self::Files(watch) => watch.describe(),
             Self::Broker(consumer) => consumer.describe(),
+            Self::Rows(poll) => poll.describe(),
         }
     }
 
-    async fn run(self, intake: Arc<dyn Intake>, stop: CancellationToken) {
+    async fn run(self, intake: Arc<dyn Intake>, marks: Arc<dyn Marks>, stop: CancellationToken) {
         match self {
             Self::Files(watch) => watch.run(intake, stop).await,
             Self::Broker(consumer) => consumer.run(intake, stop).await,
+            Self::Rows(poll) => poll.run(intake, marks, stop).await,
         }
     }
 }
@@ -75,6 +81,7 @@ impl Watches {
             let mark = match &connection.kind {
                 ConnectionKind::FilesIn(declared) => Mark::said(declared),
                 ConnectionKind::BrokerIn(declared) => Mark::said(declared),
+                ConnectionKind::SqlIn(declared) => Mark::said(declared),
                 _ => continue,
             };
             if self.running.get(&name).is_some_and(|one| one.mark == mark) {
@@ -88,6 +95,12 @@ impl Watches {
                 ConnectionKind::BrokerIn(declared) => {
                     Taker::Broker(renewals.consumer(&plan.estate, connection, declared)?)
                 }
+                ConnectionKind::SqlIn(declared) => {
+                    match renewals.poll(&plan.estate, connection, declared)? {
+                        Some(poll) => Taker::Rows(poll),
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             next.fresh.insert(name, (mark, taker));
@@ -99,6 +112,7 @@ impl Watches {
         &mut self,
         next: NextWatches,
         intake: &Arc<dyn Intake>,
+        marks: Arc<dyn Store>,
         tasks: &mut JoinSet<()>,
         intake_stop: &CancellationToken,
     ) {
@@ -111,6 +125,7 @@ impl Watches {
         for one in retired.values() {
             one.stop.cancel();
         }
+        let marks: Arc<dyn Marks> = Arc::new(Kept(marks));
         for (name, (mark, taker)) in next.fresh {
             // Whoever took before may have taken from the same place under another name.
             let before: Vec<_> = retired.values().map(|old| old.done.clone()).collect();
@@ -122,15 +137,36 @@ impl Watches {
                 done: done.clone(),
             };
             self.running.insert(name, running);
-            let intake = Arc::clone(intake);
+            let (intake, marks) = (Arc::clone(intake), Arc::clone(&marks));
             tasks.spawn(async move {
                 let ended = done.drop_guard();
                 for old in before {
                     old.cancelled().await;
                 }
-                taker.run(intake, stop).await;
+                taker.run(intake, marks, stop).await;
                 drop(ended);
             });
         }
+    }
+}
+
+/// How far reading came, in the journal.
+struct Kept(Arc<dyn Store>);
+
+#[async_trait]
+impl Marks for Kept {
+    async fn read(&self, name: &str) -> Result<Option<String>, String> {
+        let kept = self.0.meta(name).await.map_err(|error| error.to_string())?;
+        kept.map(|kept| String::from_utf8(kept).map_err(|_| "the mark is damaged".to_owned()))
+            .transpose()
+    }
+
+    async fn keep(&self, name: &str, mark: &str) -> Result<(), String> {
+        let change = Change::SetMeta {
+            name: name.to_owned(),
+            value: mark.as_bytes().to_vec(),
+        };
+        let kept = self.0.commit(vec![change]).await;
+        kept.map(drop).map_err(|error| error.to_string())
     }
 }

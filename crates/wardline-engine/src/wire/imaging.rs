@@ -51,7 +51,7 @@ impl Wiring<'_> {
             // Whoever uses it will say so again, and be tried again.
             tracing::warn!(%error, "cannot make {}", path.display());
         }
-        self.directory(below)
+        self.local(below)
     }
 
     /// A sender to each of a peer's addresses.
@@ -69,7 +69,7 @@ impl Wiring<'_> {
                 tls: tls.map(|tls| self.client_tls(tls)).transpose()?,
                 called: declared.called.clone(),
                 calling: declared.calling.clone(),
-                objects: self.directory(&declared.objects.value),
+                objects: self.local(&declared.objects.value),
                 connect_timeout: declared.connect_timeout,
                 timeout: declared.timeout,
             };
@@ -93,7 +93,7 @@ impl Wiring<'_> {
                 url: url.value.clone(),
                 auth: self.outbound_auth(connection, &declared.auth)?,
                 tls: tls.unwrap_or_default(),
-                objects: self.directory(&declared.objects.value),
+                objects: self.local(&declared.objects.value),
                 connect_timeout: declared.connect_timeout,
                 timeout: declared.timeout,
             };

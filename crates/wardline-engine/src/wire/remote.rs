@@ -61,6 +61,11 @@ impl Wiring<'_> {
         })
     }
 
+    /// A directory of this machine that the estate names.
+    pub(super) fn local(&self, declared: &str) -> Arc<dyn files::Directory> {
+        Arc::new(files::Local::new(self.estate.root.join(declared)))
+    }
+
     /// A directory that the estate names, on this machine or on another.
     pub(super) fn directory(
         &self,
@@ -69,7 +74,7 @@ impl Wiring<'_> {
         declared: &str,
     ) -> Result<Arc<dyn files::Directory>, WireError> {
         Ok(match reach {
-            None => Arc::new(files::Local::new(self.estate.root.join(declared))),
+            None => self.local(declared),
             Some(Reach::Sftp(reach)) => {
                 let config = self.sftp(connection, reach, declared)?;
                 Arc::new(sftp::Remote::of(config))

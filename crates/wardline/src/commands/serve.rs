@@ -198,7 +198,7 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<ExitCode> {
         anstream::println!("{:<28} {where_}", paint::strong(api));
     }
     for (dropbox, where_) in running.dropboxes.iter().flat_map(OpenBoxes::places) {
-        anstream::println!("{:<28} {where_}", paint::strong(dropbox));
+        anstream::println!("{:<28} {where_}", paint::strong(&dropbox));
     }
     if let Some(link) = &running.console {
         anstream::println!("{:<28} {link}", paint::strong("console"));
