@@ -21,6 +21,7 @@ mod amount;
 mod cleaning;
 mod client;
 mod dates;
+mod departments;
 mod dice;
 mod ehr;
 mod error;
@@ -40,6 +41,7 @@ mod service;
 mod supply;
 
 pub use cleaning::{CleanReports, CleaningReport};
+pub use departments::Feeds;
 pub use client::{ApiAsk, ApiClient, ApiPlan, ApiReport, ClientKeys};
 pub use dice::Dice;
 pub use ehr::{
