@@ -20,9 +20,7 @@ use wardline_estate::model::{AlertKind, AlertSource, Source};
 use wardline_store::{Change, StoreError};
 
 /// How often it is looked.
-const EVERY: Duration = Duration::from_secs(5);
-/// How long all must be well before an alert is taken back: a system that comes and goes is one alert.
-const WELL: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Looks until it is stopped. Where no flow asks it costs nothing.
 pub(crate) async fn watch(desk: Arc<Desk>, stop: CancellationToken) {
@@ -271,7 +269,9 @@ impl Book {
                 return true;
             }
             let well = *standing.well.get_or_insert(now);
-            if standing.raised.is_some() && standing.over.is_none() && now.since(well) >= WELL {
+            // A system that comes and goes is one alert.
+            let lasts = now.since(well) >= alert.after;
+            if standing.raised.is_some() && standing.over.is_none() && lasts {
                 standing.over = Some(now);
                 changed = true;
             }
@@ -382,16 +382,17 @@ mod tests {
         assert!(!book.turn(&down(AlertKind::Down), &alert(), at(3)));
         assert!(!book.turn(&nothing, &alert(), at(3)));
         assert!(book.untold().is_empty());
-        assert!(book.turn(&nothing, &alert(), at(4)));
+        assert!(!book.turn(&nothing, &alert(), at(4)));
+        assert!(book.turn(&nothing, &alert(), at(5)));
         assert_eq!(book.untold(), [("down/billing".to_owned(), CLEARED)]);
         let standing = &book.stands["down/billing"];
         assert_eq!(standing.id("down/billing"), raised);
         let message = standing.message("down/billing", CLEARED, None);
         assert_eq!(message["alert"], "down");
         assert_eq!(message["system"], "billing");
-        assert_eq!(message["at"], at(4).to_string());
+        assert_eq!(message["at"], at(5).to_string());
         // Until that is told it is the same alert, also where the trouble is back.
-        assert!(!book.turn(&down(AlertKind::Down), &alert(), at(5)));
+        assert!(!book.turn(&down(AlertKind::Down), &alert(), at(6)));
         assert_eq!(book.untold(), [("down/billing".to_owned(), CLEARED)]);
     }
 
@@ -418,7 +419,7 @@ mod tests {
         let kept = serde_json::to_vec(&book).unwrap();
         let mut book: Book = serde_json::from_slice(&kept).unwrap();
         book.turn(&BTreeMap::new(), &alert(), at(3));
-        book.turn(&BTreeMap::new(), &alert(), at(4));
+        book.turn(&BTreeMap::new(), &alert(), at(5));
         assert_eq!(
             book.untold(),
             [

@@ -1,12 +1,14 @@
 //! Departments: what the laboratory, imaging and medical records tell over protocols of their own, and what the service desk,
 //! patient relations and telehealth say by HTTP.
 
+mod broker;
 mod filing;
 mod help;
 mod messages;
 mod modality;
 mod signer;
 
+pub(crate) use broker::{PLACE as BROKER_PLACE, start as start_broker};
 pub(crate) use filing::DOCUMENTS;
 pub(crate) use help::{CRM, ITSM};
 pub(crate) use modality::Scan;

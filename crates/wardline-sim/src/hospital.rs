@@ -1,7 +1,7 @@
 //! All simulated systems together, on the ports that the example estate names.
 
 use crate::cleaning::Cleaning;
-use crate::departments::{CRM, DOCUMENTS, ITSM};
+use crate::departments::{self, CRM, DOCUMENTS, ITSM};
 use crate::ehr::{EhrPlan, EhrReport, Teller, run_ehr};
 use crate::money::{BILLING, CHARGE_CAPTURE, CLEARINGHOUSE, GENERAL_LEDGER};
 use crate::office::{BackOffice, Courier, Office};
@@ -262,6 +262,14 @@ impl Hospital {
         for office in OFFICES {
             offices.push(Service::start_office(office, &opening(office.place)).await?);
         }
+        let broker = departments::start_broker(
+            address(departments::BROKER_PLACE),
+            config.record,
+            config.seed,
+            &tasks,
+            &stop,
+        );
+        offices.push(broker.await?);
         let teller = Teller {
             target: config.mllp.clone(),
             feeds: config.feeds.clone(),

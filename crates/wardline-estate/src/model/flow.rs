@@ -55,7 +55,7 @@ pub enum Source {
 pub struct AlertSource {
     /// What is told.
     pub kinds: Vec<AlertKind>,
-    /// How long it must have been so.
+    /// How long it must have been so before it is told, and well before it is taken back.
     pub after: Duration,
 }
 

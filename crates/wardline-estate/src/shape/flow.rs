@@ -153,7 +153,7 @@ pub(crate) static FROM_ALERT: Object = Object {
             "after",
             Text(Form::Duration),
             Default("2m"),
-            "How long it must have been wrong before it is told.",
+            "How long it must have been wrong before it is told, and well before it is taken back.",
         ),
     ],
     exactly_one: &[],
