@@ -1,7 +1,7 @@
 //! The tests and all that is checked beside them.
 //!
-//! Everything is built once, with one profile: lints first (they share nothing with tests but
-//! fail fastest), then tests, then the examples with the binary that the tests built.
+//! Everything is built once, with one profile. Where all is checked, clippy is the compiler of our own
+//! crates: what it builds is what the tests run, so that a lint costs no second look at every crate.
 
 use crate::peers;
 use crate::run::{Workspace, run, run_reading, works};
@@ -62,14 +62,45 @@ impl Counts {
     }
 }
 
+/// The compiler of our own crates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compiler {
+    Plain,
+    /// Clippy, which compiles as the other does and says more; warnings are errors.
+    Linting,
+}
+
+impl Compiler {
+    /// Makes a call of cargo use it.
+    fn set(self, command: &mut Command) {
+        if self == Self::Linting {
+            command.env("RUSTC_WORKSPACE_WRAPPER", LINTER);
+            // As `cargo clippy` hands `-D warnings` on.
+            command.env("CLIPPY_ARGS", format!("-D{AND}warnings{AND}"));
+            // What is built once is not built again.
+            command.env("CARGO_INCREMENTAL", "0");
+        }
+    }
+}
+
+/// The program that `cargo clippy` calls.
+const LINTER: &str = "clippy-driver";
+/// What stands between its arguments.
+const AND: &str = "__CLIPPY_HACKERY__";
+
 /// Installs the peers and runs all tests, or those whose names contain a filter.
 pub(crate) fn test(workspace: &Workspace, filters: &[String]) -> Result<()> {
+    tests(workspace, filters, Compiler::Plain)
+}
+
+fn tests(workspace: &Workspace, filters: &[String], compiler: Compiler) -> Result<()> {
     peers::install(workspace)?;
     let start = Instant::now();
     let peers = workspace.peers();
     let prepared = |words: &[&str]| {
         let mut command = workspace.cargo(words);
         command.env("WARDLINE_PEERS", &peers);
+        compiler.set(&mut command);
         command
     };
     let mut counts = Counts::default();
@@ -131,22 +162,16 @@ pub(crate) fn test(workspace: &Workspace, filters: &[String]) -> Result<()> {
 /// All that must hold before a change is merged.
 pub(crate) fn ci(workspace: &Workspace) -> Result<()> {
     run(&mut workspace.cargo(&["fmt", "--all", "--check"])).context("run `cargo fmt --all`")?;
-    run(&mut workspace.cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
+    if !works(LINTER, &["--version"]) {
+        bail!("clippy is not installed: `rustup component add clippy`");
+    }
     if works("cargo", &["deny", "--version"]) {
         // Advisories need the network's newest and would fail a change that is not at fault.
         run(&mut workspace.cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
     } else {
         eprintln!("cargo-deny is not installed: licences and bans are not checked");
     }
-    test(workspace, &[])?;
+    tests(workspace, &[], Compiler::Linting)?;
     examples(workspace)
 }
 
@@ -199,6 +224,18 @@ pub(crate) fn crash(workspace: &Workspace, target: &str, minutes: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warnings_are_errors_where_all_is_checked() {
+        let mut command = Command::new("cargo");
+        Compiler::Plain.set(&mut command);
+        assert_eq!(command.get_envs().count(), 0);
+        Compiler::Linting.set(&mut command);
+        let told = command.get_envs().find(|(name, _)| *name == "CLIPPY_ARGS");
+        let told = told.and_then(|(_, value)| value?.to_str()).unwrap();
+        let told: Vec<_> = told.split(AND).filter(|word| !word.is_empty()).collect();
+        assert_eq!(told, ["-D", "warnings"]);
+    }
 
     #[test]
     fn counts_of_cargo_test_add_up() {
