@@ -14,10 +14,10 @@ pub(crate) use help::{CRM, ITSM};
 pub(crate) use modality::Scan;
 pub(crate) use signer::signature;
 
+use crate::dates;
 use crate::ehr::{Feed, Tale};
 use crate::office::{Post, Room};
 use crate::rehearsal::{Case, Check, Scenario};
-use crate::dates;
 use serde_json::{Value, json};
 use std::time::Duration;
 

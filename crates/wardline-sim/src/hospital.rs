@@ -18,8 +18,8 @@ use crate::supply::{
     ERP_LEGACY_OFFICE, INVENTORY, SUPPLIER_NETWORK,
 };
 use crate::{
-    Begun, CleanReports, Feeds, Group, Question, Record, Rehearsal, Rehearse, Scenario, Sent, Service,
-    SimError, receiver, rehearsal,
+    Begun, CleanReports, Feeds, Group, Question, Record, Rehearsal, Rehearse, Scenario, Sent,
+    Service, SimError, receiver, rehearsal,
 };
 use jiff::Timestamp;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

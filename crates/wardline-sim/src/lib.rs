@@ -41,8 +41,8 @@ mod service;
 mod supply;
 
 pub use cleaning::{CleanReports, CleaningReport};
-pub use departments::Feeds;
 pub use client::{ApiAsk, ApiClient, ApiPlan, ApiReport, ClientKeys};
+pub use departments::Feeds;
 pub use dice::Dice;
 pub use ehr::{
     Acknowledged, Bed, Ehr, EhrPlan, EhrReport, Event, Latency, Mix, Patient, Progress, Trigger,

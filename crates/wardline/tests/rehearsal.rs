@@ -18,8 +18,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use wardline_sim::{
-    CaseReport, CleanReports, Ended, Feeds, Hospital, Ports, Question, Record, Rehearse, Scenario, Sent,
-    SentState, SimConfig,
+    CaseReport, CleanReports, Ended, Feeds, Hospital, Ports, Question, Record, Rehearse, Scenario,
+    Sent, SentState, SimConfig,
 };
 
 /// How long all of it may take on a machine with other things to do.
@@ -242,9 +242,8 @@ fn every_scenario_ends_as_it_says() {
     let rehearsal = until(&desk, &[], &<[String]>::is_empty);
 
     let sent = hospital.sent("");
-    let told = |one: &&Sent| {
-        !["mllp", "dicom"].contains(&one.path) && one.state == SentState::Accepted
-    };
+    let told =
+        |one: &&Sent| !["mllp", "dicom"].contains(&one.path) && one.state == SentState::Accepted;
     assert!(sent.iter().any(|one| told(&one)));
     for one in sent.iter().filter(told) {
         assert!(one.attempts >= TIMES, "{one:?}");

@@ -99,7 +99,9 @@ fn next(input: &mut BytesMut) -> Result<Option<Said>, &'static str> {
             return Ok(Some(Said::Ping));
         }
         ["PUB", _, rest @ ..] => (0, size(rest.last())?, rest.len() == 2),
-        ["HPUB", _, rest @ .., head, _] => (size(Some(head))?, size(words.last())?, rest.len() == 1),
+        ["HPUB", _, rest @ .., head, _] => {
+            (size(Some(head))?, size(words.last())?, rest.len() == 1)
+        }
         _ => {
             input.advance(end + 2);
             return Ok(Some(Said::Other));
@@ -130,7 +132,9 @@ fn next(input: &mut BytesMut) -> Result<Option<Said>, &'static str> {
 
 async fn converse(mut stream: TcpStream, desk: &Desk) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.write_all(format!("{GREETING}\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("{GREETING}\r\n").as_bytes())
+        .await?;
     let mut input = BytesMut::with_capacity(16 * 1024);
     loop {
         match next(&mut input) {
@@ -163,7 +167,10 @@ async fn converse(mut stream: TcpStream, desk: &Desk) -> std::io::Result<()> {
 async fn store(one: &Published, desk: &Desk) -> Option<String> {
     desk.ledger.count(|report| &mut report.requests);
     let refusal = |code: u16, err_code: u32, description: &str| {
-        Some(json!({ "error": { "code": code, "err_code": err_code, "description": description } }).to_string())
+        Some(
+            json!({ "error": { "code": code, "err_code": err_code, "description": description } })
+                .to_string(),
+        )
     };
     let lose_reply = match desk.faults.fate(&one.subject).await {
         Fate::Serve => false,
@@ -241,7 +248,11 @@ mod tests {
         for part in [&b"PUB a 2\r\nh"[..], b"HPUB a r 4 9\r\nNA", b"PING"] {
             assert_eq!(next(&mut BytesMut::from(part)), Ok(None));
         }
-        for bad in [&b"PUB a x\r\n"[..], b"HPUB a r 9 4\r\n", b"PUB a 99999999\r\n"] {
+        for bad in [
+            &b"PUB a x\r\n"[..],
+            b"HPUB a r 9 4\r\n",
+            b"PUB a 99999999\r\n",
+        ] {
             assert!(next(&mut BytesMut::from(bad)).is_err());
         }
     }

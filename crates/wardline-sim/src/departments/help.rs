@@ -50,7 +50,10 @@ pub(crate) const CRM: Office = Office {
 };
 
 fn open(room: &mut Room<'_>, ask: &Ask) -> Reply {
-    let number = format!("INC{:07}", 10_001 + room.books.count(room.system, "incidents"));
+    let number = format!(
+        "INC{:07}",
+        10_001 + room.books.count(room.system, "incidents")
+    );
     let sys_id = format!("{:032x}", number_of(ask.text("/correlation_id")));
     let mut incident = ask.body.clone();
     incident["number"] = json!(number);

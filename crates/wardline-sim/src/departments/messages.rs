@@ -187,10 +187,7 @@ mod tests {
         assert_eq!(all.each_ref().map(Vec::len), [3, 2, 2, 1]);
         for told in all.into_iter().flatten() {
             let message = Message::parse(told.text).unwrap();
-            assert_eq!(
-                message.control_id().as_deref(),
-                Some(told.control.as_str())
-            );
+            assert_eq!(message.control_id().as_deref(), Some(told.control.as_str()));
             let account = message.value(&Path::new("PID-18.1")).unwrap();
             assert_eq!(account, "ACC-D771");
         }

@@ -68,11 +68,7 @@ impl Scan {
     }
 
     /// The step begins and ends. An attempt that broke off is told again under the same name.
-    async fn perform(
-        &self,
-        client: &mut Client<TcpStream>,
-        entry: &Value,
-    ) -> Result<(), NetError> {
+    async fn perform(&self, client: &mut Client<TcpStream>, entry: &Value) -> Result<(), NetError> {
         let digits: String = self
             .accession
             .chars()
@@ -99,6 +95,8 @@ impl Scan {
 }
 
 fn keyed(json: &Value) -> Result<wardline_dicom::DataSet, NetError> {
-    let keys = json.as_object().ok_or(NetError::Protocol("no attributes"))?;
+    let keys = json
+        .as_object()
+        .ok_or(NetError::Protocol("no attributes"))?;
     from_json(keys).map_err(|_| NetError::Protocol("an attribute cannot be written"))
 }

@@ -271,7 +271,9 @@ impl Shared {
             let now = jiff::Timestamp::now().as_second();
             let signed = signature(post.from, &post.key, now, &body);
             let signed = signed.as_ref().map_or(&[][..], |signed| &signed[..]);
-            let told = self.poster.post(&url, &post.key, None, signed, body.clone());
+            let told = self
+                .poster
+                .post(&url, &post.key, None, signed, body.clone());
             let state = match told.await {
                 Answer::Accepted if left > 1 => {
                     left -= 1;

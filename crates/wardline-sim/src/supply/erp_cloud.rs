@@ -28,7 +28,11 @@ pub(crate) const ERP_CLOUD_OFFICE: Office = Office {
             subject: "",
             needs: &[],
             run: |room, _| {
-                let items: Vec<&Value> = room.books.all(SYSTEM, "items").map(|(_, item)| item).collect();
+                let items: Vec<&Value> = room
+                    .books
+                    .all(SYSTEM, "items")
+                    .map(|(_, item)| item)
+                    .collect();
                 Reply::Read(json!({ "items": items }))
             },
         },

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wardline_sim::{
-    Bed, CleanReports, Dice, EhrPlan, Event, FIRST_PORT, Feeds, Hospital, Mix, Patient, Ports, Record,
-    Run, Sequence, SimConfig, Trigger, run_ehr,
+    Bed, CleanReports, Dice, EhrPlan, Event, FIRST_PORT, Feeds, Hospital, Mix, Patient, Ports,
+    Record, Run, Sequence, SimConfig, Trigger, run_ehr,
 };
 
 /// A hospital's other systems, with faults on demand.
