@@ -50,7 +50,7 @@ impl Scan {
         };
         let mut client = Client::open(stream, &proposal, Terms::default()).await?;
         let query = keyed(&json!({
-            "AccessionNumber": self.accession, "StudyInstanceUID": "", "PatientID": "",
+            "AccessionNumber": self.accession, "StudyInstanceUID": null, "PatientID": null,
             "ScheduledProcedureStepSequence": [{ "ScheduledStationAETitle": OURS, "Modality": "CT" }],
         }))?;
         let (found, _) = client.find(&query, MOST).await?;
