@@ -1,6 +1,7 @@
 //! The running estate: everything wired, started in order, and stopped in reverse.
 
 use crate::accept::Acceptor;
+use crate::alert;
 use crate::desk::Desk;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::share::CallGates;
@@ -121,6 +122,7 @@ impl Engine {
         work.spawn(forgetting.run(stop.clone()));
         work.spawn(sign_now_and_then(Arc::clone(&engine.desk), stop.clone()));
         work.spawn(x12::watch(Arc::clone(&engine.acceptor), stop.clone()));
+        work.spawn(alert::watch(Arc::clone(&engine.desk), stop.clone()));
         let runner = Arc::new(Runner::new(Arc::clone(&engine.book)));
         engine.dispatcher.tell(Arc::clone(&runner));
         let stop = stop.clone();

@@ -15,6 +15,7 @@
 //! The way of a message: `accept.rs` → `route.rs` → the store → `dispatch/` → the store.
 
 mod accept;
+mod alert;
 pub mod certs;
 pub mod codes;
 mod desk;

@@ -314,6 +314,13 @@ impl Wiring<'_> {
                 let keys = self.all_accepted(secrets)?;
                 http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &keys)?)
             }
+            Auth::SignedBy(public) => {
+                let keys: Vec<Secret> = public
+                    .iter()
+                    .map(|key| Secret::from(key.value.as_str()))
+                    .collect();
+                http::InboundAuth::Webhook(http::WebhookKeys::new(&connection.reference, &keys)?)
+            }
             Auth::Hmac(declared) => http::InboundAuth::Hmac(self.hmac(connection, declared)?),
             Auth::Header { name, .. } => {
                 return Err(WireError::Header {
@@ -613,7 +620,9 @@ impl Wiring<'_> {
         auth: &Auth,
     ) -> Result<http::OutboundAuth, WireError> {
         Ok(match auth {
-            Auth::None | Auth::Webhook(_) | Auth::Hmac(_) => http::OutboundAuth::None,
+            Auth::None | Auth::Webhook(_) | Auth::SignedBy(_) | Auth::Hmac(_) => {
+                http::OutboundAuth::None
+            }
             Auth::Basic(secret) => http::OutboundAuth::Basic(self.secret(secret)?),
             Auth::Bearer(secret) => http::OutboundAuth::Bearer(self.secret(secret)?),
             Auth::Header { name, value } => {

@@ -702,6 +702,20 @@ pub(crate) fn recipient(text: &str) -> Result<(), String> {
     }
 }
 
+/// Checks a public key of webhooks. Whether it is a point of the curve is for the connection to say.
+pub(crate) fn webhook_key(text: &str) -> Result<(), String> {
+    let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let key = text.strip_prefix("whpk_");
+    match key.and_then(|key| key.strip_suffix('=')) {
+        Some(key) if key.len() == 43 && key.bytes().all(alphabet) => Ok(()),
+        _ if text.starts_with("whsk_") || text.starts_with("whsec_") => Err(
+            "this is a secret; name the sender's public key, `whpk_…`, or write `webhook: secret:NAME`"
+                .to_owned(),
+        ),
+        _ => Err("expected `whpk_` and the base64 of 32 bytes, as the sender publishes it".to_owned()),
+    }
+}
+
 /// Reads a charset by the name that HL7 or the WHATWG give it.
 pub(crate) fn charset(text: &str) -> Result<Charset, String> {
     if text == "auto" {

@@ -159,7 +159,11 @@ impl Crew {
         let mut pause = FIRST_PAUSE;
         loop {
             let (url, token) = (&self.reports.url, self.reports.token.as_deref());
-            match self.poster.post(url, &request, token, body.clone()).await {
+            match self
+                .poster
+                .post(url, &request, token, &[], body.clone())
+                .await
+            {
                 Answer::Accepted => {
                     self.counts.reported.fetch_add(1, Ordering::Relaxed);
                     return;

@@ -16,7 +16,7 @@ mod ward;
 pub use message::{Bed, Event, Trigger};
 pub use people::Patient;
 pub use plan::{Acknowledged, EhrPlan, EhrReport, Latency};
-pub(crate) use tale::tale;
+pub(crate) use tale::{Feed, Stamp, Tale, Told, tale};
 pub(crate) use teller::Teller;
 pub use ward::Mix;
 

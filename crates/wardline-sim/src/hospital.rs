@@ -1,6 +1,7 @@
 //! All simulated systems together, on the ports that the example estate names.
 
 use crate::cleaning::Cleaning;
+use crate::departments::{self, CRM, DOCUMENTS, ITSM};
 use crate::ehr::{EhrPlan, EhrReport, Teller, run_ehr};
 use crate::money::{BILLING, CHARGE_CAPTURE, CLEARINGHOUSE, GENERAL_LEDGER};
 use crate::office::{BackOffice, Courier, Office};
@@ -17,8 +18,8 @@ use crate::supply::{
     ERP_LEGACY_OFFICE, INVENTORY, SUPPLIER_NETWORK,
 };
 use crate::{
-    Begun, CleanReports, Group, Question, Record, Rehearsal, Rehearse, Scenario, Sent, Service,
-    SimError, receiver, rehearsal,
+    Begun, CleanReports, Feeds, Group, Question, Record, Rehearsal, Rehearse, Scenario, Sent,
+    Service, SimError, receiver, rehearsal,
 };
 use jiff::Timestamp;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +34,7 @@ pub const FIRST_PORT: u16 = 18080;
 const TAGS: u64 = 1_000_000;
 
 /// The back office, in the order of its ports.
-const OFFICES: [&Office; 18] = [
+const OFFICES: [&Office; 21] = [
     &SUPPLIER_NETWORK,
     &INVENTORY,
     &CMMS,
@@ -42,6 +43,9 @@ const OFFICES: [&Office; 18] = [
     &COMPLIANCE,
     &BANK_VERIFICATION,
     &ANALYTICS,
+    &DOCUMENTS,
+    &ITSM,
+    &CRM,
     &BILLING,
     &HR,
     &IDENTITY,
@@ -55,8 +59,8 @@ const OFFICES: [&Office; 18] = [
 ];
 
 /// Every table that has something to begin with: the back office, and the ERPs' purchasing.
-const FURNISHED: [&Office; 20] = {
-    let mut all = [&ERP_LEGACY_OFFICE; 20];
+const FURNISHED: [&Office; 23] = {
+    let mut all = [&ERP_LEGACY_OFFICE; 23];
     all[1] = &ERP_CLOUD_OFFICE;
     let mut place = 0;
     while place < OFFICES.len() {
@@ -99,6 +103,8 @@ pub struct SimConfig {
     pub wardline: Option<String>,
     /// Wardline's MLLP listener (`127.0.0.1:2575`), which hears of rehearsed stays; `None` tells nobody.
     pub mllp: Option<String>,
+    /// Where departments tell theirs: orders, results, documents, steps of devices.
+    pub feeds: Feeds,
     /// How fast the back office acts: at 1.0 a supplier needs seconds for what takes days; 10.0 is ten times as fast.
     pub speed: f64,
     /// How often the back office and the rehearsed EHR tell each thing, under the same number: once, as they should, or
@@ -119,6 +125,7 @@ impl Default for SimConfig {
             clean_reports: None,
             wardline: None,
             mllp: None,
+            feeds: Feeds::default(),
             speed: 1.0,
             times: 1,
             tag: None,
@@ -255,8 +262,17 @@ impl Hospital {
         for office in OFFICES {
             offices.push(Service::start_office(office, &opening(office.place)).await?);
         }
+        let broker = departments::start_broker(
+            address(departments::BROKER_PLACE),
+            config.record,
+            config.seed,
+            &tasks,
+            &stop,
+        );
+        offices.push(broker.await?);
         let teller = Teller {
             target: config.mllp.clone(),
+            feeds: config.feeds.clone(),
             courier,
             tasks: tasks.clone(),
             stop: stop.clone(),

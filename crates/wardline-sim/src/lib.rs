@@ -21,6 +21,7 @@ mod amount;
 mod cleaning;
 mod client;
 mod dates;
+mod departments;
 mod dice;
 mod ehr;
 mod error;
@@ -41,6 +42,7 @@ mod supply;
 
 pub use cleaning::{CleanReports, CleaningReport};
 pub use client::{ApiAsk, ApiClient, ApiPlan, ApiReport, ClientKeys};
+pub use departments::Feeds;
 pub use dice::Dice;
 pub use ehr::{
     Acknowledged, Bed, Ehr, EhrPlan, EhrReport, Event, Latency, Mix, Patient, Progress, Trigger,

@@ -12,9 +12,9 @@ pub(crate) use general_ledger::GENERAL_LEDGER;
 
 /// Whose books a facility is in.
 fn legal_entity(facility: &str) -> &'static str {
-    if facility == "south" {
-        "SBH-S"
-    } else {
-        "SBH-N"
+    match facility {
+        "south" => "SBH-S",
+        "west" => "SBH-W",
+        _ => "SBH-N",
     }
 }

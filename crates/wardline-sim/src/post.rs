@@ -45,6 +45,7 @@ impl Poster {
         url: &str,
         key: &str,
         token: Option<&str>,
+        signature: &[(&'static str, String)],
         body: Bytes,
     ) -> Answer {
         let mut builder = http::Request::post(url)
@@ -52,6 +53,9 @@ impl Poster {
             .header("idempotency-key", key);
         if let Some(token) = token {
             builder = builder.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in signature {
+            builder = builder.header(*name, value);
         }
         let request = match builder.body(Full::new(body)) {
             Ok(request) => request,

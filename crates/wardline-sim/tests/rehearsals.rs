@@ -4,6 +4,8 @@
 
 #[path = "rehearsals/claims.rs"]
 mod claims;
+#[path = "rehearsals/departments.rs"]
+mod departments;
 #[path = "rehearsals/duties.rs"]
 mod duties;
 #[path = "rehearsals/ledgers.rs"]

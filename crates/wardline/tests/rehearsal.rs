@@ -18,8 +18,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use wardline_sim::{
-    CaseReport, CleanReports, Ended, Hospital, Ports, Question, Record, Rehearse, Scenario, Sent,
-    SentState, SimConfig,
+    CaseReport, CleanReports, Ended, Feeds, Hospital, Ports, Question, Record, Rehearse, Scenario,
+    Sent, SentState, SimConfig,
 };
 
 /// How long all of it may take on a machine with other things to do.
@@ -166,6 +166,12 @@ fn hospital(runtime: &Runtime, first: u16, own: &Listeners) -> Hospital {
         }),
         wardline: Some(wardline),
         mllp: Some(own.mllp.clone()),
+        feeds: Feeds {
+            orders: Some(own.orders.clone()),
+            results: Some(own.results.clone()),
+            documents: Some(own.documents.clone()),
+            modalities: Some(own.modalities.clone()),
+        },
         speed: SPEED,
         times: TIMES,
         ..SimConfig::default()
@@ -236,7 +242,8 @@ fn every_scenario_ends_as_it_says() {
     let rehearsal = until(&desk, &[], &<[String]>::is_empty);
 
     let sent = hospital.sent("");
-    let told = |one: &&Sent| one.path != "mllp" && one.state == SentState::Accepted;
+    let told =
+        |one: &&Sent| !["mllp", "dicom"].contains(&one.path) && one.state == SentState::Accepted;
     assert!(sent.iter().any(|one| told(&one)));
     for one in sent.iter().filter(told) {
         assert!(one.attempts >= TIMES, "{one:?}");

@@ -54,7 +54,7 @@ impl<'a> Compiler<'a> {
             Source::Connection(reference) => {
                 input_of(&self.estate.connection(&reference.value)?.1.kind).unwrap_or(Input::Json)
             }
-            Source::Event(_) | Source::Schedule(_) => Input::Json,
+            Source::Event(_) | Source::Schedule(_) | Source::Alert(_) => Input::Json,
         };
         let from = match &flow.source {
             Source::Connection(reference) => reference.value.clone(),
@@ -72,6 +72,10 @@ impl<'a> Compiler<'a> {
                 "every {} ({})",
                 schedule.cron.value, schedule.time_zone.value
             ),
+            Source::Alert(alert) => {
+                let kinds: Vec<&str> = alert.kinds.iter().map(|kind| kind.as_str()).collect();
+                format!("alert {}", kinds.join(", "))
+            }
         };
         let when = flow.when.as_ref().map(|text| self.predicate(text, input));
         let key = self.key(flow.key.as_ref(), input, flow);
@@ -254,7 +258,7 @@ impl<'a> Compiler<'a> {
                 .estate
                 .connection(&reference.value)
                 .map_or(Sensitivity::Phi, |(_, connection)| connection.sensitivity),
-            Source::Schedule(_) => Sensitivity::Internal,
+            Source::Schedule(_) | Source::Alert(_) => Sensitivity::Internal,
             Source::Event(events) => events
                 .iter()
                 .map(|event| {

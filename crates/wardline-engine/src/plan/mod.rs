@@ -249,6 +249,10 @@ impl Plan {
                     .entry(schedule_source(&flow.name))
                     .or_default()
                     .push(index),
+                Source::Alert(_) => by_source
+                    .entry(alert_source(&flow.name))
+                    .or_default()
+                    .push(index),
             }
         }
         // After those of Apis, see below.
@@ -293,9 +297,14 @@ impl Plan {
             );
         }
         for flow in estate.flows.values() {
-            if let Source::Schedule(_) = flow.source {
+            let own = match flow.source {
+                Source::Schedule(_) => Some(schedule_source(&flow.name)),
+                Source::Alert(_) => Some(alert_source(&flow.name)),
+                Source::Connection(_) | Source::Event(_) => None,
+            };
+            if let Some(own) = own {
                 sources.insert(
-                    schedule_source(&flow.name),
+                    own,
                     SourcePlan {
                         input: Input::Json,
                         charset: wardline_hl7::CharsetPolicy::default(),
@@ -409,6 +418,11 @@ impl Plan {
     pub(crate) fn flow_named(&self, name: &str) -> Option<&FlowPlan> {
         self.flows.iter().find(|flow| &*flow.name == name)
     }
+}
+
+/// The source name of a flow that hears what is wrong with systems.
+pub(crate) fn alert_source(flow: &str) -> Arc<str> {
+    format!("alert/{flow}").into()
 }
 
 /// The source name of a scheduled flow.

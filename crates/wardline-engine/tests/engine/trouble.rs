@@ -104,6 +104,52 @@ async fn an_outage_stops_one_destination_and_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_raised_once_and_taken_back_once() {
+    let desk = Receiver::start().await;
+    let address = free_port().await;
+    let (a, b) = (
+        system(
+            "lonely-alerted",
+            &format!("http://{address}"),
+            "breaker: { open_after: 2, within: 30s, probe_every: 20ms }",
+            &["open"],
+        ),
+        system("helpdesk", &desk.url(), "", &["take"]),
+    );
+    let flows = format!(
+        "flow: admit\nowner: x\nfrom: ehr.adt\nkey: hl7(\"PV1-19.1\")\nmap: maps/visit.vrl\n{SOON}\n\
+         to: [{{ call: lonely-alerted.open }}]\n---\n\
+         flow: alerts\nowner: x\nfrom: {{ alert: [down, dead], after: 500ms }}\nkey: .id\n\
+         to: [{{ call: helpdesk.take }}]\n"
+    );
+    let mut stage = Stage::start(&[(&*a.0, a.1), (&*b.0, b.1), ("flows/1.yaml", flows)]).await;
+    let mut sender = stage.sender().await;
+    for n in 0..4 {
+        let message = adt("A01", &format!("M{n:02}"), &format!("V{n}"));
+        sender.tell(&message).await;
+    }
+    until("it is raised", async || !desk.done().is_empty()).await;
+    let raised = desk.done().remove(0).body;
+    assert_eq!(raised["state"], "raised");
+    assert_eq!(raised["alert"], "down");
+    assert_eq!(raised["system"], "lonely-alerted");
+    assert_eq!(raised["waiting"], 4);
+    assert_eq!(raised["destinations"][0], "lonely-alerted.open");
+    assert!(raised["reason"].as_str().unwrap().starts_with("down: "));
+    // It is the same alert after a restart.
+    stage.stop(Duration::from_secs(5)).await;
+    stage.go_on().await;
+    let billing = Receiver::start_at(address).await;
+    until("it is taken back", async || desk.done().len() > 1).await;
+    let cleared = desk.done().remove(1).body;
+    assert_eq!(cleared["state"], "cleared");
+    assert_eq!(cleared["id"], raised["id"]);
+    assert_eq!(billing.done().len(), 4);
+    stage.settled().await;
+    assert_eq!(desk.done().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_key_stops_no_other() {
     let billing = Receiver::start().await;
     billing.answers(|call| {

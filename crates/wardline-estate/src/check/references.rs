@@ -299,7 +299,7 @@ impl References<'_> {
                         self.operation(&call.value, call.at);
                     }
                 }
-                Source::Event(_) => {}
+                Source::Event(_) | Source::Alert(_) => {}
             }
             self.validated(&flow.validate);
             for target in &flow.to {

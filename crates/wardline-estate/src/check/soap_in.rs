@@ -219,7 +219,7 @@ impl<'a> Check<'a> {
         };
         if matches!(
             soap.http.auth,
-            Auth::Webhook(_) | Auth::Hmac(_) | Auth::Header { .. }
+            Auth::Webhook(_) | Auth::SignedBy(_) | Auth::Hmac(_) | Auth::Header { .. }
         ) {
             refuse(
                 soap.http.path.at,

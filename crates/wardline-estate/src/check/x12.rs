@@ -3,7 +3,9 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Connection, ConnectionKind, Direction, FileContent, HttpContent, X12Duties};
+use crate::model::{
+    As2Content, Connection, ConnectionKind, Direction, FileContent, HttpContent, X12Duties,
+};
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
 
@@ -28,6 +30,7 @@ fn brings_x12(kind: &ConnectionKind) -> bool {
     match kind {
         ConnectionKind::HttpIn(http) => http.content == HttpContent::X12,
         ConnectionKind::FilesIn(files) => !files.records && files.content == FileContent::X12,
+        ConnectionKind::As2In(as2) => as2.content == As2Content::X12,
         _ => false,
     }
 }

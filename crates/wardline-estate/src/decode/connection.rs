@@ -505,6 +505,10 @@ impl<'a> Decoder<'a> {
         if !webhook.is_empty() {
             return Auth::Webhook(webhook);
         }
+        let signers = view.texts("signed_by");
+        if !signers.is_empty() {
+            return Auth::SignedBy(signers);
+        }
         if let Some(node) = view.get("hmac") {
             return self.hmac(node);
         }

@@ -2,8 +2,10 @@
 
 use super::settings::Levels;
 use super::{Decoder, View};
-use crate::model::{Estate, Flow, Schedule, Source, Target, TargetKind, Then, Validate};
-use crate::shape::flow::{CALL, FLOW, FROM_CLOCK, FROM_EVENT, SEND, THEN};
+use crate::model::{
+    AlertKind, AlertSource, Estate, Flow, Schedule, Source, Target, TargetKind, Then, Validate,
+};
+use crate::shape::flow::{CALL, FLOW, FROM_ALERT, FROM_CLOCK, FROM_EVENT, SEND, THEN};
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::Node;
@@ -153,6 +155,17 @@ fn source(node: Option<&Node>, at: Span, estate: &Estate) -> Source {
     }
     if node.get("event").is_some() {
         return Source::Event(View::new(Some(node), &FROM_EVENT).texts("event"));
+    }
+    if node.get("alert").is_some() {
+        let view = View::new(Some(node), &FROM_ALERT);
+        let words = view.texts("alert");
+        return Source::Alert(AlertSource {
+            kinds: words
+                .iter()
+                .filter_map(|word| AlertKind::named(&word.value))
+                .collect(),
+            after: view.parsed("after", value::duration).unwrap_or_default(),
+        });
     }
     if node.get("every").is_none() {
         return stand_in();

@@ -504,6 +504,8 @@ pub enum Auth {
     /// An HMAC over id, time and body (Standard Webhooks). Any of these secrets will do: the new
     /// one and the old while they are changed.
     Webhook(Vec<SecretRef>),
+    /// Ed25519 signatures by one of these public keys, `whpk_…` (Standard Webhooks).
+    SignedBy(Vec<Spanned<String>>),
     /// An HMAC in a header, as a vendor does it.
     Hmac(Box<VendorHmac>),
 }

@@ -46,6 +46,46 @@ pub enum Source {
     Event(Vec<Spanned<String>>),
     /// The clock.
     Schedule(Schedule),
+    /// What is wrong with systems that are sent to.
+    Alert(AlertSource),
+}
+
+/// A source that tells when something begins to be wrong with a system, and when it is over.
+#[derive(Clone, Debug)]
+pub struct AlertSource {
+    /// What is told.
+    pub kinds: Vec<AlertKind>,
+    /// How long it must have been so before it is told, and well before it is taken back.
+    pub after: Duration,
+}
+
+/// What may be wrong with a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertKind {
+    /// It cannot be reached.
+    Down,
+    /// Deliveries to it need a person.
+    Held,
+    /// Deliveries to it were given up.
+    Dead,
+}
+
+impl AlertKind {
+    /// Its word in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Held => "held",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The kind that a word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Down, Self::Held, Self::Dead]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
 }
 
 /// A source that fires by the clock.

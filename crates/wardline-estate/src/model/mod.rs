@@ -49,7 +49,8 @@ pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use dropbox::{DropBox, DropBoxes};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
-    Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target, TargetKind, Then, Validate,
+    AlertKind, AlertSource, Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target,
+    TargetKind, Then, Validate,
 };
 pub use identity::{
     Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,

@@ -618,13 +618,20 @@ pub(crate) static AUTH_OBJECT: Object = Object {
              Any one of several secrets will do, while they are changed.",
         ),
         field(
+            "signed_by",
+            OneOrMany(&Text(Form::WebhookKey)),
+            Optional,
+            "The sender's public key, `whpk_…`: signatures by Ed25519 (Standard Webhooks), where nothing is shared and so nothing is secret; inbound only. \
+             Any one of several keys will do, while they are changed.",
+        ),
+        field(
             "hmac",
             Obj(&HMAC),
             Optional,
             "An HMAC in a header, as a vendor does it; inbound only.",
         ),
     ],
-    exactly_one: &["basic", "bearer", "header", "webhook", "hmac"],
+    exactly_one: &["basic", "bearer", "header", "webhook", "signed_by", "hmac"],
 };
 
 pub(crate) static HMAC: Object = Object {

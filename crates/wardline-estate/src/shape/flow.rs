@@ -1,7 +1,7 @@
 //! `flows/*.yaml`.
 
 use super::Need::{Default, Later, Optional, Required};
-use super::Shape::{Any, Either, Keyed, Object as Obj, OneOrMany, Text};
+use super::Shape::{Any, Either, Keyed, Object as Obj, OneOrMany, Text, Word};
 use super::estate::{EXHAUSTED, LANE, MAPS, RETRY};
 use super::{Form, Object, field};
 
@@ -21,10 +21,14 @@ pub(crate) static FLOW: Object = Object {
             "from",
             Either(&[
                 Text(Form::Reference),
-                Keyed(&[("event", &FROM_EVENT), ("every", &FROM_CLOCK)]),
+                Keyed(&[
+                    ("event", &FROM_EVENT),
+                    ("every", &FROM_CLOCK),
+                    ("alert", &FROM_ALERT),
+                ]),
             ]),
             Required,
-            "Where messages come from: an inbound connection (`ehr.adt`), events, or the clock.",
+            "Where messages come from: an inbound connection (`ehr.adt`), events, the clock, or what is wrong with systems.",
         ),
         field(
             "when",
@@ -130,6 +134,26 @@ pub(crate) static FROM_CLOCK: Object = Object {
             Any,
             Optional,
             "The message, where nothing is called.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static FROM_ALERT: Object = Object {
+    name: "`from` (alerts)",
+    doc: "The flow hears when something begins to be wrong with a system that Wardline sends to, and when it is over: a message each, `state` being `raised` or `cleared`.",
+    fields: &[
+        field(
+            "alert",
+            OneOrMany(&Word(&["down", "held", "dead"])),
+            Required,
+            "What is told. `down`: it cannot be reached. `held`: deliveries to it need a person. `dead`: deliveries to it were given up, and nobody has dealt with them.",
+        ),
+        field(
+            "after",
+            Text(Form::Duration),
+            Default("2m"),
+            "How long it must have been wrong before it is told, and well before it is taken back.",
         ),
     ],
     exactly_one: &[],

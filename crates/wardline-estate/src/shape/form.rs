@@ -48,6 +48,8 @@ pub(crate) enum Form {
     Secret,
     /// A recipient of age: `age1…`.
     Recipient,
+    /// A public key of a sender of webhooks: `whpk_…`.
+    WebhookKey,
     /// A secret, or a text as it is.
     SecretOrText,
     /// A file of the estate.
@@ -141,6 +143,7 @@ impl Form {
             Self::Field => value::field(text).map_err(with(codes::BAD_FIELD)),
             Self::Secret => value::secret(text).map_err(with(codes::BAD_SECRET)),
             Self::Recipient => value::recipient(text).map_err(with(codes::BAD_RECIPIENT)),
+            Self::WebhookKey => value::webhook_key(text).map_err(with(codes::WRONG_TYPE)),
             Self::SecretOrText if text.starts_with("secret:") => {
                 value::secret(text).map_err(with(codes::BAD_SECRET))
             }
@@ -244,6 +247,7 @@ impl Form {
             Self::Attribute => "an attribute",
             Self::Secret => "a reference to a secret",
             Self::Recipient => "a recipient of age",
+            Self::WebhookKey => "a public key of webhooks",
             Self::SecretOrText => "text or a reference to a secret",
             Self::File => "a file of the estate",
             Self::FilePattern => "a pattern of file names",

@@ -105,9 +105,9 @@ const SPLIT: Field = field(
 );
 const CONTENT: Field = field(
     "content",
-    Word(&["text", "json", "xml", "hl7", "binary"]),
+    Word(&["text", "json", "xml", "hl7", "x12", "binary"]),
     Default("text"),
-    "What a whole file is.",
+    "What a whole file is. `x12`: an interchange; flows run once for each set.",
 );
 const TAKEN_SIZE: Field = field(
     "max_size",

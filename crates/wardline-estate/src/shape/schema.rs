@@ -178,6 +178,7 @@ fn text(form: Form) -> Value {
         Form::Event => r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$",
         Form::Secret => "^secret:[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*(#[A-Za-z0-9._-]+)?$",
         Form::Recipient => "^age1[02-9ac-hj-np-z]{58}$",
+        Form::WebhookKey => "^whpk_[A-Za-z0-9+/]{43}=$",
         Form::FilePattern => r"^([^./{}*?][^/{}*?]*/)?[^./{}][^/{}]*$",
         Form::FileName => r"^([^./{}*?][^/{}*?]*/)?[^./*?][^/*?]*$",
         Form::Ending => r"^\.[^/{}*?]+$",

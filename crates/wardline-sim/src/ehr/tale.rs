@@ -6,6 +6,7 @@
 use super::charge::{Charge, charges};
 use super::segments::Segments;
 use crate::dates;
+use crate::departments::Scan;
 use crate::office::Room;
 use crate::rehearsal::{Case, Check, Scenario};
 use jiff::Timestamp;
@@ -28,15 +29,41 @@ pub(crate) struct Told {
     pub(crate) text: Vec<u8>,
 }
 
-/// What is told of one visit.
+/// Over which interface something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// The clinical record's: who comes, moves and goes, and charges.
+    Admissions,
+    /// The clinical record's: examinations.
+    Orders,
+    /// The clinical record's: documents.
+    Documents,
+    /// The laboratory's.
+    Results,
+}
+
+impl Feed {
+    /// Who tells over it.
+    pub(crate) const fn sender(self) -> &'static str {
+        match self {
+            Self::Results => "laboratory",
+            Self::Admissions | Self::Orders | Self::Documents => "ehr",
+        }
+    }
+}
+
+/// What is told of one visit, examination, document.
 #[derive(Debug)]
 pub(crate) struct Tale {
     pub(crate) about: String,
+    pub(crate) feed: Feed,
     pub(crate) messages: Vec<Told>,
+    /// What a device does once all is told.
+    pub(crate) scan: Option<Scan>,
 }
 
 /// A time as HL7 writes it.
-pub(super) struct Stamp(pub(super) Timestamp);
+pub(crate) struct Stamp(pub(crate) Timestamp);
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -383,7 +410,9 @@ pub(crate) fn tale(
     });
     Tale {
         about: about.to_owned(),
+        feed: Feed::Admissions,
         messages: teller.messages,
+        scan: None,
     }
 }
 

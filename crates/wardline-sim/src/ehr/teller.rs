@@ -1,6 +1,7 @@
-//! Tells a tale over MLLP: one message after the other, each once it was acknowledged.
+//! Tells a tale over MLLP: one message after the other, each once it was acknowledged. Where a device has to do with it, it comes after.
 
-use super::tale::Tale;
+use super::tale::{Feed, Tale};
+use crate::departments::Feeds;
 use crate::office::{Courier, Post, SentState};
 use crate::post::{FIRST_PAUSE, LONGEST_PAUSE};
 use bytes::BytesMut;
@@ -17,11 +18,13 @@ use wardline_hl7::{Message, Path, mllp};
 const ACK_TIME: Duration = Duration::from_secs(30);
 const ACK_LIMIT: usize = 64 * 1024;
 
-/// Tells tales to one MLLP listener. Cheap to clone.
+/// Tells tales to Wardline's listeners. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Teller {
-    /// `host:port`, where there is one.
+    /// Where admissions are told, `host:port`, where there is one.
     pub(crate) target: Option<String>,
+    /// And everything else.
+    pub(crate) feeds: Feeds,
     pub(crate) courier: Courier,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -30,22 +33,34 @@ pub(crate) struct Teller {
 impl Teller {
     /// Begins to tell.
     pub(crate) fn tell(&self, tale: Tale) {
+        let note = |from, path, key: &str, after| {
+            self.courier.note(&Post {
+                from,
+                path,
+                key: key.to_owned(),
+                about: tale.about.clone(),
+                after,
+                body: Value::Null,
+            })
+        };
         let numbers: Vec<u64> = tale
             .messages
             .iter()
-            .map(|message| {
-                self.courier.note(&Post {
-                    from: "ehr",
-                    path: "mllp",
-                    key: message.control.clone(),
-                    about: tale.about.clone(),
-                    after: message.after,
-                    body: Value::Null,
-                })
-            })
+            .map(|message| note(tale.feed.sender(), "mllp", &message.control, message.after))
             .collect();
-        let Some(target) = self.target.clone() else {
-            for number in numbers {
+        let scan = tale.scan.clone().map(|scan| {
+            let number = note("imaging", "dicom", &scan.accession, Duration::ZERO);
+            (scan, number)
+        });
+        let target = match tale.feed {
+            Feed::Admissions => &self.target,
+            Feed::Orders => &self.feeds.orders,
+            Feed::Documents => &self.feeds.documents,
+            Feed::Results => &self.feeds.results,
+        };
+        let device = self.feeds.modalities.clone();
+        let (Some(target), true) = (target.clone(), scan.is_none() || device.is_some()) else {
+            for number in numbers.into_iter().chain(scan.map(|(_, number)| number)) {
                 self.courier.settle(number, SentState::Untold);
             }
             return;
@@ -64,6 +79,14 @@ impl Teller {
                         }
                     }
                     courier.settle(number, state);
+                }
+                if let (Some((scan, number)), Some(device)) = (scan, device) {
+                    let mut pause = FIRST_PAUSE;
+                    while !scan.attempt(&device).await {
+                        sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                    }
+                    courier.settle(number, SentState::Accepted);
                 }
             };
             stop.run_until_cancelled(round).await;

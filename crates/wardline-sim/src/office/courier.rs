@@ -2,6 +2,7 @@
 //!
 //! This is the senders' side of the proof: an effect is missing only where what led to it was accepted.
 
+use crate::departments::signature;
 use crate::post::{Answer, FIRST_PAUSE, LONGEST_PAUSE, Poster};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -267,7 +268,13 @@ impl Shared {
                     line.attempts += 1;
                 }
             }
-            let state = match self.poster.post(&url, &post.key, None, body.clone()).await {
+            let now = jiff::Timestamp::now().as_second();
+            let signed = signature(post.from, &post.key, now, &body);
+            let signed = signed.as_ref().map_or(&[][..], |signed| &signed[..]);
+            let told = self
+                .poster
+                .post(&url, &post.key, None, signed, body.clone());
+            let state = match told.await {
                 Answer::Accepted if left > 1 => {
                     left -= 1;
                     continue;

@@ -25,11 +25,13 @@ pub enum Group {
     Charges,
     /// What happens to a patient.
     Stay,
+    /// What laboratory, imaging, medical records, patient relations and telehealth do.
+    Departments,
 }
 
 impl Group {
     /// Every group, in the order of the list.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Supply,
         Self::Requisition,
         Self::Suppliers,
@@ -39,6 +41,7 @@ impl Group {
         Self::Claims,
         Self::Charges,
         Self::Stay,
+        Self::Departments,
     ];
 
     /// Its name, as in `supply/backorder`.
@@ -53,6 +56,7 @@ impl Group {
             Self::Claims => "claims",
             Self::Charges => "charges",
             Self::Stay => "stay",
+            Self::Departments => "departments",
         }
     }
 }
@@ -181,7 +185,8 @@ mod tests {
         assert_eq!(
             usual,
             [
-                "accept", "sound", "new", "usage", "hire", "ties", "pays", "ties", "plain"
+                "accept", "sound", "new", "usage", "hire", "ties", "pays", "ties", "plain",
+                "result"
             ]
         );
     }

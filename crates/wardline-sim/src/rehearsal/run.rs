@@ -5,7 +5,7 @@ use super::{Group, Rehearsal, Scenario};
 use crate::SimError;
 use crate::ehr::Teller;
 use crate::office::{BackOffice, Room, Sent};
-use crate::{money, people, supply};
+use crate::{departments, money, people, supply};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Rehearse {
     pub scenario: &'static Scenario,
     /// How many of it.
     pub count: u64,
-    /// Where: `north` or `south`.
+    /// Where: `north`, `south`, or `west`, which is an outpatient centre: departments, claims, charges.
     pub facility: String,
     /// Whether what follows is told in another order than it happened (supply only).
     pub shuffled: bool,
@@ -63,9 +63,19 @@ impl Rehearser {
                 what: "count must be from 1 to 1000",
             });
         }
-        if !["north", "south"].contains(&what.facility.as_str()) {
+        if !["north", "south", "west"].contains(&what.facility.as_str()) {
             return Err(SimError::Rehearsal {
-                what: "facility must be north or south",
+                what: "facility must be north, south or west",
+            });
+        }
+        // An outpatient centre: it has no beds, no store and no workshop.
+        let outpatient = matches!(
+            scenario.group,
+            Group::Departments | Group::Claims | Group::Charges
+        );
+        if what.facility == "west" && !outpatient {
+            return Err(SimError::Rehearsal {
+                what: "in the west there are departments, claims and charges only",
             });
         }
         let about = (0..what.count).map(|_| self.one(what)).collect();
@@ -134,6 +144,17 @@ impl Rehearser {
                     (about, tale)
                 });
                 self.teller.tell(tale);
+                about
+            }
+            Group::Departments => {
+                let (about, tale) = self.back.work("ehr", |room| {
+                    let about = subject(room, departments::prefix(scenario));
+                    let tale = departments::begin(room, scenario, &about, facility);
+                    (about, tale)
+                });
+                if let Some(tale) = tale {
+                    self.teller.tell(tale);
+                }
                 about
             }
         }

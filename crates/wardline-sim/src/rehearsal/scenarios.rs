@@ -7,7 +7,7 @@
 use super::Scenario;
 use super::catalogue::Group;
 use super::catalogue::Group::{
-    Charges, Claims, Payroll, People, Requisition, Stay, Stock, Suppliers, Supply,
+    Charges, Claims, Departments, Payroll, People, Requisition, Stay, Stock, Suppliers, Supply,
 };
 use super::stand_in::Answer;
 
@@ -525,4 +525,46 @@ pub(super) const ALL: &[Scenario] = &[
         "A stay with charges and one that is taken back",
         "every charge is posted once",
     ).later(&["stay: admitted, discharged, billed after the hold"]),
+    scenario(
+        Departments,
+        "result",
+        "The laboratory tells a preliminary result, two final ones, and corrects one",
+        "each test is charged once",
+    ),
+    scenario(
+        Departments,
+        "result-cancelled",
+        "A test is told as done, and then as not done after all",
+        "charged, and taken back",
+    ),
+    scenario(
+        Departments,
+        "examination",
+        "An examination is ordered; the device finds the patient on its worklist and does it",
+        "charged once",
+    ),
+    scenario(
+        Departments,
+        "examination-cancelled",
+        "An examination is ordered, and cancelled",
+        "gone from the worklist, and not charged",
+    ),
+    scenario(
+        Departments,
+        "document",
+        "The clinical record sends a document with its file",
+        "stored whole, and in the index once",
+    ),
+    scenario(
+        Departments,
+        "dispute",
+        "A patient disputes a bill at patient relations",
+        "patient finance looked, and patient relations has the answer",
+    ).answered(&[says("patient-finance", "explained")]).stands(&[("bill-dispute", "completed explained")]),
+    scenario(
+        Departments,
+        "video-visit",
+        "A visit by video is over",
+        "charged once by its minutes",
+    ),
 ];

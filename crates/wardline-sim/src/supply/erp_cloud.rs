@@ -22,6 +22,21 @@ pub(crate) const ERP_CLOUD_OFFICE: Office = Office {
             run: |room, ask| look_up(room, "items", ask.param("item_id")),
         },
         Duty {
+            name: "list-items",
+            verb: Verb::Get,
+            path: "/v2/items",
+            subject: "",
+            needs: &[],
+            run: |room, _| {
+                let items: Vec<&Value> = room
+                    .books
+                    .all(SYSTEM, "items")
+                    .map(|(_, item)| item)
+                    .collect();
+                Reply::Read(json!({ "items": items }))
+            },
+        },
+        Duty {
             name: "get-cost-center",
             verb: Verb::Get,
             path: "/v2/cost-centers/{cost_center}",

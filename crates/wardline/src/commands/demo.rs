@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wardline_engine::{Balance, Desk, Plan};
 use wardline_estate::model::{ConnectionKind, Listener};
-use wardline_sim::{ApiReport, CleanReports, Ehr, EhrPlan, Fault, Hospital, SimConfig};
+use wardline_sim::{ApiReport, CleanReports, Ehr, EhrPlan, Fault, Feeds, Hospital, SimConfig};
 use wardline_vault::FileProvider;
 
 /// The example estate, for a binary that left its source tree.
@@ -64,6 +64,7 @@ pub(crate) async fn run(args: Demo) -> anyhow::Result<ExitCode> {
         clean_reports,
         wardline: internal(&plan).map(|listener| format!("http://{}", listener.bind.value)),
         mllp: Some(mllp.clone()),
+        feeds: feeds(&plan),
         ..SimConfig::default()
     })
     .await
@@ -214,6 +215,24 @@ fn intake_address(plan: &Plan) -> anyhow::Result<String> {
         }
     }
     bail!("the estate has no MLLP listener to send to")
+}
+
+/// Where departments reach Wardline, by the names of the example's connections.
+fn feeds(plan: &Plan) -> Feeds {
+    let at = |name: &str| {
+        let (_, connection) = plan.estate.connection(name)?;
+        match &connection.kind {
+            ConnectionKind::MllpListen(listen) => Some(listen.bind.value.to_string()),
+            ConnectionKind::DicomIn(listen) => Some(listen.bind.value.to_string()),
+            _ => None,
+        }
+    };
+    Feeds {
+        orders: at("ehr.orders"),
+        results: at("laboratory.results"),
+        documents: at("ehr.documents"),
+        modalities: at("imaging.modalities"),
+    }
 }
 
 fn internal(plan: &Plan) -> Option<&Listener> {

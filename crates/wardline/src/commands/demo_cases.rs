@@ -1,5 +1,5 @@
 //! What the demo rehearses besides patients who come and go: charges, orders from the hospital to payment, a device that is mended,
-//! a supplier who comes, people who are hired and who leave, their pay, and a payer's money. Each by a scenario of the simulated systems, which know how it
+//! a supplier who comes, people who are hired and who leave, their pay, a payer's money, and what departments do. Each by a scenario of the simulated systems, which know how it
 //! must end.
 
 use crate::{paint, table};
@@ -12,7 +12,7 @@ use wardline_engine::view::{Decision, TaskQuery, TransactionQuery};
 use wardline_sim::{CaseReport, Ended, Hospital, Prompter, Question, Rehearse, Scenario};
 
 /// What all four back offices do: money of patients, buying, the workshop, people; and what payroll and payers make of it.
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 14] = [
     "charges/ties",
     "supply/accept",
     "supply/partial",
@@ -22,6 +22,11 @@ const SCENARIOS: [&str; 9] = [
     "people/terminate",
     "payroll/ties",
     "claims/pays",
+    "departments/result",
+    "departments/examination",
+    "departments/document",
+    "departments/dispute",
+    "departments/video-visit",
 ];
 /// How long to wait at the end until each has ended as it must.
 const PATIENCE: Duration = Duration::from_secs(60);

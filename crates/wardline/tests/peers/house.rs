@@ -33,6 +33,10 @@ pub(crate) struct Listeners {
     pub(crate) internal: String,
     pub(crate) partner: String,
     pub(crate) mllp: String,
+    pub(crate) orders: String,
+    pub(crate) results: String,
+    pub(crate) documents: String,
+    pub(crate) modalities: String,
 }
 
 impl Listeners {
@@ -42,6 +46,10 @@ impl Listeners {
             internal: free_address(),
             partner: free_address(),
             mllp: free_address(),
+            orders: free_address(),
+            results: free_address(),
+            documents: free_address(),
+            modalities: free_address(),
         }
     }
 }
@@ -161,6 +169,10 @@ impl House {
             (8421, &own.internal),
             (8422, &own.partner),
             (2575, &own.mllp),
+            (2576, &own.orders),
+            (2577, &own.results),
+            (2578, &own.documents),
+            (11_104, &own.modalities),
         ] {
             addresses.push((format!("127.0.0.1:{theirs}"), ours.clone()));
         }

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wardline_sim::{
-    Bed, CleanReports, Dice, EhrPlan, Event, FIRST_PORT, Hospital, Mix, Patient, Ports, Record,
-    Run, Sequence, SimConfig, Trigger, run_ehr,
+    Bed, CleanReports, Dice, EhrPlan, Event, FIRST_PORT, Feeds, Hospital, Mix, Patient, Ports,
+    Record, Run, Sequence, SimConfig, Trigger, run_ehr,
 };
 
 /// A hospital's other systems, with faults on demand.
@@ -59,6 +59,18 @@ struct Serve {
     /// Wardline's MLLP listener, which hears of rehearsed stays
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2575")]
     mllp: String,
+    /// Wardline's MLLP listener for orders of examinations; `none` tells nobody
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2576")]
+    orders: String,
+    /// Wardline's MLLP listener for results of the laboratory
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2577")]
+    results: String,
+    /// Wardline's MLLP listener for documents
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2578")]
+    documents: String,
+    /// Wardline's DICOM listener for devices
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:11104")]
+    modalities: String,
     /// How fast suppliers, HR and payers act: 10 is ten times as fast
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -158,7 +170,14 @@ async fn run_systems(serve: Serve) -> anyhow::Result<()> {
             .context("--clean-after must be a number of seconds")?,
         token: None,
     });
+    let named = |address: String| (address != "none").then_some(address);
     let config = SimConfig {
+        feeds: Feeds {
+            orders: named(serve.orders),
+            results: named(serve.results),
+            documents: named(serve.documents),
+            modalities: named(serve.modalities),
+        },
         host: serve.host,
         ports: Ports::From(serve.first_port),
         clean_reports,
