@@ -187,6 +187,11 @@ pub(super) const MAPPING: &[Entry] = &[
         "`implied` is a literal from 0 to 9. An object of `x12_build` is one segment, and its paths say no loops or qualifiers.",
     ),
     (
+        "W2124",
+        "a name that no element can have",
+        "`lists` of `xml_read` takes local names of elements, without prefixes and paths.",
+    ),
+    (
         "W2203",
         "a map does too much work",
         "It was stopped after its limit of steps. Split the message or simplify the map.",
@@ -274,6 +279,17 @@ pub(super) const MAPPING: &[Entry] = &[
         "W2221",
         "no whole number, or no date, where X12 must have one",
         "An N2 such as TDS-01 has digits and a sign only, a date eight or six digits. Ask the sender, or handle it with `??`.",
+    ),
+    (
+        "W2222",
+        "no XML that is taken",
+        "The text says why: not well-formed, not UTF-8, larger or deeper than 8 MiB and 64 levels, or with declarations and entities \
+         of its own. Ask the sender for the document as a standard has it, or handle it with `??`.",
+    ),
+    (
+        "W2223",
+        "a value that is no JSON",
+        "It holds bytes or a number that JSON cannot. Make text of it first.",
     ),
     (
         "W2301",

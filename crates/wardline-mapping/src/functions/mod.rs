@@ -10,6 +10,7 @@ mod clock;
 mod codes;
 mod decimals;
 mod draft;
+mod fhir;
 mod finding;
 mod identifiers;
 mod pure;
@@ -20,6 +21,7 @@ mod times;
 mod withheld;
 mod writing;
 mod x12;
+mod xml;
 
 use std::sync::Arc;
 
@@ -55,6 +57,8 @@ fn ours(session: &Arc<Session>) -> Vec<Box<dyn Function>> {
     all.extend(x12::functions(session));
     all.extend(pure::functions(&calendar::CALENDAR, session));
     all.extend(pure::functions(&decimals::DECIMALS, session));
+    all.extend(pure::functions(&xml::XML, session));
+    all.extend(pure::functions(&fhir::FHIR, session));
     all
 }
 

@@ -9,6 +9,7 @@ use vrl::compiler::{
     Context, Expression, Function, FunctionExpression, Parameter, Resolved, TypeDef, TypeState,
 };
 use vrl::value::Value;
+use vrl::value::kind::Collection;
 
 use crate::scope;
 use crate::session::{Complaint, Session};
@@ -28,7 +29,7 @@ pub(super) struct Pure {
     pub(super) summary: &'static str,
     pub(super) usage: &'static str,
     pub(super) parameters: &'static [Parameter],
-    /// Text or an integer.
+    /// Text, an integer or an object.
     pub(super) gives: u16,
     pub(super) failures: &'static [&'static str],
     pub(super) examples: &'static [Example],
@@ -135,10 +136,10 @@ impl FunctionExpression for TabledFn {
     }
 
     fn type_def(&self, _: &TypeState) -> TypeDef {
-        let gives = if self.pure.gives == kind::INTEGER {
-            TypeDef::integer()
-        } else {
-            TypeDef::bytes()
+        let gives = match self.pure.gives {
+            kind::INTEGER => TypeDef::integer(),
+            kind::OBJECT => TypeDef::object(Collection::json()),
+            _ => TypeDef::bytes(),
         };
         gives.fallible()
     }

@@ -134,6 +134,7 @@ fn again(root: &Element) -> Result<Element, SecurityError> {
         nodes: usize::MAX,
         attributes: usize::MAX,
         instructions: false,
+        document_type: false,
     };
     parse(&bytes, limits).map_err(|_| SecurityError::Unwritable)
 }

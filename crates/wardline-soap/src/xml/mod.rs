@@ -35,6 +35,10 @@ pub struct Limits {
     pub attributes: usize,
     /// Whether processing instructions are passed over (in files of one's own) instead of refused.
     pub instructions: bool,
+    /// Whether a document type is passed over that only names what lies elsewhere (which is never
+    /// fetched), as documents have that were written before there were schemas. One that declares
+    /// something is refused all the same.
+    pub document_type: bool,
 }
 
 impl Limits {
@@ -45,6 +49,13 @@ impl Limits {
         nodes: 200_000,
         attributes: 128,
         instructions: false,
+        document_type: false,
+    };
+    /// For business documents, such as UBL and cXML.
+    pub const DOCUMENT: Self = Self {
+        instructions: true,
+        document_type: true,
+        ..Self::MESSAGE
     };
     /// For descriptions and schemas.
     pub const DESCRIPTION: Self = Self {
@@ -53,6 +64,7 @@ impl Limits {
         nodes: 500_000,
         attributes: 128,
         instructions: true,
+        document_type: false,
     };
 
     /// The same with another limit on bytes.

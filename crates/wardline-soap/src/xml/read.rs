@@ -60,6 +60,11 @@ pub fn parse(document: &[u8], limits: Limits) -> Result<Element, XmlError> {
         let at = reader.buffer_position();
         match event {
             Event::Eof => break,
+            Event::DocType(text)
+                if limits.document_type
+                    && build.open.is_empty()
+                    && build.root.is_none()
+                    && !text.contains('[') => {}
             Event::DocType(_) => return Err(XmlError::DocumentType),
             Event::Decl(declaration) => {
                 if !first {
