@@ -25,9 +25,7 @@ pub(super) const XML: [Pure; 1] = [Pure {
         ),
     ],
     gives: kind::OBJECT,
-    failures: &[
-        "The text is no XML, or has more of something than is taken (W2222).",
-    ],
+    failures: &["The text is no XML, or has more of something than is taken (W2222)."],
     examples: &[
         example! { title: "An order", source: r#"xml_read!("<o:order xmlns:o='urn:po' id='7'><o:line>gloves</o:line></o:order>", lists: ["line"])"#, result: Ok(r#"{"order": {"@id": "7", "line": ["gloves"]}}"#) },
     ],
@@ -35,11 +33,12 @@ pub(super) const XML: [Pure; 1] = [Pure {
     compute: |arguments| {
         let text = arguments.first().and_then(Value::as_bytes);
         let lists = arguments.get(1).and_then(Value::as_array).unwrap_or(&[]);
-        let root = parse(text.map_or(&[][..], |text| text), Limits::DOCUMENT)
-            .map_err(|error| Refusal {
+        let root = parse(text.map_or(&[][..], |text| text), Limits::DOCUMENT).map_err(|error| {
+            Refusal {
                 code: "W2222",
                 text: because(&error),
-            })?;
+            }
+        })?;
         let mut object = ObjectMap::new();
         let name: KeyString = root.name.local.as_ref().into();
         object.insert(name, read(&root, lists));
@@ -69,7 +68,9 @@ fn because(error: &wardline_soap::xml::XmlError) -> &'static str {
         Bytes(_) | Depth(_) | Nodes(_) | Attributes(_) => {
             "the document is larger or deeper than what is taken"
         }
-        DocumentType => "the document declares things of its own (`<!DOCTYPE … [`), which is refused",
+        DocumentType => {
+            "the document declares things of its own (`<!DOCTYPE … [`), which is refused"
+        }
         Entity => "the document uses entities beyond the five of XML, which is refused",
         Encoding => "the document is not in UTF-8",
         Cut => "the document ends before its last element does",
