@@ -249,7 +249,7 @@ async fn our_own_half_that_sends_is_understood() {
         sent.await
             .unwrap_or_else(|failure| panic!("{verb}: {failure:?}"));
     }
-    let told = service.keeper.told.lock();
+    let told = service.keeper.told.lock().clone();
     let said: Vec<String> = told
         .iter()
         .map(|one| {
@@ -280,7 +280,6 @@ async fn our_own_half_that_sends_is_understood() {
         ]
     );
     assert_eq!(told[3]["before"], json!({ "active": true }));
-    drop(told);
     assert!(!service.keeper.given.lock().is_empty());
     service.close().await;
 }
