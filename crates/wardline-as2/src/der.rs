@@ -120,7 +120,9 @@ pub(crate) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         bytes.push(0x80 | (4 - from) as u8);
         bytes.extend_from_slice(&written[from..]);
     }
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     bytes
 }
 

@@ -18,7 +18,7 @@ mod receipt;
 
 pub use keys::{Certificate, Identity, KeyError};
 pub use message::{Message, Received, Refusal, RefusedBecause, Sent, Wants, receive, wants};
-pub use receipt::{Disposition, Receipt, ReceiptError};
+pub use receipt::{Disposition, Fields, Receipt, ReceiptError};
 
 /// Digests that signatures and receipts use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

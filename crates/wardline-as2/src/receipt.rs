@@ -42,6 +42,9 @@ pub enum ReceiptError {
     Unsigned,
 }
 
+/// Fields of a head, in their order.
+pub type Fields = Vec<(String, String)>;
+
 impl Receipt {
     /// Makes a receipt: fields of its head, and its body. `None` where the system gives no randomness.
     pub fn make(
@@ -52,7 +55,7 @@ impl Receipt {
         wants: &Wants,
         identity: Option<&Identity>,
         now: jiff::Timestamp,
-    ) -> Option<(Vec<(String, String)>, Vec<u8>)> {
+    ) -> Option<(Fields, Vec<u8>)> {
         let (told, words) = match &self.disposition {
             Disposition::Processed => (
                 "processed".to_owned(),

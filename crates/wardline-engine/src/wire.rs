@@ -351,7 +351,6 @@ impl Wiring<'_> {
 
     /// What takes files of an inbound connection; it looks at nothing yet.
     fn watch(
-        &self,
         connection: &Connection,
         declared: &model::FilesIn,
         directory: Arc<dyn files::Directory>,

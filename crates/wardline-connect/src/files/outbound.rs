@@ -53,14 +53,11 @@ impl crate::Outbound for Outbound {
                 _ => FailureKind::Transient,
             };
             let place = self.directory.describe();
-            match Trouble::of(error) {
-                Some(Trouble { code, text }) => {
-                    Failure::new(kind, *code, format!("cannot write into {place}: {text}"))
-                }
-                None => {
-                    let text = format!("cannot write into {place}: {error}");
-                    Failure::new(kind, codes::FILE_NOT_WRITTEN, text)
-                }
+            if let Some(Trouble { code, text }) = Trouble::of(error) {
+                Failure::new(kind, *code, format!("cannot write into {place}: {text}"))
+            } else {
+                let text = format!("cannot write into {place}: {error}");
+                Failure::new(kind, codes::FILE_NOT_WRITTEN, text)
             }
         };
         match written.await {

@@ -315,14 +315,13 @@ async fn by_questions(
     for _ in 0..3 {
         match asked {
             Asked::Success => return Ok(true),
-            Asked::Failure { .. } => return Ok(false),
             Asked::InfoRequest { prompts, .. } if prompts.len() <= 1 => {
                 let answers = prompts.iter().map(|_| password.to_owned()).collect();
                 asked = connection
                     .authenticate_keyboard_interactive_respond(answers)
                     .await?;
             }
-            Asked::InfoRequest { .. } => return Ok(false),
+            Asked::Failure { .. } | Asked::InfoRequest { .. } => return Ok(false),
         }
     }
     Ok(matches!(asked, Asked::Success))

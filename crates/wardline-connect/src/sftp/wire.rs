@@ -98,9 +98,9 @@ impl Packet {
     }
 
     pub(super) fn attributes(mut self, of: &Attributes) -> Self {
-        let flags = u32::from(of.size.is_some()) * flag::SIZE
-            | u32::from(of.mode.is_some()) * flag::PERMISSIONS
-            | u32::from(of.modified.is_some()) * flag::TIMES;
+        let flags = (u32::from(of.size.is_some()) * flag::SIZE)
+            | (u32::from(of.mode.is_some()) * flag::PERMISSIONS)
+            | (u32::from(of.modified.is_some()) * flag::TIMES);
         self.0.put_u32(flags);
         if let Some(size) = of.size {
             self.0.put_u64(size);

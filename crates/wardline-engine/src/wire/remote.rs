@@ -127,7 +127,7 @@ impl Renewals {
                 Arc::new(sftp::Remote::new(config))
             }
         };
-        Ok(wiring.watch(connection, declared, place))
+        Ok(Wiring::watch(connection, declared, place))
     }
 
     fn keep_sftp(

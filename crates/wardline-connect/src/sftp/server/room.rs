@@ -218,7 +218,7 @@ impl Room {
                 .collect(),
             Place::Folder(folder) => {
                 let mut all = Vec::new();
-                self.each(&self.folder(*folder)?, |name, stat| {
+                Self::each(&self.folder(*folder)?, |name, stat| {
                     if !is_part(name) && all.len() < LISTED {
                         all.push((name.to_owned(), told(stat, PLAIN | 0o640)));
                     }
@@ -228,7 +228,7 @@ impl Room {
         }
     }
 
-    fn each(&self, folder: &OwnedFd, mut see: impl FnMut(&str, &Stat)) -> io::Result<()> {
+    fn each(folder: &OwnedFd, mut see: impl FnMut(&str, &Stat)) -> io::Result<()> {
         for entry in fs::Dir::read_from(folder)?.take(NAMES) {
             let entry = entry?;
             let Some(name) = entry.file_name().to_str().ok().filter(|name| is_name(name)) else {
@@ -268,7 +268,7 @@ impl Room {
         let folder = self.folder(Folder::In)?;
         let (mut used, mut count, mut left) = (0, 0, Vec::new());
         let now = jiff::Timestamp::now().as_second();
-        self.each(&folder, |name, stat| {
+        Self::each(&folder, |name, stat| {
             if is_part(name) && now - stat.st_mtime > LEFT {
                 left.push(name.to_owned());
                 return;

@@ -8,7 +8,7 @@ use crate::process::walk::walk;
 use wardline_mapping::Runtime;
 use wardline_store::{Phase, TaskEnd};
 
-impl<'p> Machine<'p> {
+impl Machine<'_> {
     /// Ends as failed, or as cancelled by an operator; what is done is undone first where `undo`.
     pub(crate) fn fail(&mut self, reason: String, undo: bool, cancelled: bool) {
         self.withdraw_all();

@@ -7,7 +7,7 @@ use crate::process::plan::{DataPlan, UntilPlan};
 use wardline_core::Timestamp;
 use wardline_mapping::{Content, KeyString, ObjectMap, Output, Runtime, Subject, Value};
 
-impl<'p> Machine<'p> {
+impl Machine<'_> {
     pub(super) fn until(
         &mut self,
         until: &UntilPlan,
