@@ -31,6 +31,7 @@ const MAX_BODY: usize = 64 << 20;
 
 /// Media types of what the engine writes itself.
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const TEXT: &str = "text/plain";
 pub(crate) const HL7: &str = "application/hl7-v2";
 pub(crate) const X12: &str = "application/edi-x12";
 

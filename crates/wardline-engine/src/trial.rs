@@ -160,6 +160,8 @@ fn run_one(plan: &Plan, test: &TestCase, compiled: &mut mapped::Compiled) -> Vec
             let content_type = match source.map(|source| source.input) {
                 Some(wardline_mapping::Input::Hl7) => route::HL7,
                 Some(wardline_mapping::Input::X12) => route::X12,
+                // Files, XML: a map reads `.text`.
+                Some(wardline_mapping::Input::Text) => route::TEXT,
                 _ => route::JSON,
             };
             let charset = plan.charset(&into.value);

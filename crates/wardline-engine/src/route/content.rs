@@ -1,6 +1,6 @@
 //! What is read of a body, and what is written of a result: media types, entities, fields.
 
-use super::{Failure, HL7, JSON, MAX_BODY, X12, sets};
+use super::{Failure, HL7, JSON, MAX_BODY, TEXT, X12, sets};
 use crate::codes;
 use crate::fingerprint;
 use crate::plan::{FieldPath, HeldGuides};
@@ -73,7 +73,7 @@ pub(super) fn written(content: &Content, place: &str) -> Result<(Bytes, &'static
         Content::Hl7(message) => Ok((message.bytes().clone(), HL7)),
         Content::X12(set) => Ok((sets::alone(set), X12)),
         Content::Interchange(all) => Ok((all.bytes().clone(), X12)),
-        Content::Text(bytes) => Ok((bytes.clone(), "text/plain")),
+        Content::Text(bytes) => Ok((bytes.clone(), TEXT)),
     }
 }
 
