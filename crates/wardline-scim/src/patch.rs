@@ -109,7 +109,10 @@ fn at(
                 _ if op == Op::Remove => Ok(()),
                 Some(Value::Object(all)) => {
                     for (name, value) in all {
-                        at(of, after, op, &format!("{}:{name}", schema.id), Some(value))?;
+                        // Some say of the extension itself of which schema it is.
+                        if !name.eq_ignore_ascii_case("schemas") {
+                            at(of, after, op, &format!("{}:{name}", schema.id), Some(value))?;
+                        }
                     }
                     Ok(())
                 }

@@ -186,7 +186,7 @@ fn people_are_kept_as_scim_says_and_outlive_a_killed_process() {
     house.until_status("the change is delivered", |status| {
         status["sums"]["delivered"] == 1
     });
-    let seen = house.run(&["audit", "--json"]).out;
+    let seen = house.run(&["audit", "list", "--json"]).out;
     assert!(seen.contains("resource.read"), "{seen}");
     for sensitive in ["Jane", "hidden", "E-1"] {
         assert!(!house.log().contains(sensitive), "{sensitive}");
