@@ -118,16 +118,26 @@ impl Receipt {
         must_sign: bool,
     ) -> Result<Self, ReceiptError> {
         let is_signed = mime::essence(content_type) == "multipart/signed";
-        let mut receipt = if is_signed {
-            let (entity, _) = verified(content_type, body, by).ok_or(ReceiptError::Unsigned)?;
+        let receipt = if is_signed {
+            let known = verified(content_type, body, by).map(|(entity, _)| entity);
+            // A partner whose certificate is not ours any more says so too, signed by what we do not know.
+            let entity = known
+                .or_else(|| {
+                    let boundary = mime::parameter(content_type, "boundary")?;
+                    mime::parts(body, &boundary)?.first().copied()
+                })
+                .ok_or(ReceiptError::Unsigned)?;
             let entity = Entity::read(entity).ok_or(ReceiptError::None)?;
             let kind = entity.field("content-type").unwrap_or_default();
-            Self::report(&kind, entity.body).ok_or(ReceiptError::None)?
+            let mut receipt = Self::report(&kind, entity.body).ok_or(ReceiptError::None)?;
+            receipt.signed = known.is_some();
+            receipt
         } else {
             Self::report(content_type, body).ok_or(ReceiptError::None)?
         };
-        receipt.signed = is_signed;
-        if must_sign && !is_signed && !matches!(receipt.disposition, Disposition::Failed(_)) {
+        // What says that it failed counts from anybody: it is believed only as far as it is tried again.
+        let failed = matches!(receipt.disposition, Disposition::Failed(_));
+        if (must_sign || is_signed) && !receipt.signed && !failed {
             return Err(ReceiptError::Unsigned);
         }
         Ok(receipt)

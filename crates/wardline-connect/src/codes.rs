@@ -146,11 +146,48 @@ codes! {
     SOAP_NO_ANSWER "W4309" "a SOAP message could not be answered"
         "The map in `answers` failed, or what it gave does not fit the description, so nothing was taken: the sender can send it again. \
          The log has the reason. Correct the map."
+
     FILE_NOT_WRITTEN "W4311" "a file could not be written"
         "The directory is not there, may not be written to, or is full; the text has the system's reason. Nothing that a \
          reader could mistake for a file was left. It is tried again under the same name."
     FILE_UNWRITABLE "W4312" "a payload cannot become a file of the connection"
         "It is larger than `max_size`. Raise that, or correct the map."
+
+    SFTP_UNREACHABLE "W4320" "no connection to an SFTP server"
+        "The name did not resolve, nobody listens there, or a firewall drops packets. Nothing left."
+    SFTP_HOST_KEY "W4321" "an SFTP server shows another host key"
+        "It is not the server that `host_key` of the connection names, or it was given a new key. Nothing was sent to it, not even who \
+         we are. Ask its people, by another way than this connection, what its fingerprint is; where the new one is theirs, put it into the estate. \
+         While they change it, name both."
+    SFTP_CREDENTIALS "W4322" "an SFTP server does not let us in"
+        "Neither certificate, key nor password of the connection was taken for this user. Compare user and public key with the server's people; \
+         what waits goes out once it is right."
+    SFTP_LOST "W4323" "an SFTP connection ended or fell silent"
+        "A file that was being read is taken up where it was, or stays for the next look; a file that was being written is written again under the same name. \
+         Nothing is half taken."
+    SFTP_REFUSED "W4324" "an SFTP server refused an operation"
+        "The text has what it said. Look at the permissions of the directory, its room, and whether it is there at all."
+    SFTP_NOT_SPOKEN "W4325" "a server and we do not understand each other"
+        "It does not speak SSH or SFTP version 3 as it should, offers only algorithms that are no longer safe, or answered what was not asked. \
+         Check that host and port are those of an SFTP server."
+
+    FHIR_UNSENDABLE "W4340" "a payload is no FHIR resource, and none can be made of it"
+        "It is neither JSON of a resource nor an HL7 v2 message that a map is for; the text says what is missing. Nothing was sent. Correct the map, then replay."
+    FHIR_INVALID "W4341" "a resource is not FHIR R4"
+        "The text names the first problems with their places. Nothing was sent. `wardline fhir check FILE` tells all of them; correct the map, then replay, or \
+         set `check: false` where the server wants what R4 does not have."
+    FHIR_REFUSED "W4342" "a FHIR server refused a resource"
+        "Its OperationOutcome, kept with the delivery, says why; the text repeats its codes and places. The same will be refused again: correct the map or the \
+         server's data, then replay."
+    FHIR_CONFLICT "W4343" "what a FHIR server holds stands against the change"
+        "409, 412, or an outcome such as `multiple-matches`: more than one resource has the identifier, or another version is stored. Put the server's data right, then replay."
+    FHIR_PART "W4344" "entries of a bundle failed at a FHIR server"
+        "The bundle was a batch, whose entries stand for themselves: what succeeded is done. The answer, kept with the delivery, says which entries failed. A `transaction` \
+         is done as a whole or not at all."
+    FHIR_LATER "W4345" "a FHIR server could not do it now"
+        "Its OperationOutcome speaks of what passes: a lock, a lack of time, an error of its own. It is tried again."
+    FHIR_TOKEN "W4346" "no access token for a FHIR server"
+        "The authorisation server of `smart` did not answer, or refused the assertion. It is tried again. Compare client id, key id and key set with what is registered there, and the clocks."
 
     BROKER_UNREACHABLE "W4360" "no connection to a broker"
         "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \
@@ -248,42 +285,6 @@ codes! {
         "The text names the attribute. Correct the map: `key` names the entry, `entry` holds keywords of the standard and values that fit them."
     DICOM_NOT_KEPT "W4408" "an entry of the worklist could not be kept"
         "The directory is not there, may not be written to, or is full; the text has the system's reason. It is tried again."
-
-    SFTP_UNREACHABLE "W4320" "no connection to an SFTP server"
-        "The name did not resolve, nobody listens there, or a firewall drops packets. Nothing left."
-    SFTP_HOST_KEY "W4321" "an SFTP server shows another host key"
-        "It is not the server that `host_key` of the connection names, or it was given a new key. Nothing was sent to it, not even who \
-         we are. Ask its people, by another way than this connection, what its fingerprint is; where the new one is theirs, put it into the estate. \
-         While they change it, name both."
-    SFTP_CREDENTIALS "W4322" "an SFTP server does not let us in"
-        "Neither certificate, key nor password of the connection was taken for this user. Compare user and public key with the server's people; \
-         what waits goes out once it is right."
-    SFTP_LOST "W4323" "an SFTP connection ended or fell silent"
-        "A file that was being read is taken up where it was, or stays for the next look; a file that was being written is written again under the same name. \
-         Nothing is half taken."
-    SFTP_REFUSED "W4324" "an SFTP server refused an operation"
-        "The text has what it said. Look at the permissions of the directory, its room, and whether it is there at all."
-    SFTP_NOT_SPOKEN "W4325" "a server and we do not understand each other"
-        "It does not speak SSH or SFTP version 3 as it should, offers only algorithms that are no longer safe, or answered what was not asked. \
-         Check that host and port are those of an SFTP server."
-
-    FHIR_UNSENDABLE "W4340" "a payload is no FHIR resource, and none can be made of it"
-        "It is neither JSON of a resource nor an HL7 v2 message that a map is for; the text says what is missing. Nothing was sent. Correct the map, then replay."
-    FHIR_INVALID "W4341" "a resource is not FHIR R4"
-        "The text names the first problems with their places. Nothing was sent. `wardline fhir check FILE` tells all of them; correct the map, then replay, or \
-         set `check: false` where the server wants what R4 does not have."
-    FHIR_REFUSED "W4342" "a FHIR server refused a resource"
-        "Its OperationOutcome, kept with the delivery, says why; the text repeats its codes and places. The same will be refused again: correct the map or the \
-         server's data, then replay."
-    FHIR_CONFLICT "W4343" "what a FHIR server holds stands against the change"
-        "409, 412, or an outcome such as `multiple-matches`: more than one resource has the identifier, or another version is stored. Put the server's data right, then replay."
-    FHIR_PART "W4344" "entries of a bundle failed at a FHIR server"
-        "The bundle was a batch, whose entries stand for themselves: what succeeded is done. The answer, kept with the delivery, says which entries failed. A `transaction` \
-         is done as a whole or not at all."
-    FHIR_LATER "W4345" "a FHIR server could not do it now"
-        "Its OperationOutcome speaks of what passes: a lock, a lack of time, an error of its own. It is tried again."
-    FHIR_TOKEN "W4346" "no access token for a FHIR server"
-        "The authorisation server of `smart` did not answer, or refused the assertion. It is tried again. Compare client id, key id and key set with what is registered there, and the clocks."
 
     AS2_UNREACHABLE "W4410" "an AS2 partner could not be reached, or has too much to do"
         "No connection, no answer in time, or a status that may pass. It is sent again under the same message id, by which the partner \

@@ -516,7 +516,14 @@ impl Read for Reading {
             match runtime.block_on(self.next()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    runtime.block_on(self.resume(error))?;
+                    // The connection that it goes on with may be lost as well.
+                    let mut lost = error;
+                    while let Err(error) = runtime.block_on(self.resume(lost)) {
+                        if error.kind() != io::ErrorKind::NotConnected || self.resumed.0 > RESUMED {
+                            return Err(error);
+                        }
+                        lost = error;
+                    }
                 }
                 Err(error) => return Err(error),
             }

@@ -15,7 +15,7 @@ use wardline_connect::{Failure, FailureKind, Outbound as _, Reply, Request, Secr
 
 use crate::http_outbound::{server, status};
 
-const ADT: &str = "MSH|^~\\&|EHR|H1|||20260101120000||ADT^A01|1|P|2.5\rPID|1||77^^^H1^MR||DOE^JANE||19700101|F\rPV1|1|I|4W^1^2|||||||||||||||||V1^^^H1|||||||||||||||||||||||||20260101113000\r";
+const ADT: &str = "MSH|^~\\&|EHR|H1|||20260101120000||ADT^A01|1|P|2.5\rPID|1||77^^^H1^MR||DOE^JANE||19700101|F\rPV1|1|I|4W^1^2||||||||||||||||V1^^^H1|||||||||||||||||||||||||20260101113000\r";
 
 fn config(url: &str) -> OutboundConfig {
     OutboundConfig {

@@ -184,7 +184,8 @@ async fn a_wrong_file_is_refused_whole_and_kept() {
     let running = Running::start(folder, config(Split::Records(layout())), &engine);
     for (name, content) in &cases {
         let refused = format!("refused/{name}");
-        until(|| running.has(&format!("{refused}.reason"))).await;
+        until(|| running.has(&refused)).await;
+        assert!(running.has(&format!("{refused}.reason")));
         assert_eq!(
             std::fs::read(running.folder.path().join(&refused)).unwrap(),
             *content
