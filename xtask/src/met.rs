@@ -142,7 +142,28 @@ const ALL: &[Met] = &[
         "scim.md",
         "service",
         "scim2-server",
-        &["wardline-connect::accounts "],
+        &[
+            "wardline-connect::accounts people_come",
+            "wardline-connect::accounts groups_know",
+            "wardline-connect::accounts many_at_once",
+        ],
+    ),
+    met(
+        "SCIM 2.0, receiving",
+        "scim.md",
+        "tester",
+        "scim2-tester",
+        &[
+            "wardline::soap_service scim_service::scim2_tester",
+            "wardline-connect::accounts service::the_testers",
+        ],
+    ),
+    met(
+        "SCIM 2.0, receiving",
+        "scim.md",
+        "client",
+        "scim2-client",
+        &["wardline::soap_service scim_service::scim2_tester"],
     ),
     met(
         "SFTP",
