@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(envelope) = Envelope::parse(bytes, Limits::MESSAGE) {
         let written = envelope.write().expect("what was read can be written");
         let again = Envelope::parse(&written, Limits::MESSAGE).expect("what was written can be read");
-        assert_eq!(envelope.content(), again.content(), "written it reads otherwise");
+        assert!(again.write().is_ok_and(|again| again == written), "written it reads otherwise");
     }
     let _ = parse(bytes, Limits::MESSAGE);
     let kind = "multipart/related; type=\"application/xop+xml\"; start=\"<r>\"; start-info=\"text/xml\"; boundary=b";

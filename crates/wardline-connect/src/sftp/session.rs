@@ -145,7 +145,9 @@ impl Session {
         self.waiting.lock().is_none()
     }
 
+    /// The connection is gone, whoever noticed first; nothing more is asked on it.
     fn lost(&self) -> io::Error {
+        *self.waiting.lock() = None;
         let text = format!("{} ended the connection", self.address);
         Trouble::error(io::ErrorKind::NotConnected, codes::SFTP_LOST, text)
     }
@@ -168,10 +170,12 @@ impl Session {
     pub(super) async fn send(&self, make: impl FnOnce(u32) -> Packet) -> io::Result<Pending> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
-        match &mut *self.waiting.lock() {
-            Some(waiting) => waiting.insert(id, sender),
-            None => return Err(self.lost()),
-        };
+        let asked = self.waiting.lock().as_mut().map(|waiting| {
+            waiting.insert(id, sender);
+        });
+        if asked.is_none() {
+            return Err(self.lost());
+        }
         let packet = make(id).finish();
         let sent = timeout(self.timeout, async {
             self.out.lock().await.data_bytes(packet).await
