@@ -16,7 +16,7 @@ struct Target {
 const TARGETS: &[Target] = &[
     Target {
         name: "as2",
-        seeds: &["crates/wardline-as2/tests"],
+        seeds: &["examples/st-brigid/tests/fixtures"],
     },
     Target {
         name: "dicom",
@@ -26,18 +26,19 @@ const TARGETS: &[Target] = &[
         name: "fhir",
         seeds: &[
             "crates/wardline-hl7/tests/reading",
-            "crates/wardline-fhir/tests",
+            "examples/st-brigid/tests/fixtures",
         ],
     },
     Target {
         name: "flat",
-        seeds: &["crates/wardline-edi/tests/flat"],
+        seeds: &["examples/st-brigid/tests/fixtures"],
     },
     Target {
         name: "hl7",
         seeds: &[
             "crates/wardline-hl7/tests/reading",
             "crates/wardline-hl7/tests/edits",
+            "examples/st-brigid/tests/fixtures",
         ],
     },
     Target {
@@ -56,7 +57,7 @@ const TARGETS: &[Target] = &[
         name: "x12",
         seeds: &[
             "crates/wardline-edi/tests/x12/hostile",
-            "crates/wardline-edi/tests/x12",
+            "examples/st-brigid/tests/fixtures",
         ],
     },
 ];
@@ -149,18 +150,24 @@ fn host() -> Result<String> {
         .to_owned())
 }
 
-/// Copies plain files, not too large, that are not there yet.
+/// Copies plain files, not too large, of a directory and those below it, that are not there yet.
 fn seed(from: &Path, to: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(from) else {
         return Ok(());
     };
     for entry in entries {
         let entry = entry.with_context(|| format!("listing {}", from.display()))?;
+        let path = entry.path();
+        if path.is_dir() {
+            seed(&path, to)?;
+            continue;
+        }
         let size = entry.metadata().map_or(u64::MAX, |about| about.len());
-        let into = to.join(entry.file_name());
-        if entry.path().is_file() && size <= u64::from(LARGEST) && !into.exists() {
-            fs::copy(entry.path(), &into)
-                .with_context(|| format!("copying {}", entry.path().display()))?;
+        // Many are called the same in directories of their own.
+        let above = from.file_name().unwrap_or_default().to_string_lossy();
+        let into = to.join(format!("{above}-{}", entry.file_name().to_string_lossy()));
+        if path.is_file() && size <= u64::from(LARGEST) && !into.exists() {
+            fs::copy(&path, &into).with_context(|| format!("copying {}", path.display()))?;
         }
     }
     Ok(())
