@@ -193,10 +193,11 @@ fn examples(workspace: &Workspace) -> Result<()> {
         bail!("examples/ has no estate");
     }
     for estate in &estates {
-        for verb in ["check", "test"] {
+        // Whose secrets they would be is not this machine's business.
+        for words in [&["check", "--offline"][..], &["test"]] {
             let name = estate.strip_prefix(&workspace.root).unwrap_or(estate);
             run(Command::new(&binary)
-                .arg(verb)
+                .args(words)
                 .arg(name)
                 .current_dir(&workspace.root))?;
         }
