@@ -38,6 +38,14 @@ pub(super) struct Host {
     shown: Arc<Mutex<Option<PublicKey>>>,
 }
 
+/// Channels are opened by us alone: whatever a server opens could reach into this house.
+async fn unasked(reply: client::ChannelOpenHandle) -> Result<(), russh::Error> {
+    reply
+        .reject(ChannelOpenFailure::AdministrativelyProhibited)
+        .await;
+    Ok(())
+}
+
 impl client::Handler for Host {
     type Error = russh::Error;
 
@@ -57,10 +65,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_forwarded_tcpip(
@@ -73,10 +78,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_forwarded_streamlocal(
@@ -86,10 +88,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_agent_forward(
@@ -98,10 +97,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -114,10 +110,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -127,10 +120,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 
     async fn server_channel_open_x11(
@@ -141,10 +131,7 @@ impl client::Handler for Host {
         reply: client::ChannelOpenHandle,
         _: &mut client::Session,
     ) -> Result<(), russh::Error> {
-        reply
-            .reject(ChannelOpenFailure::AdministrativelyProhibited)
-            .await;
-        Ok(())
+        unasked(reply).await
     }
 }
 
