@@ -115,6 +115,7 @@ impl Site {
             vault: Arc::clone(&self.vault),
             secrets: Secrets::in_directory(self.directory.path().join("secrets")),
             clock: Arc::clone(&self.clock),
+            room: Some(self.directory.path().to_owned()),
         };
         let changes_before = store.status().changes;
         Ok(Running {

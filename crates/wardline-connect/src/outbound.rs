@@ -14,6 +14,11 @@ pub trait Outbound: Send + Sync {
     /// Sends and waits for the answer, within the connection's own timeouts.
     async fn send(&self, request: Request<'_>) -> Result<Reply, Failure>;
 
+    /// Where files go, where this is what writes them.
+    fn place(&self) -> Option<crate::files::Place> {
+        None
+    }
+
     /// What this sends to, for people: `mllp ehr.example:2576 (tls)`. Holds no secret.
     fn describe(&self) -> String;
 }

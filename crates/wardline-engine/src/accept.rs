@@ -291,27 +291,65 @@ impl Acceptor {
         })
     }
 
+    /// The changes that take records of a bulk job as messages.
+    pub(crate) fn records(
+        &self,
+        plan: &Plan,
+        job: &str,
+        bodies: Vec<Bytes>,
+    ) -> Result<Vec<Change>, AcceptError> {
+        let source = crate::plan::job_source(job);
+        let Some(known) = plan.sources.get(&source) else {
+            return Err(no_source(&source).into());
+        };
+        let all = bodies.into_iter().map(|body| {
+            let received = made_here(Arc::clone(&source), body, self.clock.now());
+            let (acceptance, _) = self.prepare(plan, &received, known)?;
+            Ok(Change::Accept(Box::new(acceptance)))
+        });
+        all.collect()
+    }
+
+    /// The change that keeps a record that a bulk job cannot use, with a dead delivery that says why.
+    pub(crate) fn refused_record(
+        &self,
+        plan: &Plan,
+        job: &str,
+        body: Bytes,
+        code: wardline_core::Code,
+        text: String,
+    ) -> Result<Change, AcceptError> {
+        let source = crate::plan::job_source(job);
+        let Some(known) = plan.jobs.get(job) else {
+            return Err(no_source(&source).into());
+        };
+        let arrival = Arrival {
+            subject: Err(note_of(code, text)),
+            key: None,
+            lane: Lane::Bulk,
+        };
+        let start = Start::Flow(known.flow);
+        let derived = with_runtime(|runtime| route::route(plan, start, arrival, runtime));
+        let root = Root {
+            source: self.known(&source)?,
+            kind: self.kind(route::JSON)?,
+            content_type: self.kind_of_content(route::JSON)?,
+            cause: None,
+            received: self.clock.now(),
+            size: body.len() as u32,
+            payload: self.vault.seal(Kind::Message, &body)?,
+        };
+        let acceptance = self.seal(plan, derived, Some(root), None)?;
+        Ok(Change::Accept(Box::new(acceptance)))
+    }
+
     /// Takes a message that Wardline made itself (a schedule).
     pub(crate) async fn take(&self, source: &str, body: Bytes) -> Result<MessageId, AcceptError> {
         let plan = self.plan();
         let Some(known) = plan.sources.get(source) else {
-            return Err(StoreError::Database {
-                doing: "accepting",
-                reason: format!("no source `{source}`"),
-            }
-            .into());
+            return Err(no_source(source).into());
         };
-        let received = Received {
-            source: source.into(),
-            content_type: ContentType::Json,
-            body,
-            received: self.clock.now(),
-            peer: None,
-            headers: Vec::new(),
-            answer: Bytes::new(),
-            once: None,
-            fault: None,
-        };
+        let received = made_here(source.into(), body, self.clock.now());
         let (acceptance, _) = self.prepare(&plan, &received, known)?;
         let outcomes = self
             .store
@@ -373,6 +411,28 @@ impl Intake for Acceptor {
             latency.record(self.clock.now().since(received.received));
         }
         verdict
+    }
+}
+
+/// What Wardline made itself, as if it came.
+fn made_here(source: Arc<str>, body: Bytes, received: Timestamp) -> Received {
+    Received {
+        source,
+        content_type: ContentType::Json,
+        body,
+        received,
+        peer: None,
+        headers: Vec::new(),
+        answer: Bytes::new(),
+        once: None,
+        fault: None,
+    }
+}
+
+fn no_source(source: &str) -> StoreError {
+    StoreError::Database {
+        doing: "accepting",
+        reason: format!("no source `{source}`"),
     }
 }
 

@@ -60,9 +60,80 @@ pub const NO_DEFINITION: Code = Code("W2607");
 /// No way leads to what a call names.
 pub const NO_WAY: Code = Code("W2608");
 
+/// A bulk job was declared anew while a run was under way.
+pub const JOB_CHANGED: Code = Code("W2701");
+/// The source of a bulk job gives no page that can be used.
+pub const JOB_PAGE: Code = Code("W2702");
+/// The source of a bulk job goes round in a circle.
+pub const JOB_CIRCLE: Code = Code("W2703");
+/// A record cannot be used.
+pub const JOB_RECORD: Code = Code("W2704");
+/// Too many records were refused.
+pub const JOB_REFUSES: Code = Code("W2705");
+/// Rows cannot be kept until their file is whole.
+pub const JOB_ROOM: Code = Code("W2706");
+/// A file was not written.
+pub const JOB_FILE: Code = Code("W2707");
+/// The connection takes nothing now.
+pub const JOB_WAITS: Code = Code("W2708");
+/// A step could not be carried out for a reason of our own.
+pub const JOB_STUCK: Code = Code("W2709");
+
 /// Every code of the engine with a one-line title and what to do, for `wardline explain` and
 /// the reference.
 pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
+    (
+        JOB_CHANGED,
+        "a bulk job was declared anew",
+        "What the job reads or writes is other than when the run began, so where it stands may mean nothing now. The run \
+         failed; begin a new one (`wardline jobs run`). Maps, rates, hours and limits may change under a run.",
+    ),
+    (
+        JOB_PAGE,
+        "a page that cannot be used",
+        "The answer is no JSON, has no list where `page.records` looks, is larger than an answer of its connection may be, or \
+         its last record lacks the column of `page.after`. Mend `page`, or ask for fewer records (`page.size`).",
+    ),
+    (
+        JOB_CIRCLE,
+        "a source that goes round in a circle",
+        "The same place or the same page came again, and the run would never end. Most often the source does not know the \
+         name under which it is asked for the place (`page.place_as`), or a statement lacks its `order by`.",
+    ),
+    (
+        JOB_RECORD,
+        "a record that cannot be used",
+        "It is no object, or a value does not fit its column; the text names the column. The record is kept with this dead \
+         delivery and counted, and the run goes on. Mend map or columns, and run the job again.",
+    ),
+    (
+        JOB_REFUSES,
+        "too many records were refused",
+        "More than `errors` of the job allows. See why: `wardline dead`. Mend the map and let the run go on (`wardline jobs resume`), \
+         or mend the source and begin a new run.",
+    ),
+    (
+        JOB_ROOM,
+        "rows cannot be kept",
+        "Rows wait sealed below `jobs/` of the data directory until their file is whole. The disk is full, the directory \
+         cannot be written, or the file there was shortened; then begin a new run.",
+    ),
+    (
+        JOB_FILE,
+        "a file of a bulk job was not written",
+        "The text has what the directory said. It is tried again for some ten minutes; then the run fails and can go on \
+         (`wardline jobs resume`) when the directory takes files again.",
+    ),
+    (
+        JOB_WAITS,
+        "a connection takes nothing now",
+        "It is down, or its rate and sessions are used by others, who come first. The job waits and tries again.",
+    ),
+    (
+        JOB_STUCK,
+        "a step of a bulk job could not be carried out",
+        "The text says what was attempted. Let the run go on (`wardline jobs resume`); if it fails again, tell us.",
+    ),
     (
         NO_CORRELATION,
         "nothing to find the waiting instance by",

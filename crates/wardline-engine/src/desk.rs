@@ -9,6 +9,7 @@ mod balance;
 mod boards;
 mod figures;
 mod instances;
+mod jobs;
 mod keys;
 mod look;
 mod overview;
@@ -106,6 +107,9 @@ impl From<crate::accept::AcceptError> for DeskError {
 /// Clients' endpoints by name.
 pub(crate) type Endpoints = BTreeMap<Arc<str>, Arc<Endpoint>>;
 
+/// Bulk jobs by name.
+pub(crate) type Jobs = BTreeMap<Arc<str>, Arc<crate::bulk::Book>>;
+
 /// The operators' desk.
 pub struct Desk {
     /// The estate's name, for the life of its journal.
@@ -120,6 +124,8 @@ pub struct Desk {
     signed: AtomicU64,
     /// Clients' endpoints that are sent to; none where no engine runs.
     endpoints: ArcSwap<Endpoints>,
+    /// Bulk jobs that run here; none where no engine runs.
+    jobs: ArcSwap<Jobs>,
     /// Whoever reads the estate again; nobody where no server runs.
     reloads: OnceLock<mpsc::Sender<ReloadRequest>>,
 }
@@ -138,6 +144,7 @@ impl Desk {
             book,
             audit: tokio::sync::Mutex::new(audit),
             signed: AtomicU64::new(0),
+            jobs: ArcSwap::default(),
             reloads: OnceLock::new(),
             places: RwLock::default(),
             certificates: RwLock::default(),
@@ -152,6 +159,11 @@ impl Desk {
     /// From now on these endpoints are sent to.
     pub(crate) fn set_endpoints(&self, endpoints: Endpoints) {
         self.endpoints.store(Arc::new(endpoints));
+    }
+
+    /// From now on these jobs run here.
+    pub(crate) fn set_jobs(&self, jobs: Jobs) {
+        self.jobs.store(Arc::new(jobs));
     }
 
     fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {

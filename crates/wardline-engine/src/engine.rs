@@ -16,6 +16,7 @@ use crate::webhook::News;
 use crate::wire::WireError;
 use crate::x12;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -57,6 +58,9 @@ pub struct Parts {
     pub secrets: Secrets,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// A directory of the server's own, where rows of bulk jobs wait for their file to be whole;
+    /// jobs that write files fail without it.
+    pub room: Option<PathBuf>,
 }
 
 /// A running estate.
@@ -85,10 +89,15 @@ impl Engine {
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
         let plan = Arc::clone(&parts.plan);
         let (acceptor, dispatcher, book, desk) = open(&parts).await?;
-        let Parts { store, secrets, .. } = parts;
+        let Parts {
+            store,
+            secrets,
+            room,
+            ..
+        } = parts;
         let renewals = Renewals::new(secrets);
         let (tell, news) = mpsc::channel(NEWS);
-        let live = Live::new(Arc::clone(&renewals), tell);
+        let live = Live::new(Arc::clone(&renewals), tell, room);
         let prepared = live.prepare(plan, &acceptor).await?;
         store.listen(Arc::clone(&dispatcher) as Arc<dyn wardline_store::CommitListener>);
         let sent = CancellationToken::new();
@@ -149,6 +158,7 @@ impl Engine {
         self.live
             .apply(prepared, &self.acceptor, &self.dispatcher, &mut self.tasks);
         self.desk.set_endpoints(self.live.endpoints());
+        self.desk.set_jobs(self.live.jobs());
         self.inlets = self.live.inlets();
         self.places = self.live.places();
         self.desk.set_places(self.places.clone());

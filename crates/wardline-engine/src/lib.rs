@@ -16,6 +16,7 @@
 
 mod accept;
 mod alert;
+mod bulk;
 pub mod certs;
 pub mod codes;
 mod desk;

@@ -12,7 +12,7 @@ pub(crate) use content::{field_text, read, read_as, read_by};
 pub(crate) use sets::kind as x12_kind;
 
 use crate::fingerprint;
-use crate::plan::{EventPlan, Plan, ThenPlan};
+use crate::plan::{EventPlan, MapPlan, Plan, ThenPlan};
 use bytes::Bytes;
 use content::valid;
 use router::Router;
@@ -152,6 +152,16 @@ impl Failure {
             fingerprint,
         }
     }
+}
+
+/// Runs maps one after the other; a failure is a code and a text without values.
+pub(crate) fn mapped(
+    maps: &[MapPlan],
+    subject: &Subject,
+    place: &str,
+    runtime: &mut Runtime,
+) -> Result<Vec<Content>, (Code, String)> {
+    router::chain(maps, subject, place, runtime).map_err(|failure| (failure.code, failure.text))
 }
 
 /// Routes one message.

@@ -144,6 +144,12 @@ impl Job {
     }
 }
 
+/// The first due time of a schedule after `last`; `None` where it cannot be read, which `check`
+/// refuses, or never comes again.
+pub(crate) fn next_due(cron: &str, zone: &str, last: Timestamp) -> Option<Timestamp> {
+    next(&Cron::from_str(cron).ok()?, zone.parse().ok()?, last)
+}
+
 /// The first due time after `last`.
 fn next(cron: &Cron, zone: Tz, last: Timestamp) -> Option<Timestamp> {
     let from = DateTime::from_timestamp_micros(last.0)?.with_timezone(&zone);

@@ -3,10 +3,12 @@
 //! these types; none of them reads the store.
 
 mod figure;
+mod job;
 mod process;
 mod reconcile;
 
 pub use figure::{AgeBucket, BoardView, FigureQuery, FigureView, Figures, Measured};
+pub use job::{JobAct, JobFileView, JobRunView, JobView};
 pub use process::{
     Decision, HistoryView, InstanceDetail, InstanceQuery, InstanceView, ProcessAct, ProcessView,
     TaskQuery, TaskView, TransactionQuery, TransactionView,

@@ -160,11 +160,12 @@ fn read(files: &mut Files) -> Documents {
     if files.exists("defaults.yaml") {
         documents.defaults = single(files, Kind::Defaults, &mut documents);
     }
-    let kinds: [(Kind, &str, &[&str]); 8] = [
+    let kinds: [(Kind, &str, &[&str]); 9] = [
         (Kind::System, "systems", &[]),
         (Kind::Entity, "entities", &[".json"]),
         (Kind::Flow, "flows", &[]),
         (Kind::Process, "processes", &[]),
+        (Kind::Job, "jobs", &[]),
         (Kind::Api, "apis", &[]),
         // Key sets lie beside the clients whose they are.
         (Kind::Client, "clients", &[".json"]),

@@ -337,6 +337,21 @@ pub(crate) fn ending(text: &str) -> Result<(), String> {
     }
 }
 
+/// Reads `20:00` into minutes after midnight.
+pub(crate) fn hour(text: &str) -> Result<u16, String> {
+    let hint = "expected an hour of the day, such as `20:00`";
+    let (hour, minute) = text.split_once(':').ok_or(hint)?;
+    let two = |text: &str, below: u16| {
+        let digits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        let number: u16 = text.parse().ok().filter(|_| digits)?;
+        (number < below).then_some(number)
+    };
+    match (two(hour, 24), two(minute, 60)) {
+        (Some(hour), Some(minute)) => Ok(hour * 60 + minute),
+        _ => Err(hint.to_owned()),
+    }
+}
+
 /// Reads a local address to listen on.
 pub(crate) fn bind(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {

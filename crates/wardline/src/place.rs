@@ -261,6 +261,7 @@ impl Place {
             vault,
             secrets: self.secrets(),
             clock,
+            room: Some(self.data.clone()),
         })
     }
 }

@@ -28,8 +28,35 @@ pub trait Directory: Send + Sync {
     /// replaced.
     fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
 
+    /// The same with what a reader gives, which need not fit into memory where the directory knows
+    /// how. Gives the bytes written.
+    fn bring(&self, path: &str, source: &mut dyn Read) -> io::Result<u64> {
+        let mut bytes = Vec::new();
+        source.take(MOST_AT_ONCE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST_AT_ONCE {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "files of this directory have at most 256 MiB: split what is written",
+            ));
+        }
+        self.write(path, &bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
     /// Where it is, for people.
     fn describe(&self) -> String;
+}
+
+/// Bytes of a file that is written from memory.
+const MOST_AT_ONCE: u64 = 256 << 20;
+
+/// Where files of a connection go.
+#[derive(Clone)]
+pub struct Place {
+    /// The directory.
+    pub directory: std::sync::Arc<dyn Directory>,
+    /// The one below it; empty for itself.
+    pub below: String,
 }
 
 /// A plain file.

@@ -2,7 +2,7 @@
 //! so that whoever may put files here cannot lead us anywhere else, not even in between.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -135,7 +135,11 @@ impl Directory for Local {
         }
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &str, mut bytes: &[u8]) -> io::Result<()> {
+        self.bring(path, &mut bytes).map(drop)
+    }
+
+    fn bring(&self, path: &str, source: &mut dyn Read) -> io::Result<u64> {
         let (below, name) = split(path)?;
         let folder = self.made(below)?;
         let temporary = format!(".{name}.part");
@@ -148,16 +152,20 @@ impl Directory for Local {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o640))?;
         let mut file = File::from(file);
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        if let Err(error) = written {
+        let written = io::copy(source, &mut file).and_then(|written| {
+            file.sync_all()?;
+            Ok(written)
+        });
+        if written.is_err() {
             // It would only take up room; the error that counts is the first.
             if let Err(second) = fs::unlinkat(&folder, &temporary, AtFlags::empty()) {
                 tracing::debug!(error = %second, "a part of a file stays");
             }
-            return Err(error);
+            return written;
         }
         fs::renameat(&folder, &temporary, &folder, name)?;
-        Ok(fs::fsync(&folder)?)
+        fs::fsync(&folder)?;
+        written
     }
 
     fn describe(&self) -> String {

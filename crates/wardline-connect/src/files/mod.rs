@@ -22,7 +22,7 @@ mod take;
 mod watch;
 
 pub use config::{OutboundConfig, Split, Then, WatchConfig};
-pub use directory::{Directory, Entry, Trouble};
+pub use directory::{Directory, Entry, Place, Trouble};
 pub(crate) use directory::{is_name, split};
 pub use local::Local;
 pub use outbound::Outbound;

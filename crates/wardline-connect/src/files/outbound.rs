@@ -72,6 +72,13 @@ impl crate::Outbound for Outbound {
         }
     }
 
+    fn place(&self) -> Option<super::Place> {
+        Some(super::Place {
+            directory: Arc::clone(&self.directory),
+            below: self.config.below.clone(),
+        })
+    }
+
     fn describe(&self) -> String {
         format!("files {} (writing)", self.directory.describe())
     }

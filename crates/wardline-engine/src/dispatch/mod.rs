@@ -10,7 +10,7 @@ pub(crate) mod backoff;
 pub(crate) mod channel;
 pub(crate) mod gate;
 mod key_queue;
-mod path;
+pub(crate) mod path;
 pub(crate) mod queue;
 mod reading;
 pub(crate) mod share;

@@ -28,6 +28,13 @@ pub(crate) fn render(template: &str, body: &[u8]) -> Result<String, String> {
     Ok(out)
 }
 
+/// A text as a part of a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    encode(text, &mut out);
+    out
+}
+
 fn encode(text: &str, out: &mut String) {
     // `.` and `..` alone would be resolved away by clients and proxies.
     let dots = matches!(text, "." | "..");

@@ -83,6 +83,18 @@ impl CallGate {
     /// # Errors
     /// [`Shut`] where the connection is down, or there is no room within `patience`.
     pub async fn pass(&self, patience: Duration) -> Result<CallPass, Shut> {
+        self.taken(patience, true).await
+    }
+
+    /// The same for whom nobody waits: it goes behind calls, and beside deliveries.
+    ///
+    /// # Errors
+    /// As [`CallGate::pass`].
+    pub(crate) async fn pass_last(&self, patience: Duration) -> Result<CallPass, Shut> {
+        self.taken(patience, false).await
+    }
+
+    async fn taken(&self, patience: Duration, first: bool) -> Result<CallPass, Shut> {
         let until = Instant::now() + patience;
         let mut waiting = None;
         loop {
@@ -90,7 +102,12 @@ impl CallGate {
             tokio::pin!(freed);
             freed.as_mut().enable();
             let now = self.clock.now();
-            match self.gate.pass_first(now) {
+            let taken = if first {
+                self.gate.pass_first(now)
+            } else {
+                self.gate.pass(now)
+            };
+            match taken {
                 Ok(pass) => {
                     return Ok(CallPass {
                         name: Arc::clone(&self.name),
@@ -103,13 +120,17 @@ impl CallGate {
                 Err(Closed::Down(at)) => return Err(Shut(at.since(now))),
                 // Only a client's webhook is paused, and nothing calls through one.
                 Err(Closed::Concurrency | Closed::Paused) => {
-                    waiting.get_or_insert_with(|| self.gate.wait_first());
+                    if first {
+                        waiting.get_or_insert_with(|| self.gate.wait_first());
+                    }
                     if timeout_at(until, freed).await.is_err() {
                         return Err(Shut(Duration::from_secs(1)));
                     }
                 }
                 Err(Closed::Rate(at)) => {
-                    waiting.get_or_insert_with(|| self.gate.wait_first());
+                    if first {
+                        waiting.get_or_insert_with(|| self.gate.wait_first());
+                    }
                     let wait = at.since(now).max(Duration::from_millis(1));
                     if Instant::now() + wait > until {
                         return Err(Shut(wait));

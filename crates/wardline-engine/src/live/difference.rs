@@ -150,6 +150,7 @@ pub fn difference(before: &Estate, after: &Estate) -> Vec<Change> {
         }
     };
     compare("flow", each(&before.flows), each(&after.flows), &timed);
+    compare("job", each(&before.jobs), each(&after.jobs), &plain);
     compare("api", each(&before.apis), each(&after.apis), &plain);
     compare(
         "client",

@@ -8,6 +8,7 @@
 
 mod difference;
 mod doors;
+mod jobs;
 mod mark;
 mod schedules;
 mod senders;
@@ -25,9 +26,11 @@ use crate::process;
 use crate::renew::Renewals;
 use crate::webhook::News;
 use doors::{Doors, NextDoors};
+use jobs::{Jobs, NextJobs};
 use schedules::{NextSchedules, Schedules};
 use senders::{NextSenders, Senders, SendersError};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -42,6 +45,9 @@ pub(crate) struct Live {
     doors: Doors,
     schedules: Schedules,
     watches: Watches,
+    jobs: Jobs,
+    /// Where rows of jobs wait.
+    room: Option<PathBuf>,
     renewals: Arc<Renewals>,
     /// Where changes of clients' endpoints go, to be written down.
     tell: mpsc::Sender<News>,
@@ -75,6 +81,7 @@ pub struct Prepared {
     doors: NextDoors,
     schedules: NextSchedules,
     watches: NextWatches,
+    jobs: NextJobs,
     inlets: BTreeMap<String, Arc<http::Inlet>>,
     gates: CallGates,
     changes: Vec<Change>,
@@ -104,12 +111,18 @@ impl Prepared {
 
 impl Live {
     /// Nothing runs yet.
-    pub(crate) fn new(renewals: Arc<Renewals>, tell: mpsc::Sender<News>) -> Self {
+    pub(crate) fn new(
+        renewals: Arc<Renewals>,
+        tell: mpsc::Sender<News>,
+        room: Option<PathBuf>,
+    ) -> Self {
         Self {
             senders: Senders::default(),
             doors: Doors::default(),
             schedules: Schedules::default(),
             watches: Watches::default(),
+            jobs: Jobs::default(),
+            room,
             renewals,
             tell,
         }
@@ -118,6 +131,11 @@ impl Live {
     /// Clients' endpoints that are sent to, by name.
     pub(crate) fn endpoints(&self) -> Endpoints {
         self.senders.endpoints()
+    }
+
+    /// What is known of bulk jobs, by name.
+    pub(crate) fn jobs(&self) -> crate::desk::Jobs {
+        self.jobs.books()
     }
 
     pub(crate) fn places(&self) -> BTreeMap<String, String> {
@@ -155,6 +173,11 @@ impl Live {
             .schedules
             .prepare(&plan, &senders, acceptor.clock.now());
         let watches = self.watches.prepare(&plan, &self.renewals)?;
+        let gates = senders.gates(Arc::clone(&acceptor.clock));
+        let jobs = self
+            .jobs
+            .prepare(&plan, &senders, &gates, acceptor, self.room.as_ref())
+            .await?;
         let before = acceptor.plan();
         let mut changes = difference(&before.estate, &plan.estate);
         changes.extend(senders.reopened.iter().map(|name| Change {
@@ -165,12 +188,13 @@ impl Live {
         changes.extend(left_behind(&before, &plan, acceptor).await?);
         Ok(Prepared {
             inlets: doors.inlets(),
-            gates: senders.gates(Arc::clone(&acceptor.clock)),
+            gates,
             plan,
             senders,
             doors,
             schedules,
             watches,
+            jobs,
             changes,
         })
     }
@@ -199,6 +223,7 @@ impl Live {
             .apply(next.watches, &takes, marks, intake, intake_stop);
         self.schedules
             .apply(next.schedules, acceptor, intake, intake_stop);
+        self.jobs.apply(next.jobs, intake, intake_stop);
     }
 }
 

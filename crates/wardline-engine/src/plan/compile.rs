@@ -54,7 +54,9 @@ impl<'a> Compiler<'a> {
             Source::Connection(reference) => {
                 input_of(&self.estate.connection(&reference.value)?.1.kind).unwrap_or(Input::Json)
             }
-            Source::Event(_) | Source::Schedule(_) | Source::Alert(_) => Input::Json,
+            Source::Event(_) | Source::Schedule(_) | Source::Alert(_) | Source::Job(_) => {
+                Input::Json
+            }
         };
         let from = match &flow.source {
             Source::Connection(reference) => reference.value.clone(),
@@ -72,6 +74,7 @@ impl<'a> Compiler<'a> {
                 "every {} ({})",
                 schedule.cron.value, schedule.time_zone.value
             ),
+            Source::Job(name) => format!("job {}", name.value),
             Source::Alert(alert) => {
                 let kinds: Vec<&str> = alert.kinds.iter().map(|kind| kind.as_str()).collect();
                 format!("alert {}", kinds.join(", "))
@@ -259,6 +262,16 @@ impl<'a> Compiler<'a> {
                 .connection(&reference.value)
                 .map_or(Sensitivity::Phi, |(_, connection)| connection.sensitivity),
             Source::Schedule(_) | Source::Alert(_) => Sensitivity::Internal,
+            // Of what class the records of a system are is said by its connection.
+            Source::Job(name) => self
+                .estate
+                .jobs
+                .get(&name.value)
+                .and_then(|job| {
+                    let (system, operation) = self.estate.operation(&job.read.call.value)?;
+                    system.connections.get(&operation.connection.value)
+                })
+                .map_or(Sensitivity::Phi, |connection| connection.sensitivity),
             Source::Event(events) => events
                 .iter()
                 .map(|event| {

@@ -5,6 +5,7 @@
 mod circles;
 mod compile;
 mod hooks;
+mod jobs;
 mod later;
 mod past;
 mod processes;
@@ -13,6 +14,7 @@ mod x12;
 use compile::Compiler;
 pub(crate) use compile::{backoff as backoff_of, span_in};
 pub use compile::{diagnostic_in, environment};
+pub(crate) use jobs::{JobPlan, JobPlans, source as job_source};
 use later::LaterPlans;
 use past::{Destinations, Flows};
 pub(crate) use x12::{HeldGuides, Owed, ToldOf};
@@ -43,6 +45,8 @@ pub struct Plan {
     pub(crate) audience: Arc<dyn Audience>,
     /// What has to happen over days.
     pub(crate) processes: Processes,
+    /// Bulk jobs.
+    pub(crate) jobs: JobPlans,
     /// What makes the answers of SOAP services that are offered.
     pub(crate) soap_answers: SoapAnswers,
 }
@@ -194,6 +198,11 @@ impl Plan {
         // Numbers of flows: those of the estate, of Apis, of webhooks, of processes and their calls.
         let later = later::compile(&mut compiler, &estate, flows.len());
         let processes = processes::compile(&mut compiler, &estate);
+        let jobs: Vec<JobPlan> = estate
+            .jobs
+            .values()
+            .filter_map(|job| compiler.job(job))
+            .collect();
         let soap_answers = compiler.soap_answers();
         compiler.unused_operation_maps();
         compiler.found.extend(circles::find(&estate));
@@ -208,7 +217,7 @@ impl Plan {
         if failed || flows.len() != estate.flows.len() {
             return None;
         }
-        let mut plan = Self::assemble(estate, flows, later?, hooks, processes?);
+        let mut plan = Self::assemble(estate, flows, later?, (hooks, jobs), processes?);
         plan.soap_answers = soap_answers;
         Some(plan)
     }
@@ -224,7 +233,7 @@ impl Plan {
         estate: Arc<Estate>,
         mut flows: Vec<FlowPlan>,
         (later, of_apis): (LaterPlans, Vec<FlowPlan>),
-        hooks: Vec<FlowPlan>,
+        (hooks, jobs): (Vec<FlowPlan>, Vec<JobPlan>),
         processes: Processes,
     ) -> Self {
         let mut by_source: AHashMap<Arc<str>, Vec<usize>> = AHashMap::new();
@@ -247,6 +256,10 @@ impl Plan {
                 }
                 Source::Schedule(_) => by_source
                     .entry(schedule_source(&flow.name))
+                    .or_default()
+                    .push(index),
+                Source::Job(name) => by_source
+                    .entry(job_source(&name.value))
                     .or_default()
                     .push(index),
                 Source::Alert(_) => by_source
@@ -300,7 +313,7 @@ impl Plan {
             let own = match flow.source {
                 Source::Schedule(_) => Some(schedule_source(&flow.name)),
                 Source::Alert(_) => Some(alert_source(&flow.name)),
-                Source::Connection(_) | Source::Event(_) => None,
+                Source::Connection(_) | Source::Event(_) | Source::Job(_) => None,
             };
             if let Some(own) = own {
                 sources.insert(
@@ -371,8 +384,16 @@ impl Plan {
             destinations.extend(hooks::destination(&hook));
             flows.push(hook);
         }
+        let mut known = JobPlans::new();
+        for mut job in jobs {
+            job.flow = flows.len();
+            flows.push(jobs::flow(&job));
+            sources.insert(job_source(&job.name), jobs::records());
+            known.insert(Arc::clone(&job.name), Arc::new(job));
+        }
         let mut plan = Self {
             estate,
+            jobs: known,
             flows: Flows::new(flows),
             by_source,
             by_event,

@@ -370,59 +370,62 @@ impl Router<'_> {
         subject: &Subject,
         place: &str,
     ) -> Result<Vec<Content>, Failure> {
-        let mut current = vec![subject.content.clone()];
-        for map in maps {
-            let mut next = Vec::with_capacity(current.len());
-            for content in current {
-                let input = Subject {
-                    content,
-                    metadata: subject.metadata.clone(),
-                };
-                let output = map
-                    .program
-                    .run(&input, self.runtime)
-                    .map_err(|error| Failure {
-                        code: codes::MAP_FAILED,
-                        text: format!("{} for {place}: {error}", map.name),
-                    })?;
-                match output {
-                    Output::Json(value) => next.push(Content::Json(value)),
-                    Output::Many(values) => next.extend(values.into_iter().map(Content::Json)),
-                    Output::Hl7(bytes) => {
-                        let message =
-                            wardline_hl7::Message::parse(bytes).map_err(|error| Failure {
-                                code: codes::MAP_FAILED,
-                                text: format!(
-                                    "{} for {place} wrote what is not HL7: {error}",
-                                    map.name
-                                ),
-                            })?;
-                        next.push(Content::Hl7(Arc::new(message)));
-                    }
-                    Output::X12(bytes) => {
-                        let built = wardline_edi::x12::Interchange::parse(bytes)
-                            .ok()
-                            .and_then(|all| all.set(0))
-                            .ok_or_else(|| Failure {
-                                code: codes::MAP_FAILED,
-                                text: format!("{} for {place} wrote what is not X12", map.name),
-                            })?;
-                        next.push(Content::X12(Arc::new(built)));
-                    }
-                    Output::Filtered { .. } => {}
-                }
-                if next.len() > MAX_DERIVED {
-                    return Err(Failure {
-                        code: codes::TOO_DEEP,
-                        text: format!(
-                            "{} for {place} returned more than {MAX_DERIVED} results",
-                            map.name
-                        ),
-                    });
-                }
-            }
-            current = next;
-        }
-        Ok(current)
+        chain(maps, subject, place, self.runtime)
     }
+}
+
+/// Runs maps, each on all results of the one before.
+pub(super) fn chain(
+    maps: &[MapPlan],
+    subject: &Subject,
+    place: &str,
+    runtime: &mut Runtime,
+) -> Result<Vec<Content>, Failure> {
+    let mut current = vec![subject.content.clone()];
+    for map in maps {
+        let mut next = Vec::with_capacity(current.len());
+        for content in current {
+            let input = Subject {
+                content,
+                metadata: subject.metadata.clone(),
+            };
+            let output = map.program.run(&input, runtime).map_err(|error| Failure {
+                code: codes::MAP_FAILED,
+                text: format!("{} for {place}: {error}", map.name),
+            })?;
+            match output {
+                Output::Json(value) => next.push(Content::Json(value)),
+                Output::Many(values) => next.extend(values.into_iter().map(Content::Json)),
+                Output::Hl7(bytes) => {
+                    let message = wardline_hl7::Message::parse(bytes).map_err(|error| Failure {
+                        code: codes::MAP_FAILED,
+                        text: format!("{} for {place} wrote what is not HL7: {error}", map.name),
+                    })?;
+                    next.push(Content::Hl7(Arc::new(message)));
+                }
+                Output::X12(bytes) => {
+                    let built = wardline_edi::x12::Interchange::parse(bytes)
+                        .ok()
+                        .and_then(|all| all.set(0))
+                        .ok_or_else(|| Failure {
+                            code: codes::MAP_FAILED,
+                            text: format!("{} for {place} wrote what is not X12", map.name),
+                        })?;
+                    next.push(Content::X12(Arc::new(built)));
+                }
+                Output::Filtered { .. } => {}
+            }
+            if next.len() > MAX_DERIVED {
+                return Err(Failure {
+                    code: codes::TOO_DEEP,
+                    text: format!(
+                        "{} for {place} returned more than {MAX_DERIVED} results",
+                        map.name
+                    ),
+                });
+            }
+        }
+        current = next;
+    }
+    Ok(current)
 }

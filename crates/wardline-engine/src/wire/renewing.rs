@@ -112,6 +112,10 @@ impl Outbound for Renewing {
         now.send(request).await
     }
 
+    fn place(&self) -> Option<wardline_connect::files::Place> {
+        self.0.load().place()
+    }
+
     fn describe(&self) -> String {
         self.0.load().describe()
     }

@@ -113,6 +113,7 @@ impl Stage {
             vault: Arc::clone(&self.vault),
             secrets: Secrets::in_directory(self.directory.path().join("secrets")),
             clock: Arc::clone(&self.clock),
+            room: Some(self.directory.path().to_owned()),
         }
     }
 

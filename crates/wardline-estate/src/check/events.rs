@@ -162,7 +162,7 @@ fn expected(test: &TestCase) -> Vec<&Spanned<String>> {
 fn heard(flow: &Flow) -> &[Spanned<String>] {
     match &flow.source {
         Source::Event(events) => events,
-        Source::Connection(_) | Source::Schedule(_) | Source::Alert(_) => &[],
+        Source::Connection(_) | Source::Schedule(_) | Source::Alert(_) | Source::Job(_) => &[],
     }
 }
 

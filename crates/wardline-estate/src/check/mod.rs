@@ -8,6 +8,7 @@ mod clients;
 mod doors;
 mod dropboxes;
 mod events;
+mod jobs;
 mod people;
 mod processes;
 mod references;
@@ -61,6 +62,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     smtp::check(whole, &mut problems);
     sql::check(whole, &mut problems);
     events::check(whole, &mut problems);
+    jobs::check(whole, &mut problems);
     people::check(whole, &mut problems);
     usage::check(whole, &mut problems);
     problems

@@ -22,6 +22,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     references.entities();
     references.flows();
     references.processes();
+    references.jobs();
     references.apis();
     references.bindings();
     references.routes();
@@ -299,7 +300,7 @@ impl References<'_> {
                         self.operation(&call.value, call.at);
                     }
                 }
-                Source::Event(_) | Source::Alert(_) => {}
+                Source::Event(_) | Source::Alert(_) | Source::Job(_) => {}
             }
             self.validated(&flow.validate);
             for target in &flow.to {
@@ -386,7 +387,7 @@ impl References<'_> {
         }
     }
 
-    fn operation(&mut self, reference: &str, at: Span) {
+    pub(super) fn operation(&mut self, reference: &str, at: Span) {
         let estate = self.whole.estate;
         let complete = self.whole.complete("system") && self.whole.complete("api");
         let skip = value::reference(reference).is_err() || !complete;

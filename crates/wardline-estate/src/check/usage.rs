@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Direction, Source, StoreUrl, TargetKind};
+use crate::model::{Direction, JobWrite, Source, StoreUrl, TargetKind};
 use crate::source::{FileId, Span};
 use std::collections::BTreeSet;
 use wardline_core::Code;
@@ -67,7 +67,12 @@ fn owners(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         .values()
         .filter(|process| process.owner.is_none())
         .map(|process| ("process", &process.name, process.at));
-    for (kind, name, at) in systems.chain(flows).chain(processes) {
+    let jobs = estate
+        .jobs
+        .values()
+        .filter(|job| job.owner.is_none())
+        .map(|job| ("job", &job.name, job.at));
+    for (kind, name, at) in systems.chain(flows).chain(processes).chain(jobs) {
         problems.push(
             Diagnostic::warning(
                 codes::NO_OWNER,
@@ -93,6 +98,10 @@ fn connections(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 .map(|target| target.kind.connection()),
         );
     }
+    used.extend(estate.jobs.values().filter_map(|job| match &job.write {
+        JobWrite::File(file) => Some(file.connection.value.clone()),
+        JobWrite::Messages => None,
+    }));
     for (_, connection) in estate.connections() {
         let Some(duties) = &connection.x12 else {
             continue;

@@ -5,11 +5,12 @@ use super::{Decoder, View};
 use crate::model::{
     AlertKind, AlertSource, Estate, Flow, Schedule, Source, Target, TargetKind, Then, Validate,
 };
-use crate::shape::flow::{CALL, FLOW, FROM_ALERT, FROM_CLOCK, FROM_EVENT, SEND, THEN};
+use crate::shape::flow::{CALL, FLOW, FROM_ALERT, FROM_CLOCK, FROM_EVENT, FROM_JOB, SEND, THEN};
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::Node;
 use std::path::PathBuf;
+use wardline_core::Lane;
 
 impl<'a> Decoder<'a> {
     pub(super) fn flow(&mut self, node: &'a Node, estate: &Estate) -> Flow {
@@ -19,6 +20,12 @@ impl<'a> Decoder<'a> {
         let emit = view.text("emit");
         let runbook = self.runbook(view);
         let targets = view.get("to").map_or(&[][..], Node::one_or_many);
+        let source = source(view.get("from"), node.at, estate);
+        // Nobody waits for what comes in bulk, unless the flow says so.
+        let lane = match source {
+            Source::Job(_) => Lane::Bulk,
+            _ => Lane::Normal,
+        };
         let mut to = Vec::new();
         for (index, target) in targets.iter().enumerate() {
             to.extend(self.target(
@@ -26,7 +33,7 @@ impl<'a> Decoder<'a> {
                 node,
                 estate,
                 &format!("{path}.to[{index}]"),
-                runbook.as_ref(),
+                (runbook.as_ref(), lane),
             ));
         }
         let levels: Levels<'_> = self.levels(&[node], "", None);
@@ -34,14 +41,14 @@ impl<'a> Decoder<'a> {
             at: name.at,
             title: view.string("title"),
             owner: view.string("owner"),
-            source: source(view.get("from"), node.at, estate),
+            source,
             when: view.text("when"),
             key: view.text("key").filter(|key| key.value != "none"),
             map: self.maps(view.texts("map")),
             validate: validate(view, emit.as_ref()),
             enrich: self.maps(view.texts("enrich")),
             emit,
-            lane: self.lane(&levels, &path),
+            lane: self.lane_or(&levels, &path, lane),
             to,
             name: name.value,
         }
@@ -57,7 +64,7 @@ impl<'a> Decoder<'a> {
         flow: &'a Node,
         estate: &Estate,
         path: &str,
-        runbook: Option<&PathBuf>,
+        (runbook, lane): (Option<&PathBuf>, Lane),
     ) -> Option<Target> {
         let call = node.get("call").is_some();
         let (view, key) = if call {
@@ -103,7 +110,7 @@ impl<'a> Decoder<'a> {
             map: self.maps(view.texts("map")),
             when: view.text("when"),
             key: view.text("key").filter(|key| key.value != "none"),
-            lane: self.lane(&levels, path),
+            lane: self.lane_or(&levels, path, lane),
             retry: self.retry(&levels, path),
             on_exhausted: self.exhausted(&levels, path),
             runbook: self.runbook(view).or_else(|| runbook.cloned()),
@@ -125,7 +132,7 @@ impl<'a> Decoder<'a> {
 
 /// The operation of the system that serves an operation of an Api, where that is always the same
 /// one; else the reference as it is, about which the checks have something to say.
-fn served_by(estate: &Estate, reference: Spanned<String>) -> Spanned<String> {
+pub(super) fn served_by(estate: &Estate, reference: Spanned<String>) -> Spanned<String> {
     let served = estate
         .api_operation(&reference.value)
         .and_then(|(api, operation)| Some(api.only_binding()?.reference(&operation.name)));
@@ -166,6 +173,10 @@ fn source(node: Option<&Node>, at: Span, estate: &Estate) -> Source {
                 .collect(),
             after: view.parsed("after", value::duration).unwrap_or_default(),
         });
+    }
+    if node.get("job").is_some() {
+        let job = View::new(Some(node), &FROM_JOB).text("job");
+        return job.map_or_else(stand_in, Source::Job);
     }
     if node.get("every").is_none() {
         return stand_in();

@@ -18,6 +18,7 @@ mod fhir;
 mod files;
 mod flow;
 mod identity;
+mod job;
 mod people;
 mod policy;
 mod process;
@@ -57,6 +58,7 @@ pub(crate) struct Documents {
     pub(crate) entities: Vec<Node>,
     pub(crate) flows: Vec<Node>,
     pub(crate) processes: Vec<Node>,
+    pub(crate) jobs: Vec<Node>,
     pub(crate) apis: Vec<Node>,
     pub(crate) clients: Vec<Node>,
     pub(crate) policies: Vec<PathBuf>,
@@ -157,6 +159,10 @@ pub(crate) fn decode(documents: &Documents, files: &mut Files) -> (Estate, Learn
             |process| process.at,
         );
     }
+    for node in &documents.jobs {
+        let job = decoder.job(node, &estate);
+        decoder.declare(&mut estate.jobs, "job", job.name.clone(), job, |job| job.at);
+    }
     estate.codes = decoder.code_tables(&documents.tables, &documents.codes);
     estate.tests = documents
         .tests
@@ -254,6 +260,7 @@ impl Documents {
             Kind::Entity => Some(&mut self.entities),
             Kind::Flow => Some(&mut self.flows),
             Kind::Process => Some(&mut self.processes),
+            Kind::Job => Some(&mut self.jobs),
             Kind::Api => Some(&mut self.apis),
             Kind::Client => Some(&mut self.clients),
             Kind::Codes => Some(&mut self.codes),

@@ -225,12 +225,23 @@ impl<'a> Decoder<'a> {
     }
 
     pub(super) fn lane(&mut self, levels: &Levels<'a>, path: &str) -> Lane {
+        self.lane_or(levels, path, Lane::Normal)
+    }
+
+    /// The lane, where `otherwise` is meant when nothing is said.
+    pub(super) fn lane_or(&mut self, levels: &Levels<'a>, path: &str, otherwise: Lane) -> Lane {
         let read = |text: &str| {
             text.parse()
                 .map_err(|error: wardline_core::ParseLaneError| error.to_string())
         };
-        self.setting(levels, path, Key::plain("lane"), Some("normal"), read)
-            .unwrap_or_default()
+        self.setting(
+            levels,
+            path,
+            Key::plain("lane"),
+            Some(&otherwise.to_string()),
+            read,
+        )
+        .unwrap_or(otherwise)
     }
 
     pub(super) fn exhausted(&mut self, levels: &Levels<'a>, path: &str) -> Exhausted {

@@ -71,6 +71,7 @@ impl Decoder<'_> {
             entities: BTreeMap::new(),
             flows: BTreeMap::new(),
             processes: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             apis: BTreeMap::new(),
             clients: BTreeMap::new(),
             policies: BTreeMap::new(),

@@ -48,6 +48,8 @@ pub enum Source {
     Schedule(Schedule),
     /// What is wrong with systems that are sent to.
     Alert(AlertSource),
+    /// The records of a bulk job.
+    Job(Spanned<String>),
 }
 
 /// A source that tells when something begins to be wrong with a system, and when it is over.

@@ -13,6 +13,7 @@ mod dropbox;
 mod figure;
 mod flow;
 mod identity;
+mod job;
 mod people;
 mod policy;
 mod process;
@@ -56,6 +57,7 @@ pub use identity::{
     Identity, Issuer, IssuerKeys, IssuerScopes, TokenAlgorithm, TokenSettings, WatchAction,
     WatchSettings,
 };
+pub use job::{Job, JobFile, JobPage, JobPaging, JobRead, JobWindow, JobWrite};
 pub use people::{BUILT_IN_ROLES, GroupRoles, Oidc, People, SessionSettings};
 pub use policy::PolicyFile;
 pub use process::{
@@ -122,6 +124,8 @@ pub struct Estate {
     pub flows: BTreeMap<String, Flow>,
     /// Processes, by name.
     pub processes: BTreeMap<String, Process>,
+    /// Bulk jobs, by name.
+    pub jobs: BTreeMap<String, Job>,
     /// Apis by `name/vMAJOR`.
     pub apis: BTreeMap<String, Api>,
     /// Clients, by name.

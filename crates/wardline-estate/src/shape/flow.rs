@@ -25,10 +25,11 @@ pub(crate) static FLOW: Object = Object {
                     ("event", &FROM_EVENT),
                     ("every", &FROM_CLOCK),
                     ("alert", &FROM_ALERT),
+                    ("job", &FROM_JOB),
                 ]),
             ]),
             Required,
-            "Where messages come from: an inbound connection (`ehr.adt`), events, the clock, or what is wrong with systems.",
+            "Where messages come from: an inbound connection (`ehr.adt`), events, the clock, what is wrong with systems, or a bulk job.",
         ),
         field(
             "when",
@@ -156,6 +157,13 @@ pub(crate) static FROM_ALERT: Object = Object {
             "How long it must have been wrong before it is told, and well before it is taken back.",
         ),
     ],
+    exactly_one: &[],
+};
+
+pub(crate) static FROM_JOB: Object = Object {
+    name: "`from` (a job)",
+    doc: "The flow hears the records of a bulk job, each as a message of its own. Its lane is `bulk` where it says no other.",
+    fields: &[field("job", Text(Form::Name), Required, "The job.")],
     exactly_one: &[],
 };
 

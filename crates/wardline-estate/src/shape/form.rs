@@ -86,6 +86,10 @@ pub(crate) enum Form {
     Database,
     /// The name of a column.
     Column,
+    /// What the values of a column are.
+    ColumnKind,
+    /// An hour of the day: `20:00`.
+    Hour,
 }
 
 impl Form {
@@ -195,6 +199,11 @@ impl Form {
                 }
                 Err(error) => Err((codes::BAD_URL, error.to_string())),
             },
+            Self::ColumnKind => text
+                .parse::<wardline_tabular::Kind>()
+                .map(drop)
+                .map_err(|error| (codes::UNKNOWN_WORD, error.to_string())),
+            Self::Hour => value::hour(text).map(drop).map_err(with(codes::BAD_TIME)),
             Self::Store => match text {
                 "sqlite" => Ok(()),
                 _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
@@ -267,6 +276,8 @@ impl Form {
             Self::Recipients => "an address of mail or a domain",
             Self::Database => "a database",
             Self::Column => "a column",
+            Self::ColumnKind => "the kind of a column",
+            Self::Hour => "an hour of the day",
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod estate;
 pub(crate) mod fhir;
 pub(crate) mod flow;
 mod form;
+pub(crate) mod job;
 mod manual;
 pub(crate) mod people;
 pub(crate) mod process;
@@ -53,6 +54,8 @@ pub enum Kind {
     Flow,
     /// `processes/*.yaml`
     Process,
+    /// `jobs/*.yaml`
+    Job,
     /// `entities/*.yaml`
     Entity,
     /// `apis/*.yaml`
@@ -67,12 +70,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds in the order of the manual.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Estate,
         Self::System,
         Self::Entity,
         Self::Flow,
         Self::Process,
+        Self::Job,
         Self::Api,
         Self::Client,
         Self::Codes,
@@ -88,6 +92,7 @@ impl Kind {
             Self::System => "system",
             Self::Flow => "flow",
             Self::Process => "process",
+            Self::Job => "job",
             Self::Entity => "entity",
             Self::Api => "api",
             Self::Client => "client",
@@ -109,6 +114,7 @@ impl Kind {
             Self::System => "systems/*.yaml",
             Self::Flow => "flows/*.yaml",
             Self::Process => "processes/*.yaml",
+            Self::Job => "jobs/*.yaml",
             Self::Entity => "entities/*.yaml",
             Self::Api => "apis/*.yaml",
             Self::Client => "clients/*.yaml",
@@ -124,6 +130,7 @@ impl Kind {
             Self::System
                 | Self::Flow
                 | Self::Process
+                | Self::Job
                 | Self::Entity
                 | Self::Api
                 | Self::Client
@@ -139,6 +146,7 @@ impl Kind {
             Self::System => &system::SYSTEM,
             Self::Flow => &flow::FLOW,
             Self::Process => &process::PROCESS,
+            Self::Job => &job::JOB,
             Self::Entity => &data::ENTITY,
             Self::Api => &api::API,
             Self::Client => &client::CLIENT,

@@ -193,6 +193,10 @@ fn text(form: Form) -> Value {
         Form::Recipients => r"^([^@<> ]+@)?[A-Za-z0-9.-]+$",
         Form::Database => "^((postgres(ql)?|mysql|mariadb)://[^@?# ]+/[^@?# ]+|sqlite:[^?]+)$",
         Form::Column => "^[^.]{1,128}$",
+        Form::ColumnKind => {
+            r"^(text|integer|boolean|date|time|json|decimal\([0-9]{1,2}(,[0-9]{1,2})?\))$"
+        }
+        Form::Hour => "^([01][0-9]|2[0-3]):[0-5][0-9]$",
         Form::Value => return json!({ "type": "string" }),
         Form::Prose
         | Form::TimeZone
