@@ -16,9 +16,9 @@ use wardline_core::{DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReloadOutcome, ReloadView, ReplayReport, ReplayRequest, Selection, TraceItem,
-    TraceView, WebhookTrialView, WebhookView,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView,
+    Part, PayloadView, ReloadOutcome, ReloadView, ReplayReport, ReplayRequest, Selection,
+    TraceItem, TraceView, WebhookTrialView, WebhookView,
 };
 
 use crate::app::{App, Shared};
@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/keys/destroy", post(destroy_keys))
         .route("/api/webhooks", get(webhooks).post(set_webhook))
         .route("/api/webhooks/test", post(try_webhook))
+        .route("/api/jobs", get(jobs).post(act_on_job))
         .route("/api/estate", get(estate))
         .route("/api/reload", post(reload))
         .route("/api/audit", get(audit))
@@ -388,6 +389,31 @@ async fn try_webhook(
     Body(body): Body<TryWebhookBody>,
 ) -> Answer<WebhookTrialView> {
     Ok(Json(app.desk.try_webhook(&body.name, &caller.actor).await?))
+}
+
+async fn jobs(State(app): State<Shared>, _: Caller) -> Answer<Vec<JobView>> {
+    Ok(Json(app.desk.jobs().await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobActBody {
+    name: String,
+    act: JobAct,
+    #[serde(default)]
+    reason: String,
+}
+
+async fn act_on_job(
+    State(app): State<Shared>,
+    caller: Caller,
+    Body(body): Body<JobActBody>,
+) -> Answer<JobView> {
+    let reason = needed(body.reason)?;
+    let (desk, actor) = (&app.desk, &caller.actor);
+    Ok(Json(
+        desk.act_on_job(&body.name, body.act, reason, actor).await?,
+    ))
 }
 
 async fn estate(State(app): State<Shared>, _: Caller) -> Answer<AppliedView> {

@@ -8,7 +8,7 @@ use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView, Part,
     PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
     WebhookView,
 };
@@ -93,6 +93,26 @@ pub trait ConsoleDesk: ProcessDesk {
     async fn try_webhook(&self, name: &str, actor: &str) -> Result<WebhookTrialView, DeskError> {
         let _ = actor;
         Err(DeskError::no_webhook(name))
+    }
+    /// Bulk jobs and their runs, by name.
+    async fn jobs(&self) -> Result<Vec<JobView>, DeskError> {
+        Ok(Vec::new())
+    }
+    /// Acts on a bulk job; how it stands then.
+    async fn act_on_job(
+        &self,
+        name: &str,
+        act: JobAct,
+        reason: String,
+        actor: &str,
+    ) -> Result<JobView, DeskError> {
+        let _ = (act, reason, actor);
+        Err(DeskError {
+            kind: DeskErrorKind::Invalid,
+            code: Code("W7002"),
+            text: format!("there is no job `{name}` here"),
+            help: None,
+        })
     }
     /// The audit log, newest first, below the entry with sequence `before` (from the newest
     /// where `None`), at most `limit`.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView, Part,
     PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
     WebhookView,
 };
@@ -110,6 +110,20 @@ impl ConsoleDesk for Desk {
 
     async fn try_webhook(&self, name: &str, actor: &str) -> Result<WebhookTrialView, DeskError> {
         Ok(Self::try_webhook(self, name, actor).await?)
+    }
+
+    async fn jobs(&self) -> Result<Vec<JobView>, DeskError> {
+        Ok(Self::jobs(self).await?)
+    }
+
+    async fn act_on_job(
+        &self,
+        name: &str,
+        act: JobAct,
+        reason: String,
+        actor: &str,
+    ) -> Result<JobView, DeskError> {
+        Ok(Self::act_on_job(self, name, act, &reason, actor).await?)
     }
 
     async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditView>, DeskError> {

@@ -64,6 +64,8 @@ const TABLE: &[(&str, &str, Need)] = {
         ("GET", "/transactions", May(View)),
         ("POST", "/transactions", May(Search)),
         ("GET", "/boards", May(View)),
+        ("GET", "/jobs", May(View)),
+        ("POST", "/jobs", May(Replay)),
         ("GET", "/reconciliations", May(View)),
         ("GET", "/reconciliations/{id}", May(View)),
         // The same for programs.
@@ -106,6 +108,8 @@ const TABLE: &[(&str, &str, Need)] = {
         ("POST", "/api/clients/{client}/release", May(Administer)),
         ("GET", "/api/alerts", May(View)),
         ("POST", "/api/alerts/{id}/acknowledge", May(Replay)),
+        ("GET", "/api/jobs", May(View)),
+        ("POST", "/api/jobs", May(Replay)),
         ("GET", "/api/webhooks", May(View)),
         ("POST", "/api/webhooks", May(Administer)),
         ("POST", "/api/webhooks/test", May(Replay)),

@@ -6,6 +6,7 @@ mod dicom;
 mod estate;
 mod fhir;
 mod flat;
+mod jobs;
 mod journal;
 mod process;
 mod time;
@@ -24,6 +25,7 @@ pub(crate) use estate::{
 };
 pub(crate) use fhir::FhirCommand;
 pub(crate) use flat::{EdiCommand, FlatCommand, LayoutArg};
+pub(crate) use jobs::{JobAct, JobsCommand};
 pub(crate) use journal::{Act, Dead, Messages, Replay, Resubmit, Select, Trace};
 pub(crate) use process::{
     Figures, InstanceAct, InstanceList, InstanceShow, ProcessCommand, ProcessFilter, Reconcile,
@@ -167,6 +169,11 @@ pub(crate) enum Command {
     Policy {
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// Look at bulk jobs, begin runs, and stop them or let them go on.
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
     },
     /// Look at clients' webhooks, try them, and decide whether they are sent to.
     Webhooks {

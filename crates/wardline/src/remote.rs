@@ -22,9 +22,9 @@ use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
-    WebhookView,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView,
+    Part, PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    WebhookTrialView, WebhookView,
 };
 
 /// Bytes of one answer at most.
@@ -377,6 +377,19 @@ impl ConsoleDesk for RemoteDesk {
     async fn try_webhook(&self, name: &str, _actor: &str) -> Result<WebhookTrialView, DeskError> {
         self.post("/api/webhooks/test", json!({ "name": name }))
             .await
+    }
+    async fn jobs(&self) -> Result<Vec<JobView>, DeskError> {
+        self.get("/api/jobs").await
+    }
+    async fn act_on_job(
+        &self,
+        name: &str,
+        act: JobAct,
+        reason: String,
+        _actor: &str,
+    ) -> Result<JobView, DeskError> {
+        let body = json!({ "name": name, "act": act, "reason": reason });
+        self.post("/api/jobs", body).await
     }
     async fn record(&self, _entry: &wardline_vault::AuditEntry) -> Result<(), DeskError> {
         // The server writes down what it does by itself.

@@ -10,6 +10,9 @@
 #[path = "../../wardline-connect/tests/databases/servers.rs"]
 mod servers;
 
+#[path = "sql_crash/jobs.rs"]
+mod jobs;
+
 use serde_json::{Value, json};
 use servers::Server;
 use std::collections::BTreeMap;

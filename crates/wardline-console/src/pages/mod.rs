@@ -9,6 +9,7 @@ pub(crate) mod destination;
 pub(crate) mod enrol;
 pub(crate) mod instance;
 pub(crate) mod intent;
+pub(crate) mod jobs;
 pub(crate) mod login;
 pub(crate) mod marks;
 pub(crate) mod messages;
@@ -50,6 +51,7 @@ pub(crate) fn processes() -> Router<Shared> {
             "/instances/{id}",
             get(instance::page).post(instance::reveal),
         )
+        .route("/jobs", get(jobs::page).post(jobs::act))
         .route("/intents", post(intent::make))
         .route("/intents/{id}", get(intent::page).post(intent::confirm))
         .route("/tasks", get(tasks::page))

@@ -16,13 +16,14 @@ pub(crate) enum Place {
     Boards,
     Transactions,
     Reconciliations,
+    Jobs,
     Messages,
     Dead,
     Audit,
     Elsewhere,
 }
 
-const PLACES: [(Place, &str, &str); 9] = [
+const PLACES: [(Place, &str, &str); 10] = [
     (Place::Overview, "/", "Overview"),
     (Place::Processes, "/processes", "Processes"),
     (Place::Tasks, "/tasks", "Tasks"),
@@ -33,6 +34,7 @@ const PLACES: [(Place, &str, &str); 9] = [
         "/reconciliations",
         "Reconciliations",
     ),
+    (Place::Jobs, "/jobs", "Jobs"),
     (Place::Messages, "/messages", "Messages"),
     (Place::Dead, "/dead", "Dead letters"),
     (Place::Audit, "/audit", "Audit"),

@@ -391,15 +391,19 @@ impl Worker {
         let rows = making
             .await
             .map_err(|error| Trouble::passing(codes::JOB_STUCK, error.to_string()))?;
-        let written = if full(rows.written) {
+        if full(rows.written) {
             let written = self.hand_over(file, place, began).await?;
             next.part = place.part + 1;
             next.rows = 0;
             next.bytes = 0;
-            Some(written)
-        } else {
-            None
-        };
+            let (part, changes) = (next.part, Vec::new());
+            // On its own: what comes next takes the place of these rows.
+            self.commit(id, changes, |run| {
+                (run.place.part, run.place.rows, run.place.bytes) = (part, 0, 0);
+                noted(run, written);
+            })
+            .await?;
+        }
         if rows.written > 0 {
             let (length, lines) = (next.bytes, rows.lines);
             let adding = tokio::task::spawn_blocking(move || part.add(length, &lines));
@@ -420,9 +424,6 @@ impl Worker {
             run.counts.refused += refused;
             run.total = total.or(run.total);
             run.worked_ms += millis(begun.elapsed());
-            if let Some(written) = written {
-                noted(run, written);
-            }
         })
         .await?;
         let refused = self.refused().await;

@@ -20,6 +20,7 @@ mod fhir;
 mod figures;
 mod flat;
 mod hl7;
+mod jobs;
 mod keys;
 mod map;
 mod mllp;
@@ -110,6 +111,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { command } => runtime()?.block_on(keys::run(command)),
         Command::Secrets { command } => secrets::run(command),
         Command::Certs(place) => certs::run(&place),
+        Command::Jobs { command } => runtime()?.block_on(jobs::run(command)),
         Command::Webhooks { command } => runtime()?.block_on(webhooks::run(command)),
         Command::Bench(args) => bench::run(args),
     }
