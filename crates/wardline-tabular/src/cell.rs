@@ -104,8 +104,7 @@ fn moment(text: &str) -> Option<jiff::Timestamp> {
         return Some(moment);
     }
     let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(zoned.timestamp())
+    jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
 }
 
 /// Units of the last digit; `None` where digits would be lost.

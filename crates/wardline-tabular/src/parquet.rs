@@ -322,3 +322,116 @@ fn element(column: &Column, into: Struct<'_>) {
             .end(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Column, Encoder, Format};
+    use serde_json::json;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::sync::Arc;
+
+    const COLUMNS: [(&str, &str); 9] = [
+        ("id", "integer"),
+        ("name", "text"),
+        ("price", "decimal(12,2)"),
+        ("wide", "decimal(38,4)"),
+        ("good", "boolean"),
+        ("day", "date"),
+        ("at", "time"),
+        ("all", "json"),
+        ("never", "text"),
+    ];
+
+    fn file(rows: u64) -> Vec<u8> {
+        let columns: Arc<[Column]> = COLUMNS
+            .iter()
+            .map(|(name, kind)| Column::new(*name, kind).unwrap())
+            .collect();
+        let mut encoder = Encoder::new(Format::Parquet, columns).unwrap();
+        let (mut out, mut file) = (Vec::new(), Vec::new());
+        for id in 0..rows {
+            let row = if id % 3 == 2 {
+                json!({ "id": id })
+            } else {
+                json!({ "id": id, "name": format!("Gauze №{id}, sterile"), "price": format!("-{id}.05"),
+                    "wide": format!("-{id}123456789012345678901234567.0001"), "good": id % 2 == 0,
+                    "day": "2026-11-28", "at": "2026-11-28T01:02:03.000004Z", "all": { "a": [id] } })
+            };
+            encoder.row(row.as_object().unwrap(), &mut out).unwrap();
+            file.append(&mut out);
+        }
+        encoder.finish(&mut out);
+        file.append(&mut out);
+        file
+    }
+
+    /// The peers' Python; `None` where pyarrow is absent and that is allowed.
+    fn python() -> Option<PathBuf> {
+        let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
+            PathBuf::from,
+        );
+        let python = root.join("py/bin/python");
+        let proof = Command::new(&python)
+            .args(["-c", "import pyarrow.parquet"])
+            .output();
+        if proof.is_ok_and(|output| output.status.success()) {
+            return Some(python);
+        }
+        let text = "pyarrow is missing: `cargo xtask peers` installs what the tests need";
+        assert!(std::env::var_os("CI").is_none(), "{text}");
+        println!("skipped: {text}");
+        None
+    }
+
+    #[test]
+    fn the_same_rows_make_the_same_bytes() {
+        assert_eq!(file(1_000), file(1_000));
+        assert!(file(0).starts_with(b"PAR1") && file(0).ends_with(b"PAR1"));
+    }
+
+    #[test]
+    fn arrow_reads_what_was_written() {
+        let Some(python) = python() else { return };
+        // The second is of two groups.
+        for rows in [0_u64, 7, 70_000] {
+            let path = std::env::temp_dir()
+                .join(format!("wardline-{}-{rows}.parquet", std::process::id()));
+            std::fs::write(&path, file(rows)).unwrap();
+            let script = r#"
+import sys, datetime, decimal, json, pyarrow.parquet as pq
+rows = int(sys.argv[2])
+f = pq.ParquetFile(sys.argv[1])
+t = f.read()
+assert t.num_rows == rows, t.num_rows
+assert f.num_row_groups == (rows + 65535) // 65536, f.num_row_groups
+want = "int64 string decimal128(12, 2) decimal128(38, 4) bool date32[day] timestamp[us, tz=UTC] string string"
+kinds = " ".join(str(x.type).replace("extension<arrow.json>", "string") for x in t.schema)
+assert kinds == want, kinds
+for i, r in enumerate(t.to_pylist()):
+    assert r["id"] == i and r["never"] is None
+    if i % 3 == 2:
+        assert all(v is None for k, v in r.items() if k != "id"), r
+        continue
+    assert r["name"] == f"Gauze №{i}, sterile" and r["price"] == decimal.Decimal(f"-{i}.05"), r
+    assert r["wide"] == decimal.Decimal(f"-{i}123456789012345678901234567.0001"), r
+    assert r["good"] == (i % 2 == 0) and r["day"] == datetime.date(2026, 11, 28), r
+    assert r["at"] == datetime.datetime(2026, 11, 28, 1, 2, 3, 4, datetime.timezone.utc), r
+    assert json.loads(r["all"]) == {"a": [i]}, r
+"#;
+            let output = Command::new(&python)
+                .args(["-c", script])
+                .arg(&path)
+                .arg(rows.to_string())
+                .output()
+                .unwrap();
+            std::fs::remove_file(&path).unwrap();
+            assert!(
+                output.status.success(),
+                "{rows}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}

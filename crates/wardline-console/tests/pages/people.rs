@@ -206,6 +206,7 @@ async fn pages_and_acts_are_for_those_roles_that_policy_lets() {
             String::new(),
             ALL,
         ),
+        ("GET", "/jobs".into(), String::new(), ALL),
         ("GET", "/audit".into(), String::new(), "am"),
         ("GET", format!("/resubmit/{}", held.id), String::new(), "e"),
         (
@@ -246,6 +247,7 @@ async fn pages_and_acts_are_for_those_roles_that_policy_lets() {
         ),
         ("GET", "/api/session".into(), String::new(), LETTERS),
         ("GET", "/api/overview".into(), String::new(), ALL),
+        ("GET", "/api/jobs".into(), String::new(), ALL),
         ("POST", "/api/messages".into(), "{}".into(), ALL),
         (
             "POST",

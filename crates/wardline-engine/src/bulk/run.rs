@@ -188,6 +188,14 @@ impl Worker {
             }
         }
         *self.book.waits.lock() = None;
+        let cancelled = {
+            let ledger = self.book.ledger.lock().await;
+            let newest = ledger.runs.front();
+            newest.is_some_and(|run| run.state == State::Cancelled)
+        };
+        if cancelled && let Ok(part) = self.part() {
+            part.forget();
+        }
     }
 
     async fn running_id(&self) -> Option<String> {
@@ -506,7 +514,7 @@ impl Worker {
             .unwrap_or(jiff::tz::TimeZone::UTC);
         let at = jiff::Timestamp::from_microsecond(began.0)
             .unwrap_or_default()
-            .to_zoned(zone);
+            .to_zoned_datetime(zone);
         file.name
             .value
             .replace("{date}", &at.strftime("%Y-%m-%d").to_string())
@@ -594,7 +602,7 @@ impl Worker {
             .unwrap_or(jiff::tz::TimeZone::UTC);
         let now = jiff::Timestamp::from_microsecond(self.acceptor.clock.now().0)
             .unwrap_or_default()
-            .to_zoned(zone);
+            .to_zoned_datetime(zone);
         let minute =
             u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs());
         within(window, minute)
