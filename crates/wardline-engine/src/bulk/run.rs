@@ -7,7 +7,7 @@ use super::deliver;
 use super::ledger::{self, Book, FILES, Ledger, Place, Problem, Run, State, Written};
 use super::part::Part;
 use super::records;
-use crate::accept::{Acceptor, unique_id};
+use crate::accept::{AcceptError, Acceptor, unique_id};
 use crate::codes;
 use crate::dispatch::share::CallGate;
 use crate::plan::JobPlan;
@@ -55,9 +55,15 @@ enum Halt {
     Trouble(Trouble),
 }
 
-impl<T: Into<Trouble>> From<T> for Halt {
-    fn from(trouble: T) -> Self {
-        Self::Trouble(trouble.into())
+impl From<Trouble> for Halt {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<AcceptError> for Halt {
+    fn from(error: AcceptError) -> Self {
+        Self::Trouble(error.into())
     }
 }
 
@@ -501,7 +507,7 @@ impl Worker {
                     Trouble::passing(codes::JOB_FILE, text)
                 }
             })?;
-            Ok(whole.bytes())
+            Ok::<u64, Trouble>(whole.bytes())
         });
         let bytes = writing
             .await

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsCommand {
     /// List jobs with how far their newest runs came, how fast, and until when.
-    List(#[command(flatten)] Where),
+    List(Where),
     /// Show one job with its runs and files.
     Show {
         /// The job.
