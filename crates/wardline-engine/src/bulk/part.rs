@@ -147,8 +147,8 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Bytes that were read.
-    pub(super) const fn bytes(&self) -> u64 {
+    /// Bytes that were given.
+    pub(super) const fn given(&self) -> u64 {
         self.read
     }
 
@@ -228,7 +228,7 @@ mod tests {
             let mut whole = part.whole(length, Format::Ndjson, columns).unwrap();
             let mut text = String::new();
             whole.read_to_string(&mut text).unwrap();
-            assert_eq!(whole.bytes(), text.len() as u64);
+            assert_eq!(whole.given(), text.len() as u64);
             text
         };
         assert_eq!(

@@ -507,7 +507,7 @@ impl Worker {
                     Trouble::passing(codes::JOB_FILE, text)
                 }
             })?;
-            Ok::<u64, Trouble>(whole.bytes())
+            Ok::<u64, Trouble>(whole.given())
         });
         let bytes = writing
             .await
