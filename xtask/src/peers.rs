@@ -71,6 +71,14 @@ const DEBIAN: &[Package] = &[
         proof: ("ssh", &["-V"]),
     },
     Package {
+        name: "vsftpd",
+        proof: ("test", &["-x", "/usr/sbin/vsftpd"]),
+    },
+    Package {
+        name: "lftp",
+        proof: ("lftp", &["--version"]),
+    },
+    Package {
         name: "curl",
         proof: ("curl", &["--version"]),
     },
@@ -126,6 +134,11 @@ const PYPI: &[(&str, &str)] = &[
     ("httpx2", "2.16.2"),
     ("paramiko", "5.1.0"),
     ("pyas2lib", "1.4.4"),
+    ("pyftpdlib", "2.2.0"),
+    ("pyOpenSSL", "26.2.0"),
+    ("moto", "5.2.5"),
+    ("flask", "3.1.3"),
+    ("flask-cors", "6.0.5"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

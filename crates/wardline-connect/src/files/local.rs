@@ -2,7 +2,7 @@
 //! so that whoever may put files here cannot lead us anywhere else, not even in between.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -135,7 +135,7 @@ impl Directory for Local {
         }
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &str, from: &mut dyn Read) -> io::Result<()> {
         let (below, name) = split(path)?;
         let folder = self.made(below)?;
         let temporary = format!(".{name}.part");
@@ -148,7 +148,7 @@ impl Directory for Local {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o640))?;
         let mut file = File::from(file);
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        let written = io::copy(from, &mut file).and_then(|_| file.sync_all());
         if let Err(error) = written {
             // It would only take up room; the error that counts is the first.
             if let Err(second) = fs::unlinkat(&folder, &temporary, AtFlags::empty()) {

@@ -62,7 +62,7 @@ pub use process::{
     CallStep, Data, Deadline, Escalate, Process, Reconciliation, Step, StepKind, TaskStep, Undo,
     Until, WaitStep,
 };
-pub use remote::{Reach, SftpReach};
+pub use remote::{FtpsReach, Reach, S3Reach, SftpReach};
 pub use scim_in::ScimIn;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};

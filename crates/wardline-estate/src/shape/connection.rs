@@ -9,7 +9,7 @@ use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::fhir::FHIR_OUT;
-use super::remote::{SFTP_IN, SFTP_OUT};
+use super::remote::{FTPS_IN, FTPS_OUT, S3_IN, S3_OUT, SFTP_IN, SFTP_OUT};
 use super::scim::{SCIM_IN, SCIM_OUT};
 use super::smtp::SMTP_OUT;
 use super::soap_in::SOAP_IN;
@@ -50,6 +50,18 @@ pub(crate) static CONNECTION: Object = Object {
             Keyed(&[("poll", &SFTP_IN), ("write", &SFTP_OUT)]),
             Optional,
             "Files of another machine, over SFTP.",
+        ),
+        field(
+            "ftps",
+            Keyed(&[("poll", &FTPS_IN), ("write", &FTPS_OUT)]),
+            Optional,
+            "Files of another machine, over FTP with TLS.",
+        ),
+        field(
+            "s3",
+            Keyed(&[("poll", &S3_IN), ("write", &S3_OUT)]),
+            Optional,
+            "Objects of an object store, as files.",
         ),
         field(
             "soap",
@@ -174,8 +186,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "smtp", "scim", "kafka", "nats",
-        "amqp", "mqtt", "dicom", "as2", "fhir",
+        "mllp", "http", "files", "null", "sftp", "ftps", "s3", "soap", "sql", "smtp", "scim",
+        "kafka", "nats", "amqp", "mqtt", "dicom", "as2", "fhir",
     ],
 };
 
