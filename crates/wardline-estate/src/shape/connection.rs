@@ -1,11 +1,9 @@
 //! Connections of `systems/*.yaml`.
 
-use super::Need::{Default, Later, Optional, Required};
-use super::Shape::{
-    Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
-};
+use super::Need::{Default, Optional, Required};
+use super::Shape::{Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word};
 use super::as2::{AS2_IN, AS2_OUT};
-use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
+use super::broker::{AMQP_IN, AMQP_OUT, KAFKA_IN, KAFKA_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
 use super::fhir::FHIR_OUT;
@@ -75,7 +73,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "A database: PostgreSQL, MySQL, MariaDB or SQLite.",
         ),
-        field("kafka", Any, Later, "A Kafka topic."),
+        field(
+            "kafka",
+            Keyed(&[("take", &KAFKA_IN), ("publish", &KAFKA_OUT)]),
+            Optional,
+            "Kafka, 2.1 or newer.",
+        ),
         field(
             "as2",
             Keyed(&[("listen", &AS2_IN), ("url", &AS2_OUT)]),
