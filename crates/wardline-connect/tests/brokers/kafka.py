@@ -135,16 +135,10 @@ class Client:
             print(part.partition, part.offset)
         consumer.close()
 
-    def create(self, topic, partitions):
-        from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient(self.settings)
-        for made in admin.create_topics([NewTopic(topic, int(partitions), 1)]).values():
-            made.result(30)
-
 
 def main():
-    cluster = None if sys.argv[1] == "at" else Cluster(int(sys.argv[1]))
-    client = Client(cluster.servers if cluster else sys.argv[2])
+    cluster = Cluster(int(sys.argv[1]))
+    client = Client(cluster.servers)
     print(client.settings["bootstrap.servers"], flush=True)
     for line in sys.stdin:
         what, *rest = line.split()

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    /// What librdkafka's mock cluster says of a topic with one partition, byte for byte.
+    /// An answer about a topic with one partition, as the protocol's documentation lays it out.
     const SAID: &[u8] = b"\0\0\0\0\
         \0\0\0\x01\0\0\0\x01\0\x09127.0.0.1\0\0\x99\x8d\xff\xff\
         \0\x0bmockCluster\0\0\0\x01\

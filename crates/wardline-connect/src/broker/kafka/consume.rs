@@ -107,6 +107,9 @@ pub(in crate::broker) struct Consume {
     trouble: Option<Instant>,
 }
 
+/// What one broker is asked: records from an offset on, and where partitions begin of which none is known.
+type Asked = (Vec<(Part, i64)>, Vec<(Part, ())>);
+
 impl Consume {
     pub(in crate::broker) async fn open(
         link: Link,
@@ -242,7 +245,7 @@ impl Consume {
     fn begin_fetches(&mut self, now: Instant) {
         let window = self.limits.window;
         let held: usize = self.parts.values().map(Assigned::held).sum();
-        let mut asked: BTreeMap<i32, (Vec<(Part, i64)>, Vec<(Part, ())>)> = BTreeMap::new();
+        let mut asked: BTreeMap<i32, Asked> = BTreeMap::new();
         let mut leaderless = false;
         for (part, assigned) in &mut self.parts {
             if assigned.rests.is_some_and(|until| now < until) {

@@ -199,7 +199,7 @@ async fn ask_to_join(
     let mut wanted = BytesMut::new();
     wanted.put_i16(0);
     put_list(&mut wanted, wish.topics.iter(), |out, topic| {
-        put_text(out, topic)
+        put_text(out, topic);
     });
     wanted.put_i32(-1);
     let millis = |limit: Duration| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
@@ -367,7 +367,7 @@ async fn offsets(
                 put_list(out, asked.iter(), |out, (topic, partitions)| {
                     put_text(out, topic);
                     put_list(out, partitions.iter(), |out, (number, ())| {
-                        out.put_i32(*number)
+                        out.put_i32(*number);
                     });
                 });
             })

@@ -180,10 +180,9 @@ impl Publisher {
                     return Err(errors::fault(errors::DUPLICATE_SEQUENCE, "writing"));
                 }
                 Err(Wrote::Not(fault)) => return Err(fault),
-                Err(Wrote::Moved(fault)) => fault,
                 // In doubt: only the broker can tell, by the number.
                 Err(Wrote::Perhaps(fault)) if producer.is_none() => return Err(fault),
-                Err(Wrote::Perhaps(fault)) => fault,
+                Err(Wrote::Moved(fault) | Wrote::Perhaps(fault)) => fault,
             };
             if began.elapsed() + PAUSE > self.manner.timeout.mul_f64(0.75) {
                 return Err(fault);

@@ -52,7 +52,10 @@ pub(super) async fn login(
         .await?;
     let error = answer.i16()?;
     if error != errors::NONE {
-        let offered = answer.list(|one| one.text()).unwrap_or_default().join(", ");
+        let offered = answer
+            .list(super::wire::Reader::text)
+            .unwrap_or_default()
+            .join(", ");
         return Err(Fault::Credentials(format!(
             "it does not take {}, but {}",
             how.name(),
