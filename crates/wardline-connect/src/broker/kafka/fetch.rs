@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_is_a_batch_that_is_too_large() {
-        let large = record(&[7; 100_000]);
+        let large = record(&vec![7; 100_000]);
         let whole = answer(&large, large.len());
         let said = read(Reader(whole.clone()), None, 1_000).unwrap();
         assert!(matches!(said[0].stretches[0], Stretch::Batch(_)));

@@ -207,11 +207,11 @@ mod tests {
     #[test]
     fn lengths_are_not_believed() {
         let read = |bytes: &'static [u8]| Reader(Bytes::from_static(bytes));
-        assert!(read(&[0x7F, 0xFF, 0xFF, 0xFF]).list(|r| r.i8()).is_err());
-        assert!(read(&[0xFF, 0xFF, 0xFF, 0xFE]).list(|r| r.i8()).is_err());
+        assert!(read(&[0x7F, 0xFF, 0xFF, 0xFF]).list(Reader::i8).is_err());
+        assert!(read(&[0xFF, 0xFF, 0xFF, 0xFE]).list(Reader::i8).is_err());
         assert!(
             read(&[0xFF, 0xFF, 0xFF, 0xFF])
-                .list(|r| r.i8())
+                .list(Reader::i8)
                 .unwrap()
                 .is_empty()
         );
