@@ -53,9 +53,11 @@ impl Decoder<'_> {
                     .label("a broker is shown one of them"),
             );
         }
-        let sasl = match view.string("sasl").as_deref() {
-            Some("plain") if word == "kafka" => Sasl::Plain,
-            Some("scram-sha-256") if word == "kafka" => Sasl::ScramSha256,
+        // Only `kafka` has the key.
+        let sasl = (word == "kafka").then(|| view.string("sasl")).flatten();
+        let sasl = match sasl.as_deref() {
+            Some("plain") => Sasl::Plain,
+            Some("scram-sha-256") => Sasl::ScramSha256,
             _ => Sasl::ScramSha512,
         };
         Broker {

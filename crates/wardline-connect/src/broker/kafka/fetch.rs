@@ -172,8 +172,9 @@ fn read(mut answer: Reader, cut: Option<usize>, window: usize) -> Result<Vec<Sai
             let size = usize::try_from(size).unwrap_or_default();
             let stretches = match cut {
                 Some(_) if size > one.0.len() => {
+                    let large = too_large(&one.0, size, window)?;
                     over = true;
-                    VecDeque::from([too_large(&one.0, size, window)?])
+                    VecDeque::from([large])
                 }
                 _ => stretches(one.take(size)?, &aborted)?,
             };
