@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use wardline_connect::ftps::{ClientConfig, Mode, Place, Remote};
 use wardline_connect::tls::{ClientTls, Pem};
 use wardline_connect::{Outbound as _, Secret, files};
 
 use crate::remote::{
-    self, Remote as There, answering, bytes, code, free_port, names, on, put, read,
+    self, Remote as There, answering, bytes, code, cutting, free_port, names, on, put, read,
 };
 use crate::stage::{Authority, soon};
 
@@ -288,6 +288,25 @@ async fn told(answers: &'static [&'static str]) -> u16 {
     port
 }
 
+/// A server of which nothing is known but its port.
+fn stranger(port: u16, authority: &Authority) -> ClientConfig {
+    ClientConfig {
+        name: "erp.drop".into(),
+        host: "127.0.0.1".into(),
+        port,
+        mode: Mode::Explicit,
+        user: "u".into(),
+        password: Secret::from("p"),
+        directory: String::new(),
+        tls: ClientTls {
+            ca: Some(authority.pem()),
+            ..ClientTls::default()
+        },
+        connect_timeout: Duration::from_secs(1),
+        timeout: Duration::from_millis(500),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tls_nothing_is_said() {
     let authority = Authority::new();
@@ -302,71 +321,15 @@ async fn without_tls_nothing_is_said() {
         (&[""][..], "W4329"),
         (Box::leak(vec![endless].into_boxed_slice()), "W4331"),
     ] {
-        let config = ClientConfig {
-            name: "erp.drop".into(),
-            host: "127.0.0.1".into(),
-            port: told(answers).await,
-            mode: Mode::Explicit,
-            user: "u".into(),
-            password: Secret::from("p"),
-            directory: String::new(),
-            tls: ClientTls {
-                ca: Some(authority.pem()),
-                ..ClientTls::default()
-            },
-            connect_timeout: Duration::from_secs(1),
-            timeout: Duration::from_millis(500),
-        };
+        let config = stranger(told(answers).await, &authority);
         let error = on(&there(config), |remote| remote.list("", 10)).await;
         assert_eq!(code(&error.unwrap_err()), wanted, "{answers:?}");
     }
     let lines = ClientConfig {
-        name: "erp.drop".into(),
-        host: "127.0.0.1".into(),
-        port: 1,
-        mode: Mode::Explicit,
         user: "u\r\nDELE x".into(),
-        password: Secret::from("p"),
-        directory: String::new(),
-        tls: ClientTls {
-            ca: Some(authority.pem()),
-            ..ClientTls::default()
-        },
-        connect_timeout: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
+        ..stranger(1, &authority)
     };
     assert!(Place::new(lines).is_err());
-}
-
-/// Hands connections on; each of the first `cuts` transfers is cut after so many bytes.
-async fn cutting(to: u16, after: usize, cuts: usize) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        let mut count = 0;
-        while let Ok((mut near, _)) = listener.accept().await {
-            count += 1;
-            let cut = count <= cuts;
-            tokio::spawn(async move {
-                let Ok(mut far) = TcpStream::connect(("127.0.0.1", to)).await else {
-                    return;
-                };
-                if cut {
-                    let (mut near_read, mut near_write) = near.split();
-                    let (far_read, mut far_write) = far.split();
-                    let mut limited = far_read.take(after as u64);
-                    let back = tokio::io::copy(&mut limited, &mut near_write);
-                    let there = tokio::io::copy(&mut near_read, &mut far_write);
-                    tokio::select! { _ = back => {}, _ = there => {} }
-                } else {
-                    tokio::io::copy_bidirectional(&mut near, &mut far)
-                        .await
-                        .ok();
-                }
-            });
-        }
-    });
-    port
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,7 +340,7 @@ async fn vsftpd_sessions_that_are_over_are_made_anew() {
     put(&server.remote(), "out/a.csv", bytes(100_000)).await;
     // The session that lists is cut soon after it is open: what it was asked for is asked of a new one.
     let mut config = server.config();
-    config.port = cutting(server.port, 6_000, 1).await;
+    config.port = cutting(server.port, 6_000, 1).await.0;
     let remote = there(config);
     for _ in 0..60 {
         let listed = on(&remote, |remote| remote.list("out", 10)).await;

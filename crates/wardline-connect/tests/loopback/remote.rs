@@ -3,8 +3,11 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use wardline_connect::files::{
     Directory, Outbound, OutboundConfig, Split, Then, Trouble, Watch, WatchConfig,
@@ -54,7 +57,7 @@ pub(crate) async fn put(remote: &Remote, path: &'static str, content: Vec<u8>) {
         .unwrap();
 }
 
-fn watching() -> WatchConfig {
+pub(crate) fn watching() -> WatchConfig {
     WatchConfig {
         source: "erp.receipts".into(),
         below: "out".into(),
@@ -166,6 +169,50 @@ pub(crate) fn request(attempt: u32, body: bytes::Bytes) -> Request<'static> {
         path: None,
         correlation: "c",
     }
+}
+
+/// Hands a connection on, and cuts each of the first `cuts` after so many bytes.
+pub(crate) async fn cutting(to: u16, after: usize, cuts: usize) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let cut = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&cut);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                if count.load(Ordering::SeqCst) >= cuts {
+                    tokio::io::copy_bidirectional(&mut near, &mut far)
+                        .await
+                        .ok();
+                    return;
+                }
+                let (mut near_read, mut near_write) = near.split();
+                let (mut far_read, mut far_write) = far.split();
+                let back = async {
+                    let mut left = after;
+                    let mut buffer = vec![0; 16 << 10];
+                    while left > 0 {
+                        let most = left.min(buffer.len());
+                        let Ok(got @ 1..) = far_read.read(&mut buffer[..most]).await else {
+                            return;
+                        };
+                        left -= got;
+                        if near_write.write_all(&buffer[..got]).await.is_err() {
+                            return;
+                        }
+                    }
+                    count.fetch_add(1, Ordering::SeqCst);
+                };
+                tokio::select! {
+                    () = back => {}
+                    _ = tokio::io::copy(&mut near_read, &mut far_write) => {}
+                }
+            });
+        }
+    });
+    (port, cut)
 }
 
 /// Waits until somebody listens.

@@ -4,16 +4,16 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use wardline_connect::Secret;
 use wardline_connect::s3::{ClientConfig, Place, Remote, Style};
 use wardline_connect::tls::ClientTls;
 
-use crate::remote::{self, Broken, Remote as There, bytes, code, free_port, names, on, put, read};
+use crate::remote::{
+    self, Broken, Remote as There, bytes, code, cutting, free_port, names, on, put, read,
+};
 
 /// An object store that nobody else uses.
 struct Store {
@@ -129,41 +129,6 @@ async fn moto_refuses_other_keys_and_buckets() {
     let withheld: There = Arc::new(Remote::of(place.without_credentials()));
     let error = on(&withheld, |remote| remote.list("", 10)).await;
     assert_eq!(code(&error.unwrap_err()), "W4333");
-}
-
-/// Hands connections on, and cuts each of the first `cuts` that gave so many bytes.
-async fn cutting(to: u16, after: usize, cuts: usize) -> (u16, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let cut = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&cut);
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-                let (mut near_read, mut near_write) = near.split();
-                let (mut far_read, mut far_write) = far.split();
-                let back = async {
-                    let mut given = 0;
-                    let mut block = vec![0; 16 << 10];
-                    while let Ok(length @ 1..) = far_read.read(&mut block).await {
-                        given += length;
-                        if given > after && count.load(Ordering::SeqCst) < cuts {
-                            count.fetch_add(1, Ordering::SeqCst);
-                            return;
-                        }
-                        if near_write.write_all(&block[..length]).await.is_err() {
-                            return;
-                        }
-                    }
-                };
-                let there = tokio::io::copy(&mut near_read, &mut far_write);
-                tokio::select! { () = back => {}, _ = there => {} }
-            });
-        }
-    });
-    (port, cut)
 }
 
 #[tokio::test(flavor = "multi_thread")]
