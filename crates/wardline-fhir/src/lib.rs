@@ -50,6 +50,13 @@ pub fn resource_type(name: &str) -> Option<(&'static str, u8)> {
     Some((all[at], u8::try_from(at).ok()?))
 }
 
+/// Whether resources of a type have an element of this name, as JSON spells it.
+pub fn has_element(resource: &str, name: &str) -> bool {
+    let r4 = definitions::Definitions::r4();
+    r4.resource(resource)
+        .is_some_and(|id| r4.of(id).slots.contains_key(name))
+}
+
 /// Whether R4 has a resource of this name.
 pub fn is_resource(name: &str) -> bool {
     definitions::Definitions::r4().resource(name).is_some()

@@ -10,6 +10,8 @@
 mod house;
 #[path = "peers/post.rs"]
 mod post;
+#[path = "peers/fhir_service.rs"]
+mod fhir_service;
 #[path = "peers/scim_service.rs"]
 mod scim_service;
 

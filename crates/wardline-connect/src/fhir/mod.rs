@@ -8,9 +8,10 @@ mod service;
 mod token;
 
 pub use outbound::{Outbound, OutboundConfig};
-pub(crate) use service::{Answered, Asked, Became, Problem, outcome as service_outcome};
+pub(crate) use service::{Answered, Asked, Became, outcome as service_outcome};
 pub use service::{Endpoint, Keeper, Kind};
 pub use token::Smart;
+pub use wardline_fhir::Offered;
 
 /// A text as a part of an address.
 fn encode(text: &str) -> String {

@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod process;
 mod remote;
+mod fhir_in;
 mod scim_in;
 mod script;
 mod secrets;

@@ -10,6 +10,7 @@ mod connection;
 mod data;
 mod dicom;
 mod dropbox;
+mod fhir_in;
 mod figure;
 mod flow;
 mod identity;
@@ -63,6 +64,7 @@ pub use process::{
     Until, WaitStep,
 };
 pub use remote::{Reach, SftpReach};
+pub use fhir_in::{FhirIn, FhirKept, FhirResource};
 pub use scim_in::ScimIn;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};

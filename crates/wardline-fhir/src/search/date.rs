@@ -46,8 +46,7 @@ impl Span {
             _ => first.tomorrow(),
         };
         let start = |date: Date| {
-            let zoned = date.to_zoned(TimeZone::UTC).ok()?;
-            Some(zoned.timestamp())
+            TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
         };
         Some(Self {
             from: start(first)?,

@@ -161,7 +161,7 @@ mod tests {
         let r4 = Definitions::r4();
         let mut count = 0;
         for (resource, all) in R4.iter() {
-            let known = r4.of(r4.resource(resource).unwrap());
+            let known = r4.of(r4.datatype(resource).unwrap());
             for one in all {
                 count += 1;
                 for path in &one.paths {

@@ -32,10 +32,10 @@ pub(crate) enum Became {
 }
 
 impl Answered {
-    pub(super) fn of(status: StatusCode, body: impl Into<Option<String>>) -> Self {
+    pub(super) fn of(status: StatusCode, body: Option<String>) -> Self {
         Self {
             status,
-            body: body.into(),
+            body,
             etag: None,
             location: None,
             retry_after: None,
@@ -128,7 +128,7 @@ impl From<Problem> for Answered {
         Self {
             retry_after: problem.retry_after,
             became,
-            ..Self::of(problem.status, problem.outcome.to_string())
+            ..Self::of(problem.status, Some(problem.outcome.to_string()))
         }
     }
 }

@@ -72,8 +72,8 @@ impl Question {
                         None => (name, None),
                     };
                     let known = of.offered.parameters.iter().copied();
-                    let known = known.chain(parameter("Resource", "_lastUpdated"));
-                    let Some(known) = known.into_iter().find(|one| one.name == plain) else {
+                    let mut known = known.chain(parameter("Resource", "_lastUpdated"));
+                    let Some(known) = known.find(|one| one.name == plain) else {
                         question.unknown += 1;
                         continue;
                     };
@@ -159,7 +159,7 @@ impl Desk<'_> {
         };
         self.given(of, page.found.len(), received).await?;
         let body = self.bundle(of, &question, &page, posted)?;
-        Ok(Answered::of(StatusCode::OK, body))
+        Ok(Answered::of(StatusCode::OK, Some(body)))
     }
 
     /// Up to two of the resources that a condition is about.

@@ -16,7 +16,8 @@ use tokio::sync::{Mutex, Semaphore};
 use wardline_core::Timestamp;
 use wardline_fhir::{Raw, capability};
 
-pub(crate) use answer::{Answered, Became, Problem, outcome};
+pub(crate) use answer::{Answered, Became, outcome};
+use answer::Problem;
 pub(crate) use asked::Asked;
 pub use keeper::Keeper;
 pub use shelf::Kind;
@@ -178,11 +179,11 @@ impl Desk<'_> {
             (&Method::PUT, [kind]) => self.update(self.endpoint.kind(kind)?, None, received).await,
             (&Method::GET, [kind, id]) => self.read(self.endpoint.kind(kind)?, id, None, &received).await,
             (&Method::GET, [kind, id, "_history", version]) => {
-                self.read(self.endpoint.kind(kind)?, id, Some(version), &received)
+                self.read(self.endpoint.kind(kind)?, id, Some(*version), &received)
                     .await
             }
             (&Method::PUT, [kind, id]) => {
-                self.update(self.endpoint.kind(kind)?, Some(id), received)
+                self.update(self.endpoint.kind(kind)?, Some(*id), received)
                     .await
             }
             (&Method::DELETE, [kind, id]) => {
@@ -206,7 +207,7 @@ impl Desk<'_> {
             self.endpoint.proof,
             &offered,
         );
-        Answered::of(StatusCode::OK, said.to_string())
+        Answered::of(StatusCode::OK, Some(said.to_string()))
     }
 
     /// Writes down that resources leave, before they do.
@@ -273,7 +274,7 @@ impl Desk<'_> {
         self.given(of, 1, received).await?;
         Ok(Answered {
             etag: Some(etag),
-            ..Answered::of(StatusCode::OK, Self::shown(of, &found))
+            ..Answered::of(StatusCode::OK, Some(Self::shown(of, &found)))
         })
     }
 

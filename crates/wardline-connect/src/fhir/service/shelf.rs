@@ -29,7 +29,6 @@ pub struct Kind {
 
 /// A resource as it is kept.
 pub(super) struct Found {
-    pub(super) place: i64,
     pub(super) version: u64,
     pub(super) raw: Raw,
     pub(super) value: Value,
@@ -70,7 +69,7 @@ pub(super) struct Shelf<'a> {
 
 impl Shelf<'_> {
     fn name(&self, of: &Kind, id: &str) -> [u8; 16] {
-        let text = [self.source, of.offered.kind, id].join("\0");
+        let text = [&**self.source, of.offered.kind, id].join("\0");
         let mut name = [0; 16];
         name.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..16]);
         name
@@ -128,7 +127,6 @@ impl Shelf<'_> {
                 return Err(Problem::new(405, "not-supported", what));
             }
             let mut after = Found {
-                place: 0,
                 version: found.as_ref().map_or(1, |found| found.version + 1),
                 raw: given.0.clone(),
                 value: given.1.clone(),
@@ -143,7 +141,6 @@ impl Shelf<'_> {
                 && changed(&found.raw, &after.raw).is_empty()
             {
                 let same = Found {
-                    place: found.place,
                     version: found.version,
                     raw: found.raw.clone(),
                     value: found.value.clone(),
@@ -252,7 +249,6 @@ pub(super) fn read(kept: Resource) -> Result<Found, Problem> {
     let broken = |_| Problem::new(500, "exception", "a resource that is kept cannot be read");
     let (raw, value) = read.map_err(broken)?;
     Ok(Found {
-        place: kept.place,
         version: kept.version,
         raw,
         value,

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::config::Route;
 use super::{Answer, LATER, Shared};
-use crate::fhir::{Answered, Asked, Became, Endpoint, Problem, service_outcome};
+use crate::fhir::{Answered, Asked, Became, Endpoint, service_outcome};
 use crate::http::problem::come_later;
 use crate::{Received, codes};
 
