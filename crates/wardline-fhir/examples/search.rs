@@ -38,7 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             let own = parts.filter_map(|part| {
                 let part = part.trim();
                 let part = part.strip_prefix('(').unwrap_or(part);
-                part.trim_end_matches(')').starts_with(&format!("{base}.")).then_some(part)
+                part.trim_end_matches(')')
+                    .starts_with(&format!("{base}."))
+                    .then_some(part)
             });
             let paths: Option<Vec<String>> = own.map(|part| path(base, part, &types)).collect();
             if let Some(paths) = paths.filter(|paths| !paths.is_empty()) {

@@ -96,7 +96,13 @@ mod tests {
             parameters: parameters("Practitioner").iter().collect(),
             ..Offered::default()
         };
-        let said = capability("https://x.example/fhir", "1.0", "2026-11-28", "a token", &[offered]);
+        let said = capability(
+            "https://x.example/fhir",
+            "1.0",
+            "2026-11-28",
+            "a token",
+            &[offered],
+        );
         let outcome = crate::check(&said);
         assert!(outcome.ok(), "{:?}", outcome.issues);
     }

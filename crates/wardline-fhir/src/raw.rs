@@ -65,7 +65,9 @@ impl Raw {
 
     /// Names of elements that stand otherwise in the other.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let changed = self.names().filter(|name| other.get(name) != self.get(name));
+        let changed = self
+            .names()
+            .filter(|name| other.get(name) != self.get(name));
         let gone = other.names().filter(|name| self.get(name).is_none());
         changed.chain(gone).map(str::to_owned).collect()
     }
@@ -128,8 +130,15 @@ mod tests {
     fn elements_stay_as_they_were_written() {
         let text = b"\xEF\xBB\xBF{ \"a\" : [ 1.50 , \"x \\\" y\\\\\" ], \"b\": 12345678901234567890.1 ,\n\"c\":{}}";
         let (raw, _) = Raw::read(text, 999).unwrap();
-        assert_eq!(raw.to_string(), r#"{"a":[1.50,"x \" y\\"],"b":12345678901234567890.1,"c":{}}"#);
-        let (other, _) = Raw::read(br#"{"a":[1.5,"x \" y\\"],"b":12345678901234567890.1,"d":1}"#, 999).unwrap();
+        assert_eq!(
+            raw.to_string(),
+            r#"{"a":[1.50,"x \" y\\"],"b":12345678901234567890.1,"c":{}}"#
+        );
+        let (other, _) = Raw::read(
+            br#"{"a":[1.5,"x \" y\\"],"b":12345678901234567890.1,"d":1}"#,
+            999,
+        )
+        .unwrap();
         assert_eq!(raw.differences(&other), ["a", "c", "d"]);
         assert!(Raw::read(b"{\"a\":1,\"a\":2}", 999).is_err());
     }

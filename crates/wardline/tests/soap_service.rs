@@ -6,12 +6,12 @@
     reason = "helpers of tests fail like the tests they serve"
 )]
 
+#[path = "peers/fhir_service.rs"]
+mod fhir_service;
 #[path = "peers/house.rs"]
 mod house;
 #[path = "peers/post.rs"]
 mod post;
-#[path = "peers/fhir_service.rs"]
-mod fhir_service;
 #[path = "peers/scim_service.rs"]
 mod scim_service;
 

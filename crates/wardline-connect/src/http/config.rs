@@ -10,9 +10,9 @@ use super::auth::{InboundAuth, OutboundAuth};
 use super::reach::Reach;
 use super::sign::WebhookSigner;
 use crate::Network;
-use crate::{fhir, scim};
 use crate::soap::Endpoint;
 use crate::tls::{ClientTls, ServerTls};
+use crate::{fhir, scim};
 
 /// One listener with its routes.
 #[derive(Debug, Clone)]

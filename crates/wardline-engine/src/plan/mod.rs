@@ -472,9 +472,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         ConnectionKind::DicomIn(_)
         | ConnectionKind::FhirIn(_)
         | ConnectionKind::ScimIn(_)
-        | ConnectionKind::SqlIn(_) => {
-            Some(Input::Json)
-        }
+        | ConnectionKind::SqlIn(_) => Some(Input::Json),
         ConnectionKind::As2In(as2) => Some(match as2.content {
             model::As2Content::X12 => Input::X12,
             model::As2Content::Json => Input::Json,

@@ -15,7 +15,11 @@ pub(super) fn endpoint(estate: &Estate, own: &str, declared: &FhirIn, secured: b
     let kept = declared.of.as_ref().map_or(own, |of| of.value.as_str());
     let mut kinds = kinds(declared);
     // What no two share is said where the resources are kept.
-    if let Some(keeper) = declared.of.as_ref().and_then(|of| service(estate, &of.value)) {
+    if let Some(keeper) = declared
+        .of
+        .as_ref()
+        .and_then(|of| service(estate, &of.value))
+    {
         for kind in &mut kinds {
             let mut all = keeper.resources.iter();
             let there = all.find(|one| one.kind.value == kind.offered.kind);
@@ -23,7 +27,14 @@ pub(super) fn endpoint(estate: &Estate, own: &str, declared: &FhirIn, secured: b
         }
     }
     let path = &declared.http.path.value;
-    Endpoint::new(path, declared.address.clone(), secured, kept.into(), kinds, proof)
+    Endpoint::new(
+        path,
+        declared.address.clone(),
+        secured,
+        kept.into(),
+        kinds,
+        proof,
+    )
 }
 
 /// What keeps resources for a service.

@@ -12,7 +12,10 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     for (_, connection) in whole.estate.connections() {
         match &connection.kind {
             ConnectionKind::FhirIn(fhir) => {
-                let kept = fhir.of.as_ref().map(|of| (of, service(whole, of, problems)));
+                let kept = fhir
+                    .of
+                    .as_ref()
+                    .map(|of| (of, service(whole, of, problems)));
                 for resource in &fhir.resources {
                     offered(resource, problems);
                     if let Some((_, kept)) = kept {
@@ -38,7 +41,11 @@ fn service<'a>(
     name: &Spanned<String>,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<&'a FhirIn> {
-    match whole.estate.connection(&name.value).map(|(_, found)| &found.kind) {
+    match whole
+        .estate
+        .connection(&name.value)
+        .map(|(_, found)| &found.kind)
+    {
         Some(ConnectionKind::FhirIn(fhir)) if fhir.of.is_none() => return Some(fhir),
         Some(_) => {
             let what = "this connection is no FHIR service that keeps resources of its own";
@@ -83,8 +90,15 @@ fn offered(resource: &FhirResource, problems: &mut Vec<Diagnostic>) {
             continue;
         };
         // Whoever may ask learns what is hidden from the answers.
-        if let Some(hidden) = resource.hide.iter().find(|hidden| found.elements().any(|one| one == hidden.value)) {
-            let what = format!("`{}` looks at `{}`, which is hidden", found.name, hidden.value);
+        if let Some(hidden) = resource
+            .hide
+            .iter()
+            .find(|hidden| found.elements().any(|one| one == hidden.value))
+        {
+            let what = format!(
+                "`{}` looks at `{}`, which is hidden",
+                found.name, hidden.value
+            );
             problems.push(
                 Diagnostic::error(codes::BAD_RESOURCES, what)
                     .at(name.at)
@@ -95,7 +109,10 @@ fn offered(resource: &FhirResource, problems: &mut Vec<Diagnostic>) {
     for hidden in &resource.hide {
         let needed = matches!(hidden.value.as_str(), "resourceType" | "id" | "meta");
         if needed || !wardline_fhir::has_element(kind, &hidden.value) {
-            let what = format!("{kind} has no element `{}` that can be hidden", clip(&hidden.value));
+            let what = format!(
+                "{kind} has no element `{}` that can be hidden",
+                clip(&hidden.value)
+            );
             bad(problems, hidden.at, what);
         }
     }
@@ -110,7 +127,11 @@ fn offered(resource: &FhirResource, problems: &mut Vec<Diagnostic>) {
     if let Some(unique) = &resource.unique
         && (unique.value.is_empty() || !wardline_fhir::has_element(kind, "identifier"))
     {
-        bad(problems, unique.at, format!("{kind} has no identifier of this system"));
+        bad(
+            problems,
+            unique.at,
+            format!("{kind} has no identifier of this system"),
+        );
     }
 }
 
@@ -118,7 +139,8 @@ fn offered(resource: &FhirResource, problems: &mut Vec<Diagnostic>) {
 fn door(resource: &FhirResource, kept: Option<&FhirIn>, problems: &mut Vec<Diagnostic>) {
     for act in &resource.acts {
         if !matches!(act.value.as_str(), "read" | "search") {
-            let what = "resources of another connection are read and searched here, and not changed";
+            let what =
+                "resources of another connection are read and searched here, and not changed";
             bad(problems, act.at, what.to_owned());
         }
     }

@@ -1,8 +1,8 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
 use super::{
-    As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FhirIn, FhirKept, FileRef, Reach,
-    ScimIn, SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
+    As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FhirIn,
+    FhirKept, FileRef, Reach, ScimIn, SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};

@@ -48,6 +48,7 @@ pub use connection::{
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use dropbox::{DropBox, DropBoxes};
+pub use fhir_in::{FhirIn, FhirKept, FhirResource};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     AlertKind, AlertSource, Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target,
@@ -64,7 +65,6 @@ pub use process::{
     Until, WaitStep,
 };
 pub use remote::{Reach, SftpReach};
-pub use fhir_in::{FhirIn, FhirKept, FhirResource};
 pub use scim_in::ScimIn;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};

@@ -110,7 +110,12 @@ pub(crate) static FHIR_IN: Object = Object {
     name: "`fhir` (receiving)",
     doc: "A path on one of the estate's listeners below which resources are read, searched and changed by FHIR R4. Each change is a message: what happened, what changed, and the whole resource. What is read is what was taken.",
     fields: &[
-        field("listen", Text(Form::Name), Required, "The listener it hangs on."),
+        field(
+            "listen",
+            Text(Form::Name),
+            Required,
+            "The listener it hangs on.",
+        ),
         field(
             "path",
             Text(Form::Path),

@@ -45,9 +45,7 @@ impl Span {
             (_, None) => first.checked_add(jiff::Span::new().months(1)),
             _ => first.tomorrow(),
         };
-        let start = |date: Date| {
-            TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
-        };
+        let start = |date: Date| TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok();
         Some(Self {
             from: start(first)?,
             until: after.ok().and_then(start).unwrap_or(Timestamp::MAX),
@@ -58,7 +56,10 @@ impl Span {
         let zone = time.find(['Z', '+', '-']);
         let (clock, zone) = time.split_at(zone.unwrap_or(time.len()));
         let whole = match clock.len() {
-            5 => format!("{date}T{clock}:00{}", if zone.is_empty() { "Z" } else { zone }),
+            5 => format!(
+                "{date}T{clock}:00{}",
+                if zone.is_empty() { "Z" } else { zone }
+            ),
             _ => format!("{date}T{clock}{}", if zone.is_empty() { "Z" } else { zone }),
         };
         let from: Timestamp = whole.parse().ok()?;
@@ -187,7 +188,16 @@ mod tests {
         }
         let open = serde_json::json!({ "start": "2026-01-01" });
         assert!(holds("gt2030-01-01", &open) && !holds("eb2030-01-01", &open));
-        for bad in ["", "2026-13", "2026-1", "20", "2026-02-30", "2026-11T10:00Z", "é2026", "2026-11-28T"] {
+        for bad in [
+            "",
+            "2026-13",
+            "2026-1",
+            "20",
+            "2026-02-30",
+            "2026-11T10:00Z",
+            "é2026",
+            "2026-11-28T",
+        ] {
             assert!(Span::read(bad).is_none(), "{bad}");
         }
         assert!(Prefix::split("ap2026").is_none() && Prefix::split("é").is_none());

@@ -34,7 +34,10 @@ pub enum SearchError {
 enum Wanted {
     /// As it is, or in small letters where case does not count.
     Text(String),
-    Token { system: Option<String>, code: Option<String> },
+    Token {
+        system: Option<String>,
+        code: Option<String>,
+    },
     Date(Prefix, Span),
     Reference(String),
 }
@@ -194,9 +197,9 @@ impl Criterion {
                 let named = named.split("/_history/").next().unwrap_or_default();
                 named == wanted
                     || (!wanted.contains('/')
-                        && named.rsplit_once('/').is_some_and(|(kind, id)| {
-                            id == wanted && crate::is_resource(kind)
-                        }))
+                        && named
+                            .rsplit_once('/')
+                            .is_some_and(|(kind, id)| id == wanted && crate::is_resource(kind)))
             }
         }
     }
@@ -296,7 +299,11 @@ mod tests {
             ("identifier", "B,1", false),
             ("active", "true", true),
             ("active:not", "true", false),
-            ("gender", "http://hl7.org/fhir/administrative-gender|female", true),
+            (
+                "gender",
+                "http://hl7.org/fhir/administrative-gender|female",
+                true,
+            ),
             ("phone", "555-1", true),
             ("phone", "a@b.example", false),
             ("email", "a@b.example", true),
@@ -341,9 +348,21 @@ mod tests {
         };
         assert_eq!(read("date", None, "ap2026"), Some(SearchError::Date));
         assert_eq!(read("date", None, ""), Some(SearchError::Values));
-        assert_eq!(read("code", Some("below"), "x"), Some(SearchError::Modifier));
-        assert_eq!(read("code", Some("missing"), "x"), Some(SearchError::Missing));
-        assert_eq!(read("code", None, &"x,".repeat(65)), Some(SearchError::Values));
-        assert_eq!(read("code", None, &"x".repeat(5000)), Some(SearchError::Values));
+        assert_eq!(
+            read("code", Some("below"), "x"),
+            Some(SearchError::Modifier)
+        );
+        assert_eq!(
+            read("code", Some("missing"), "x"),
+            Some(SearchError::Missing)
+        );
+        assert_eq!(
+            read("code", None, &"x,".repeat(65)),
+            Some(SearchError::Values)
+        );
+        assert_eq!(
+            read("code", None, &"x".repeat(5000)),
+            Some(SearchError::Values)
+        );
     }
 }

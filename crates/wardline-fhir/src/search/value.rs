@@ -58,17 +58,19 @@ pub(super) fn any_text(value: &Value, right: &mut dyn FnMut(&str) -> bool) -> bo
         Value::Array(all) => all.iter().any(|one| any_text(one, right)),
         Value::Object(map) => map
             .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "use" | "type" | "period" | "extension" | "id"))
+            .filter(|(name, _)| {
+                !matches!(
+                    name.as_str(),
+                    "use" | "type" | "period" | "extension" | "id"
+                )
+            })
             .any(|(_, one)| any_text(one, right)),
         _ => false,
     }
 }
 
 /// Systems and codes of an element.
-pub(super) fn any_code(
-    value: &Value,
-    right: &mut dyn FnMut(Option<&str>, &str) -> bool,
-) -> bool {
+pub(super) fn any_code(value: &Value, right: &mut dyn FnMut(Option<&str>, &str) -> bool) -> bool {
     match value {
         Value::Bool(word) => right(None, if *word { "true" } else { "false" }),
         Value::String(code) => right(None, code),

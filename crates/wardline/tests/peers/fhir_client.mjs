@@ -1,14 +1,6 @@
 // npm `fhir-kit-client` against a FHIR service: node fhir_client.mjs MODULES BASE TOKEN
-import { createRequire } from "node:module";
 const [modules, baseUrl, bearerToken] = process.argv.slice(2);
-const require = createRequire(`${modules}/x.js`);
-let Client;
-try {
-  const found = require("fhir-kit-client");
-  Client = found.default ?? found;
-} catch {
-  Client = (await import(require.resolve("fhir-kit-client"))).default;
-}
+const { Client } = await import(`${modules}/fhir-kit-client/dist/index.js`);
 const client = new Client({ baseUrl, bearerToken });
 const said = {};
 const statement = await client.capabilityStatement();
@@ -21,7 +13,7 @@ const one = (n) => ({
 });
 const made = await client.create({ resourceType: "Practitioner", body: one(1) });
 said.made = made.meta.versionId;
-const status = (error) => error.response?.status ?? error.status;
+const status = (error) => error.response?.status;
 try {
   const options = { headers: { "If-Match": 'W/"9"' } };
   await client.update({ resourceType: "Practitioner", id: made.id, body: made, options });
@@ -48,7 +40,7 @@ try {
 try {
   await client.create({ resourceType: "Practitioner", body: { ...one(4), gender: "x" } });
 } catch (error) {
-  const outcome = error.response?.data ?? error.data;
+  const outcome = error.response?.data;
   said.wrong = outcome.issue[0].expression[0];
 }
 console.log(JSON.stringify(said));

@@ -90,9 +90,15 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     let ann = practitioner("1", "Ångström");
     let (status, head, made) = ask(&here, "POST", "/Practitioner", "", &ann);
     assert_eq!(status, 201, "{made}");
-    assert!(head.contains("etag: w/\"1\"") && head.contains("application/fhir+json"), "{head}");
+    assert!(
+        head.contains("etag: w/\"1\"") && head.contains("application/fhir+json"),
+        "{head}"
+    );
     let id = made["id"].as_str().unwrap().to_owned();
-    assert!(head.contains(&format!("/fhir/practitioner/{id}/_history/1")), "{head}");
+    assert!(
+        head.contains(&format!("/fhir/practitioner/{id}/_history/1")),
+        "{head}"
+    );
     assert_eq!(ask(&here, "POST", "/Practitioner", "", &ann).0, 409);
     let once = format!("If-None-Exist: identifier={NPI}|1\r\n");
     let (status, _, again) = ask(&here, "POST", "/Practitioner", &once, &ann);
@@ -106,11 +112,21 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     assert_eq!(outcome["issue"][0]["expression"][0], "Practitioner.gender");
     assert!(!outcome.to_string().contains("SECRET"));
     for (method, path, more, wanted) in [
-        ("GET", "/Practitioner", "Accept: application/fhir+xml\r\n", 406),
+        (
+            "GET",
+            "/Practitioner",
+            "Accept: application/fhir+xml\r\n",
+            406,
+        ),
         ("GET", "/Practitioner?_format=xml", "", 406),
         ("GET", "/Patient/1", "", 404),
         ("GET", "/Practitioner/nobody", "", 404),
-        ("GET", "/Practitioner?shoe=9", "Prefer: handling=strict\r\n", 400),
+        (
+            "GET",
+            "/Practitioner?shoe=9",
+            "Prefer: handling=strict\r\n",
+            400,
+        ),
         ("GET", "/Practitioner?birthdate=soon", "", 400),
         ("GET", "/Practitioner?_cursor=AAAA", "", 400),
         ("DELETE", "/Observation/1", "", 405),
@@ -118,7 +134,10 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     ] {
         let (status, _, outcome) = ask(&here, method, path, more, &none);
         assert_eq!(status, wanted, "{method} {path} {outcome}");
-        assert_eq!(outcome["resourceType"], "OperationOutcome", "{method} {path}");
+        assert_eq!(
+            outcome["resourceType"], "OperationOutcome",
+            "{method} {path}"
+        );
         assert!(wardline_fhir::check(&outcome).ok(), "{outcome:#}");
     }
 
@@ -132,9 +151,18 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     assert!(head.contains("etag: w/\"2\""), "{head}");
     let (_, _, same) = ask(&here, "PUT", &at, "", &off);
     assert_eq!(same["meta"]["versionId"], "2");
-    assert_eq!(ask(&here, "GET", &at, "If-None-Match: W/\"2\"\r\n", &none).0, 304);
-    assert_eq!(ask(&here, "GET", &format!("{at}/_history/2"), "", &none).0, 200);
-    assert_eq!(ask(&here, "GET", &format!("{at}/_history/1"), "", &none).0, 404);
+    assert_eq!(
+        ask(&here, "GET", &at, "If-None-Match: W/\"2\"\r\n", &none).0,
+        304
+    );
+    assert_eq!(
+        ask(&here, "GET", &format!("{at}/_history/2"), "", &none).0,
+        200
+    );
+    assert_eq!(
+        ask(&here, "GET", &format!("{at}/_history/1"), "", &none).0,
+        404
+    );
     for (npi, family) in [("2", "Bea"), ("3", "Bell"), ("4", "Cid")] {
         let at = format!("/Practitioner/p{npi}");
         let mut one = practitioner(npi, family);
@@ -171,7 +199,11 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     let odd = found("shoe=9&family=cid");
     assert_eq!(odd["entry"][1]["search"]["mode"], "outcome");
     // Page after page, by links that nobody else can make.
-    let (mut path, mut all, mut pages) = ("/Practitioner?active=true&_count=2".to_owned(), Vec::new(), 0);
+    let (mut path, mut all, mut pages) = (
+        "/Practitioner?active=true&_count=2".to_owned(),
+        Vec::new(),
+        0,
+    );
     loop {
         let (status, _, page) = ask(&here, "GET", &path, "", &none);
         assert_eq!(status, 200, "{page}");
@@ -193,15 +225,23 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
 
     // Another door, which hides a part and only reads.
     let (_, _, text) = raw(&here, "GET", "/public/Practitioner?family=cid", "", "");
-    assert!(text.contains("Cid") && text.contains("SUBSETTED") && !text.contains("birthDate"), "{text}");
-    assert_eq!(raw(&here, "DELETE", "/public/Practitioner/p4", "", "").0, 405);
+    assert!(
+        text.contains("Cid") && text.contains("SUBSETTED") && !text.contains("birthDate"),
+        "{text}"
+    );
+    assert_eq!(
+        raw(&here, "DELETE", "/public/Practitioner/p4", "", "").0,
+        405
+    );
 
     // What flows keep is read, and kept once.
     for _ in 0..2 {
         let (status, _, _) = raw(&inlet, "POST", "/hr", "", r#"{"npi":"9","family":"Nine"}"#);
         assert_eq!(status, 202);
     }
-    house.until_status("what flows keep is kept", |status| status["sums"]["delivered"] == 3);
+    house.until_status("what flows keep is kept", |status| {
+        status["sums"]["delivered"] == 3
+    });
     let nine = found(&format!("identifier={NPI}%7C9"));
     assert_eq!(families(&nine), "Nine");
     assert_eq!(nine["entry"][0]["resource"]["meta"]["versionId"], "1");
@@ -209,7 +249,10 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     assert_eq!(ask(&here, "DELETE", &at, "", &none).0, 204);
     assert_eq!(ask(&here, "GET", &at, "", &none).0, 404);
     let seen = house.run(&["audit", "list", "--json"]).out;
-    assert!(seen.contains("resource.read") && seen.contains("Practitioner by FHIR"), "{seen}");
+    assert!(
+        seen.contains("resource.read") && seen.contains("Practitioner by FHIR"),
+        "{seen}"
+    );
     for sensitive in ["Bell", "1970", "SECRET"] {
         assert!(!house.log().contains(sensitive), "{sensitive}");
     }

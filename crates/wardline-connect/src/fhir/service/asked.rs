@@ -1,13 +1,11 @@
 //! A request, read from its head.
 
-use http::header::{
-    ACCEPT, CONTENT_TYPE, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH,
-};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use super::answer::Problem;
 use super::Endpoint;
+use super::answer::Problem;
 use crate::scim::{segments, unescaped};
 
 /// What is asked for.
@@ -122,4 +120,3 @@ impl Asked {
         })
     }
 }
-

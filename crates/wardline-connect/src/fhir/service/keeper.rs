@@ -110,7 +110,10 @@ impl crate::Outbound for Keeper {
             body: Bytes::new(),
             received: Timestamp::now(),
             peer: None,
-            headers: vec![("x-correlation-id".to_owned(), request.correlation.to_owned())],
+            headers: vec![(
+                "x-correlation-id".to_owned(),
+                request.correlation.to_owned(),
+            )],
             answer: Bytes::new(),
             once: None,
             fault: None,
@@ -124,7 +127,10 @@ impl crate::Outbound for Keeper {
             create: true,
             update: true,
         };
-        match shelf.put(kind, &id, (&raw, &value), &received, &terms).await {
+        match shelf
+            .put(kind, &id, (&raw, &value), &received, &terms)
+            .await
+        {
             Ok((done, found)) => Ok(Reply {
                 status: match done {
                     Done::Created => "201",

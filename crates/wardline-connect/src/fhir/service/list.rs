@@ -200,7 +200,11 @@ impl Desk<'_> {
         let step = if plain { question.count + 1 } else { STEP };
         let (mut after, mut looked) = (after, 0);
         loop {
-            let some = self.shelf.resources.some(source, kind, after, 0, step).await?;
+            let some = self
+                .shelf
+                .resources
+                .some(source, kind, after, 0, step)
+                .await?;
             if some.is_empty() {
                 return Ok(page);
             }
@@ -264,7 +268,9 @@ impl Desk<'_> {
                 let (mut total, mut after) = (0, 0);
                 loop {
                     let some = self.shelf.resources;
-                    let some = some.some(self.shelf.source, of.number, after, 0, STEP).await?;
+                    let some = some
+                        .some(self.shelf.source, of.number, after, 0, STEP)
+                        .await?;
                     let Some(last) = some.last() else { break };
                     after = last.place;
                     for one in some {
@@ -283,7 +289,13 @@ impl Desk<'_> {
 
     /// What a link to a further page says.
     fn further(&self, of: &Kind, cursor: &str) -> Result<(Query, i64), Problem> {
-        let broken = || Problem::new(400, "value", "the link to this page is not one of ours, or too old");
+        let broken = || {
+            Problem::new(
+                400,
+                "value",
+                "the link to this page is not one of ours, or too old",
+            )
+        };
         let opened = self.shelf.resources.unmarked(self.shelf.source, cursor);
         let text = opened.ok_or_else(broken)?;
         let mut parts = text.splitn(3, ' ');

@@ -16,8 +16,8 @@ use tokio::sync::{Mutex, Semaphore};
 use wardline_core::Timestamp;
 use wardline_fhir::{Raw, capability};
 
-pub(crate) use answer::{Answered, Became, outcome};
 use answer::Problem;
+pub(crate) use answer::{Answered, Became, outcome};
 pub(crate) use asked::Asked;
 pub use keeper::Keeper;
 pub use shelf::Kind;
@@ -162,8 +162,13 @@ impl Desk<'_> {
                 Err(Problem::new(501, "not-supported", what))
             }
             (&Method::GET, [kind]) => {
-                self.list(self.endpoint.kind(kind)?, &self.asked.query, &received, false)
-                    .await
+                self.list(
+                    self.endpoint.kind(kind)?,
+                    &self.asked.query,
+                    &received,
+                    false,
+                )
+                .await
             }
             (&Method::POST, [kind, "_search"]) => {
                 let mut query = self.asked.query.clone();
@@ -177,7 +182,10 @@ impl Desk<'_> {
             }
             (&Method::POST, [kind]) => self.create(self.endpoint.kind(kind)?, received).await,
             (&Method::PUT, [kind]) => self.update(self.endpoint.kind(kind)?, None, received).await,
-            (&Method::GET, [kind, id]) => self.read(self.endpoint.kind(kind)?, id, None, &received).await,
+            (&Method::GET, [kind, id]) => {
+                self.read(self.endpoint.kind(kind)?, id, None, &received)
+                    .await
+            }
             (&Method::GET, [kind, id, "_history", version]) => {
                 self.read(self.endpoint.kind(kind)?, id, Some(*version), &received)
                     .await
@@ -199,7 +207,12 @@ impl Desk<'_> {
     }
 
     fn statement(&self) -> Answered {
-        let offered: Vec<_> = self.endpoint.kinds.iter().map(|kind| kind.offered.clone()).collect();
+        let offered: Vec<_> = self
+            .endpoint
+            .kinds
+            .iter()
+            .map(|kind| kind.offered.clone())
+            .collect();
         let said = capability(
             &self.asked.base,
             env!("CARGO_PKG_VERSION"),
@@ -281,7 +294,11 @@ impl Desk<'_> {
     /// A resource of a request, held against the definitions.
     fn resource(of: &Kind, received: &Received) -> Result<(Raw, Value), Problem> {
         let broken = |error: wardline_fhir::ReadError| {
-            Problem::new(400, "structure", format!("the body is no resource: {error}"))
+            Problem::new(
+                400,
+                "structure",
+                format!("the body is no resource: {error}"),
+            )
         };
         let (raw, value) = Raw::read(&received.body, LARGEST).map_err(broken)?;
         if value["resourceType"] != of.offered.kind {
@@ -408,5 +425,9 @@ fn new_id() -> String {
 }
 
 fn several() -> Problem {
-    Problem::new(412, "multiple-matches", "more than one resource is like this")
+    Problem::new(
+        412,
+        "multiple-matches",
+        "more than one resource is like this",
+    )
 }

@@ -110,7 +110,9 @@ impl Shelf<'_> {
             let found = self.find(of, id).await?;
             let tag = found.as_ref().map(|found| tag(found.version));
             if let Some(known) = terms.if_match
-                && !tag.as_deref().is_some_and(|tag| crate::scim::tagged(known, tag))
+                && !tag
+                    .as_deref()
+                    .is_some_and(|tag| crate::scim::tagged(known, tag))
             {
                 let what = "the resource has another version, or is not there";
                 return Err(Problem::new(412, "conflict", what));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER};
-use http::{Response, StatusCode};
 use http::request::Parts;
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -77,7 +77,12 @@ impl Shared {
                 written(answered)
             }
             Ok(None) => {
-                told(*come_later(codes::FHIR_NOT_KEPT, "no resources are kept here", LATER)).await
+                told(*come_later(
+                    codes::FHIR_NOT_KEPT,
+                    "no resources are kept here",
+                    LATER,
+                ))
+                .await
             }
             Err(_) => {
                 tracing::error!("answering a request of FHIR panicked; nothing was acknowledged");
@@ -106,8 +111,13 @@ pub(super) async fn told(answer: Answer) -> Answer {
         StatusCode::SERVICE_UNAVAILABLE => "transient",
         _ => "invalid",
     };
-    let said = service_outcome("error", code, &format!("{}: {}", text("code"), text("detail")));
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    let said = service_outcome(
+        "error",
+        code,
+        &format!("{}: {}", text("code"), text("detail")),
+    );
+    head.headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     Response::from_parts(head, Full::from(said.to_string()))
 }
 
