@@ -106,7 +106,7 @@ fn path(base: &str, part: &str, types: &Types) -> Option<String> {
             last.push_str(&format!("{{{key}={}}}", value.trim_matches('\'')));
             rest = after.strip_prefix('.').unwrap_or(after);
         } else {
-            if after.starts_with('(') {
+            if after.starts_with('(') || name.contains('[') {
                 return None;
             }
             let known = types.get(&at);
@@ -130,7 +130,8 @@ fn path(base: &str, part: &str, types: &Types) -> Option<String> {
             rest = after.strip_prefix('.').unwrap_or(after);
         }
         if rest.is_empty() {
-            return Some(steps.join("."));
+            // What follows a choice in brackets stands behind its type.
+            return Some(steps.join(".").replace(')', ""));
         }
     }
 }

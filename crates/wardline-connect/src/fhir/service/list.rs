@@ -246,8 +246,8 @@ impl Desk<'_> {
         let total = Some(found.len() as u64);
         found.truncate(question.count.max(1));
         Ok(Some(Page {
-            total,
             found,
+            total,
             ..Page::default()
         }))
     }
