@@ -32,6 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Some(end) = text("url").strip_prefix(ADDRESS) else {
             continue;
         };
+        // Its element is none of R4's.
+        if end == "DeviceDefinition-classification" {
+            continue;
+        }
         for base in of["base"].as_array().map_or(&[][..], Vec::as_slice) {
             let base = base.as_str().unwrap_or_default();
             let parts = text("expression").split(" | ");
