@@ -149,6 +149,20 @@ const ALL: &[Met] = &[
         &["wardline-connect::mail "],
     ),
     met(
+        "FHIR R4, receiving",
+        "fhir.md",
+        "client",
+        "fhir-kit-client",
+        &["wardline::soap_service fhir_service::fhir_kit_client"],
+    ),
+    met(
+        "FHIR R4, receiving",
+        "fhir.md",
+        "client",
+        "fhirpy",
+        &["wardline::soap_service fhir_service::fhir_kit_client"],
+    ),
+    met(
         "SCIM 2.0",
         "scim.md",
         "service",

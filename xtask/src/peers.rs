@@ -128,6 +128,7 @@ const PYPI: &[(&str, &str)] = &[
     ("pynetdicom", "3.0.4"),
     ("pydicom", "3.0.2"),
     ("aiosmtpd", "1.4.6"),
+    ("fhirpy", "2.3.1"),
     ("scim2-server", "0.8.3"),
     ("scim2-tester", "0.5.2"),
     ("scim2-client", "0.13.2"),
@@ -143,6 +144,7 @@ const PYPI: &[(&str, &str)] = &[
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
+    ("fhir-kit-client", "2.0.3"),
     ("node-hl7-server", "2.5.0"),
     ("axe-core", "4.14.1"),
     ("oauth2-mock-server", "8.2.3"),

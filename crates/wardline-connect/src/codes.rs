@@ -212,6 +212,9 @@ codes! {
         "Its OperationOutcome speaks of what passes: a lock, a lack of time, an error of its own. It is tried again."
     FHIR_TOKEN "W4346" "no access token for a FHIR server"
         "The authorisation server of `smart` did not answer, or refused the assertion. It is tried again. Compare client id, key id and key set with what is registered there, and the clocks."
+    FHIR_NOT_KEPT "W4347" "a resource of FHIR could not be read or kept"
+        "A service that others read and change by FHIR could not read what it keeps, or no answer could be made. Nothing was \
+         acknowledged; the sender sends again. See the log for the journal's or the vault's own reason."
 
     BROKER_UNREACHABLE "W4360" "no connection to a broker"
         "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \

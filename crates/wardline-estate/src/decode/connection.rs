@@ -176,12 +176,9 @@ impl<'a> Decoder<'a> {
             );
         }
         if let Some(node) = view.get("fhir")
-            && let Some(fhir) = self.fhir_out(node, entry.key_at)
+            && let Some(kind) = self.fhir(node, entry.key_at)
         {
-            return (
-                Some(ConnectionKind::FhirOut(Box::new(fhir))),
-                HTTP_CONCURRENT,
-            );
+            return (Some(kind), HTTP_CONCURRENT);
         }
         if let Some(node) = view.get("files") {
             if node.get("poll").is_some() {

@@ -10,6 +10,7 @@ mod connection;
 mod data;
 mod dicom;
 mod dropbox;
+mod fhir_in;
 mod figure;
 mod flow;
 mod identity;
@@ -50,6 +51,7 @@ pub use connection::{
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use dropbox::{DropBox, DropBoxes};
+pub use fhir_in::{FhirIn, FhirKept, FhirResource};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     AlertKind, AlertSource, Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target,

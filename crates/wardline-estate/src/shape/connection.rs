@@ -6,7 +6,7 @@ use super::as2::{AS2_IN, AS2_OUT};
 use super::broker::{AMQP_IN, AMQP_OUT, KAFKA_IN, KAFKA_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
-use super::fhir::FHIR_OUT;
+use super::fhir::{FHIR_IN, FHIR_KEEP, FHIR_OUT};
 use super::remote::{FTPS_IN, FTPS_OUT, S3_IN, S3_OUT, SFTP_IN, SFTP_OUT};
 use super::scim::{SCIM_IN, SCIM_OUT};
 use super::smtp::SMTP_OUT;
@@ -116,9 +116,13 @@ pub(crate) static CONNECTION: Object = Object {
         ),
         field(
             "fhir",
-            Keyed(&[("url", &FHIR_OUT)]),
+            Keyed(&[
+                ("listen", &FHIR_IN),
+                ("url", &FHIR_OUT),
+                ("keep", &FHIR_KEEP),
+            ]),
             Optional,
-            "A FHIR R4 server.",
+            "FHIR R4: a service of ours, what it keeps, or a server that is called.",
         ),
         field(
             "scim",
