@@ -55,6 +55,17 @@ const ALL: &[Met] = &[
         &["wardline-connect::brokers amqp::"],
     ),
     met(
+        "Kafka",
+        "kafka.md",
+        "cluster (librdkafka's mock), producer, consumer",
+        "confluent-kafka",
+        &[
+            "wardline-connect::brokers kafka::what_",
+            "wardline-connect::brokers kafka::events_",
+            "wardline-connect::brokers kafka::two_",
+        ],
+    ),
+    met(
         "MQTT 5",
         "brokers.md",
         "broker",
@@ -138,6 +149,20 @@ const ALL: &[Met] = &[
         &["wardline-connect::mail "],
     ),
     met(
+        "FHIR R4, receiving",
+        "fhir.md",
+        "client",
+        "fhir-kit-client",
+        &["wardline::soap_service fhir_service::fhir_kit_client"],
+    ),
+    met(
+        "FHIR R4, receiving",
+        "fhir.md",
+        "client",
+        "fhirpy",
+        &["wardline::soap_service fhir_service::fhir_kit_client"],
+    ),
+    met(
         "SCIM 2.0",
         "scim.md",
         "service",
@@ -175,6 +200,34 @@ const ALL: &[Met] = &[
             "wardline-connect::loopback sftp::deliveries_become",
             "wardline-connect::loopback sftp::who_we_are",
         ],
+    ),
+    met(
+        "FTPS",
+        "ftps.md",
+        "server that lists for people",
+        "vsftpd",
+        &["wardline-connect::loopback ftps::vsftpd_"],
+    ),
+    met(
+        "FTPS",
+        "ftps.md",
+        "server that lists for machines, explicit and implicit",
+        "pyftpdlib",
+        &["wardline-connect::loopback ftps::pyftpdlib_"],
+    ),
+    met(
+        "FTPS",
+        "ftps.md",
+        "other client of a server",
+        "lftp",
+        &["wardline-connect::loopback ftps::lftp_"],
+    ),
+    met(
+        "Object stores",
+        "s3.md",
+        "object store that checks signatures",
+        "moto",
+        &["wardline-connect::loopback s3::moto_"],
     ),
     met(
         "Drop boxes (SFTP)",

@@ -71,6 +71,14 @@ const DEBIAN: &[Package] = &[
         proof: ("ssh", &["-V"]),
     },
     Package {
+        name: "vsftpd",
+        proof: ("test", &["-x", "/usr/sbin/vsftpd"]),
+    },
+    Package {
+        name: "lftp",
+        proof: ("lftp", &["--version"]),
+    },
+    Package {
         name: "curl",
         proof: ("curl", &["--version"]),
     },
@@ -120,6 +128,7 @@ const PYPI: &[(&str, &str)] = &[
     ("pynetdicom", "3.0.4"),
     ("pydicom", "3.0.2"),
     ("aiosmtpd", "1.4.6"),
+    ("fhirpy", "2.3.1"),
     ("scim2-server", "0.8.3"),
     ("scim2-tester", "0.5.2"),
     ("scim2-client", "0.13.2"),
@@ -127,9 +136,16 @@ const PYPI: &[(&str, &str)] = &[
     ("paramiko", "5.1.0"),
     ("pyas2lib", "1.4.4"),
     ("pyarrow", "26.0.1"),
+    ("pyftpdlib", "2.2.0"),
+    ("pyOpenSSL", "26.2.0"),
+    ("moto", "5.2.5"),
+    ("flask", "3.1.3"),
+    ("flask-cors", "6.0.5"),
+    ("confluent-kafka", "2.16.1"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),
+    ("fhir-kit-client", "2.0.3"),
     ("node-hl7-server", "2.5.0"),
     ("axe-core", "4.14.1"),
     ("oauth2-mock-server", "8.2.3"),

@@ -171,6 +171,30 @@ codes! {
         "It does not speak SSH or SFTP version 3 as it should, offers only algorithms that are no longer safe, or answered what was not asked. \
          Check that host and port are those of an SFTP server."
 
+    FTPS_UNREACHABLE "W4326" "no connection to an FTPS server"
+        "The name did not resolve, nobody listens there, or a firewall drops packets. Nothing left."
+    FTPS_UNTRUSTED "W4327" "TLS with an FTPS server does not come about"
+        "Its certificate is none that `tls` of the connection trusts, bears another name, or it offers only what is no longer safe. Neither a name nor a          password was sent. Ask its people for the authority of their certificate (`tls: { ca: … }`), or compare `host`."
+    FTPS_CREDENTIALS "W4328" "an FTPS server does not let us in"
+        "User or password of the connection were not taken. Compare them with the server's people; what waits goes out once they are right."
+    FTPS_LOST "W4329" "an FTPS connection ended or fell silent"
+        "A file that was being read is taken up where it was, or stays for the next look; a file that was being written is written again under the same name.          Nothing is half taken. Where it happens with every file, look at the ports for transfers that a firewall lets through."
+    FTPS_REFUSED "W4330" "an FTPS server refused an operation"
+        "The text has what it said. Look at the permissions of the directory, its room, and whether it is there at all."
+    FTPS_NOT_SPOKEN "W4331" "a server and we do not understand each other"
+        "It has no TLS, does not speak FTP as it should, or answered what was not asked. Compare `host`, `port` and `mode`: a server on port 990 mostly wants          `mode: implicit`. Without TLS nothing is exchanged."
+
+    S3_UNREACHABLE "W4332" "no connection to an object store"
+        "The name did not resolve, nobody listens there, a firewall drops packets, or its certificate is not trusted. Nothing left."
+    S3_CREDENTIALS "W4333" "an object store does not take our access key"
+        "The key is not known, was withdrawn, does not fit its id, or the clocks of both sides differ by more than a quarter of an hour; the service's own code          is in the text. Correct `key_id`, `key` or `region`; what waits goes out once they are right."
+    S3_REFUSED "W4334" "an object store refused an operation"
+        "The text has its status and code. `AccessDenied`: the key may not do this in the bucket (reading needs `s3:ListBucket` and `s3:GetObject`, putting          away `s3:PutObject` and `s3:DeleteObject`). `NoSuchBucket`: compare `bucket`, `url` and `style`. `SlowDown`: set `limits` of the connection."
+    S3_LOST "W4335" "an object store's answer broke off, or an object changed while it was read"
+        "What was being read is taken up where it was, or stays for the next look; what was being written is written again. Nothing is half taken."
+    S3_NOT_SPOKEN "W4336" "an object store does not answer as S3 does"
+        "Compare `url` and `style` with what the service's people say: some want the bucket in the path (`style: path`)."
+
     FHIR_UNSENDABLE "W4340" "a payload is no FHIR resource, and none can be made of it"
         "It is neither JSON of a resource nor an HL7 v2 message that a map is for; the text says what is missing. Nothing was sent. Correct the map, then replay."
     FHIR_INVALID "W4341" "a resource is not FHIR R4"
@@ -188,6 +212,9 @@ codes! {
         "Its OperationOutcome speaks of what passes: a lock, a lack of time, an error of its own. It is tried again."
     FHIR_TOKEN "W4346" "no access token for a FHIR server"
         "The authorisation server of `smart` did not answer, or refused the assertion. It is tried again. Compare client id, key id and key set with what is registered there, and the clocks."
+    FHIR_NOT_KEPT "W4347" "a resource of FHIR could not be read or kept"
+        "A service that others read and change by FHIR could not read what it keeps, or no answer could be made. Nothing was \
+         acknowledged; the sender sends again. See the log for the journal's or the vault's own reason."
 
     BROKER_UNREACHABLE "W4360" "no connection to a broker"
         "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \
@@ -211,6 +238,10 @@ codes! {
     NOT_AN_EVENT "W4367" "a message of a broker is no CloudEvent"
         "The connection takes CloudEvents 1.0, and this message lacks an attribute or its data is broken; the text says which. It is recorded as a dead \
          delivery with its body. Have the sender corrected, or declare another `content`."
+
+    BROKER_UNREADABLE "W4368" "records of a broker cannot be read"
+        "They are packed in a way that is not known, are not what they are said to be, or have more bytes unpacked than is borne; the text says which records \
+         of which partition. A dead delivery with the reason stands for them, and their followers go on. Have them sent again."
 
     SQL_UNREACHABLE "W4380" "no session with a database, or it broke"
         "Tried again. Where it broke while statements ran, they may have been done: bind `:delivery_id` and let a \

@@ -97,3 +97,15 @@ pub enum ConnectError {
         detail: String,
     },
 }
+
+/// An error with what it comes from, which is where the reason is.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

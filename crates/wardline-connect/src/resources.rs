@@ -99,4 +99,10 @@ pub trait Resources: Send + Sync {
 
     /// Writes down that resources were given out, before they are: in words that hold nothing of them.
     async fn given(&self, source: &str, what: String) -> Result<(), Verdict>;
+
+    /// A text in sealed words, for somebody who is to bring it back without reading or changing it.
+    fn marked(&self, source: &str, text: &str) -> Result<String, Verdict>;
+
+    /// The text of [`Resources::marked`]; `None` where the words are not ours, or too old.
+    fn unmarked(&self, source: &str, words: &str) -> Option<String>;
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use wardline_estate::model::{
     BrokerContent, BrokerIn, BrokerOut, Connection, ConnectionKind, Entity, Estate, FileContent,
-    Flow, PublishInto, Source, System, Target, TargetKind, Through, Validate,
+    Flow, PublishInto, Sasl, Source, System, Target, TargetKind, Through, Validate,
 };
 
 use crate::schema::walk;
@@ -25,7 +25,7 @@ pub fn asyncapi(estate: &Estate) -> Value {
         channels: Map::new(),
         operations: Map::new(),
         messages: Map::new(),
-        secured: false,
+        secured: BTreeMap::new(),
     };
     for (system, connection) in estate.connections() {
         match &connection.kind {
@@ -44,7 +44,8 @@ struct Document<'a> {
     channels: Map<String, Value>,
     operations: Map<String, Value>,
     messages: Map<String, Value>,
-    secured: bool,
+    /// Schemes of security by their keys.
+    secured: BTreeMap<&'static str, &'static str>,
 }
 
 impl<'a> Document<'a> {
@@ -54,6 +55,7 @@ impl<'a> Document<'a> {
             Through::Nats { .. } => ("nats", "2", None),
             Through::Amqp { vhost, .. } => ("amqp", "0.9.1", Some(vhost.as_str())),
             Through::Mqtt { .. } => ("mqtt", "5", None),
+            Through::Kafka { .. } => ("kafka", "2.1", None),
         };
         let servers = self.servers(connection, &declared.broker, protocol, version, path);
         let content_type = match declared.content {
@@ -91,15 +93,26 @@ impl<'a> Document<'a> {
                     "bindingVersion": "0.3.0",
                 } });
             }
+            Through::Kafka { .. } => {
+                channel["bindings"] = json!({ "kafka": {
+                    "topic": declared.take.value, "bindingVersion": "0.5.0",
+                } });
+            }
             Through::Mqtt { .. } => {}
         }
         self.channels.insert(name.clone(), channel);
-        let qos = matches!(declared.through, Through::Mqtt { .. });
+        let bindings = match &declared.through {
+            Through::Mqtt { .. } => Some(at_least_once()),
+            Through::Kafka { group, .. } => Some(json!({ "kafka": {
+                "groupId": { "type": "string", "const": group }, "bindingVersion": "0.5.0",
+            } })),
+            _ => None,
+        };
         self.operation(
             &name,
             "receive",
             "Acknowledged when it is on stable storage.",
-            qos,
+            bindings,
         );
     }
 
@@ -109,6 +122,7 @@ impl<'a> Document<'a> {
             PublishInto::Nats => ("nats", "2", None),
             PublishInto::Amqp { vhost, .. } => ("amqp", "0.9.1", Some(vhost.as_str())),
             PublishInto::Mqtt => ("mqtt", "5", None),
+            PublishInto::Kafka { .. } => ("kafka", "2.1", None),
         };
         let servers = self.servers(connection, &declared.broker, protocol, version, path);
         let name = id(&connection.reference);
@@ -145,6 +159,12 @@ impl<'a> Document<'a> {
                     }
                 }
             };
+            if let PublishInto::Kafka { key: Some(key), .. } = &declared.into {
+                message["bindings"] = json!({ "kafka": {
+                    "key": { "type": "string", "description": format!("{key}: members of the payload in braces.") },
+                    "bindingVersion": "0.5.0",
+                } });
+            }
             message["title"] = flow
                 .title
                 .clone()
@@ -171,23 +191,23 @@ impl<'a> Document<'a> {
             } });
         }
         self.channels.insert(name.clone(), channel);
-        let qos = matches!(declared.into, PublishInto::Mqtt);
+        let bindings = matches!(declared.into, PublishInto::Mqtt).then(at_least_once);
         self.operation(
             &name,
             "send",
             "Delivered when the broker has confirmed it.",
-            qos,
+            bindings,
         );
     }
 
-    fn operation(&mut self, channel: &str, action: &str, summary: &str, qos: bool) {
+    fn operation(&mut self, channel: &str, action: &str, summary: &str, bindings: Option<Value>) {
         let mut operation = json!({
             "action": action,
             "channel": { "$ref": format!("#/channels/{channel}") },
             "summary": summary,
         });
-        if qos {
-            operation["bindings"] = json!({ "mqtt": { "qos": 1, "bindingVersion": "0.2.0" } });
+        if let Some(bindings) = bindings {
+            operation["bindings"] = bindings;
         }
         self.operations
             .insert(format!("{action}-{channel}"), operation);
@@ -204,6 +224,7 @@ impl<'a> Document<'a> {
         let protocol = match (protocol, broker.tls.is_some()) {
             ("amqp", true) => "amqps",
             ("mqtt", true) => "secure-mqtt",
+            ("kafka", true) => "kafka-secure",
             (plain, _) => plain,
         };
         let mut references = Vec::new();
@@ -216,8 +237,20 @@ impl<'a> Document<'a> {
                 written["pathname"] = format!("/{}", path.trim_start_matches('/')).into();
             }
             if broker.login.is_some() {
-                self.secured = true;
-                written["security"] = json!([{ "$ref": "#/components/securitySchemes/login" }]);
+                let scheme = match (protocol, broker.sasl) {
+                    ("kafka" | "kafka-secure", Sasl::ScramSha512) => "scramSha512",
+                    ("kafka" | "kafka-secure", Sasl::ScramSha256) => "scramSha256",
+                    ("kafka" | "kafka-secure", Sasl::Plain) => "plain",
+                    _ => "userPassword",
+                };
+                let key = if scheme == "userPassword" {
+                    "login"
+                } else {
+                    scheme
+                };
+                self.secured.insert(key, scheme);
+                let reference = format!("#/components/securitySchemes/{key}");
+                written["security"] = json!([{ "$ref": reference }]);
             }
             references.push(json!({ "$ref": format!("#/servers/{name}") }));
             self.servers.insert(name, written);
@@ -312,9 +345,12 @@ impl<'a> Document<'a> {
             }
         }
         let mut components = json!({ "messages": self.messages, "schemas": schemas });
-        if self.secured {
-            components["securitySchemes"] =
-                json!({ "login": { "type": "userPassword", "description": "User and password." } });
+        if !self.secured.is_empty() {
+            let schemes = self.secured.iter().map(|(key, scheme)| {
+                let scheme = json!({ "type": scheme, "description": "User and password." });
+                ((*key).to_owned(), scheme)
+            });
+            components["securitySchemes"] = Value::Object(schemes.collect());
         }
         json!({
             "asyncapi": ASYNCAPI,
@@ -329,6 +365,11 @@ impl<'a> Document<'a> {
             "components": components,
         })
     }
+}
+
+/// What MQTT says of an operation.
+fn at_least_once() -> Value {
+    json!({ "mqtt": { "qos": 1, "bindingVersion": "0.2.0" } })
 }
 
 /// The envelope of an event around data.

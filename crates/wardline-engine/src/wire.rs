@@ -2,6 +2,7 @@
 //! bound, senders made.
 
 mod brokers;
+mod fhir_in;
 mod fhir_out;
 mod imaging;
 mod partners;
@@ -12,6 +13,7 @@ mod smtp;
 mod soap_in;
 mod sql;
 
+pub(crate) use fhir_in::keeper;
 pub(crate) use soap_in::{opened as soap_opened, said as soap_said};
 
 use crate::plan::SoapAnswers;
@@ -288,6 +290,13 @@ impl Wiring<'_> {
                 routes.extend(route.scim(&Arc::new(scim_in::endpoint(scim, secured))));
                 continue;
             }
+            if let ConnectionKind::FhirIn(fhir) = &connection.kind {
+                let secured = listener.tls.is_some();
+                let own = &connection.reference;
+                let endpoint = fhir_in::endpoint(estate, own, fhir, secured);
+                routes.extend(route.fhir(&Arc::new(endpoint)));
+                continue;
+            }
             routes.push(route);
         }
         let bind = listener.bind.value.to_string();
@@ -466,6 +475,9 @@ impl Wiring<'_> {
             | ConnectionKind::HttpIn(_)
             | ConnectionKind::SoapIn(_)
             | ConnectionKind::ScimIn(_)
+            | ConnectionKind::FhirIn(_)
+            // Made where what it keeps is known.
+            | ConnectionKind::FhirKept(_)
             | ConnectionKind::FilesIn(_)
             | ConnectionKind::DicomIn(_)
             | ConnectionKind::As2In(_)

@@ -268,6 +268,8 @@ codes! {
     "A server needs a `login`; a file has none."
     PLAIN_DATABASE "W1386" "a database without TLS"
     "The password, or what proves it, and all values can be read by whoever is on the way."
+    BAD_RESOURCES "W1389" "resources that cannot be offered like this"
+    "A `fhir` connection offers types of FHIR R4 and searches them by the official parameters. What is hidden is not searched by and not written back, and other doors only read. The text says what does not fit; the parameters of a type are listed at hl7.org/fhir/R4, at the end of its page."
     MAIL_UNCLASSIFIED "W1391" "it is not said what mails may hold"
     "Mail lies in boxes that nobody here guards. A `smtp` connection says by its `sensitivity` what it may carry; there is no default."
     MAIL_IN_THE_OPEN "W1392" "mail that everybody can read on the way"

@@ -1,4 +1,4 @@
-//! FHIR R4 without a network: reading, checking by the official definitions, and HL7 v2 to FHIR.
+//! FHIR R4 without a network: reading, checking by the official definitions, searching, and HL7 v2 to FHIR.
 //!
 //! What it promises:
 //! * **The official definitions decide.** Names, cardinality, types, value sets and targets of
@@ -17,23 +17,44 @@
 //! # Ok::<(), wardline_fhir::ReadError>(())
 //! ```
 
+mod capability;
 mod check;
 mod definitions;
 mod from_hl7;
 mod node;
 mod outcome;
 mod primitive;
+mod raw;
 mod read;
 mod rules;
+pub mod search;
 
+pub use capability::{Offered, capability};
 pub use check::{MOST_ISSUES, check};
 pub use from_hl7::{Form, MapError, Mapped, Options, from_hl7};
 pub use outcome::{Issue, Outcome, Severity};
+pub use raw::Raw;
 pub use read::{ReadError, read};
 
 /// Names of all resources of R4.
 pub fn resource_types() -> impl Iterator<Item = &'static str> {
     definitions::Definitions::r4().resources()
+}
+
+/// The name of a resource of R4 as the definitions have it, and its number in the order of names. R4 is closed, so
+/// the number stays.
+pub fn resource_type(name: &str) -> Option<(&'static str, u8)> {
+    let mut all: Vec<&'static str> = resource_types().collect();
+    all.sort_unstable();
+    let at = all.binary_search(&name).ok()?;
+    Some((all[at], u8::try_from(at).ok()?))
+}
+
+/// Whether resources of a type have an element of this name, as JSON spells it.
+pub fn has_element(resource: &str, name: &str) -> bool {
+    let r4 = definitions::Definitions::r4();
+    r4.resource(resource)
+        .is_some_and(|id| r4.of(id).slots.contains_key(name))
 }
 
 /// Whether R4 has a resource of this name.

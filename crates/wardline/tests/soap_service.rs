@@ -6,6 +6,8 @@
     reason = "helpers of tests fail like the tests they serve"
 )]
 
+#[path = "peers/fhir_service.rs"]
+mod fhir_service;
 #[path = "peers/house.rs"]
 mod house;
 #[path = "peers/post.rs"]

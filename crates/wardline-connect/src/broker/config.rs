@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::kafka::{Compression, Sasl};
 use super::template::Template;
 use crate::tls::ClientTls;
 use crate::{ContentType, Secret};
@@ -21,6 +22,8 @@ pub struct Place {
     pub login: Option<Secret>,
     /// A token; NATS only.
     pub token: Option<Secret>,
+    /// How user and password are shown; Kafka only.
+    pub sasl: Sasl,
     /// How long connecting may take, with all that is said before the first message.
     pub connect_timeout: Duration,
 }
@@ -34,6 +37,7 @@ impl Place {
             tls: None,
             login: None,
             token: None,
+            sasl: Sasl::default(),
             connect_timeout: Duration::from_secs(10),
         }
     }
@@ -84,6 +88,19 @@ pub enum Take {
         /// How long the server keeps what comes while we are away.
         keep: Duration,
     },
+    /// Topics of Kafka, as a member of a consumer group.
+    Kafka {
+        /// The topics; they must be there.
+        topics: Vec<String>,
+        /// The group.
+        group: String,
+        /// Whether what is there already is left out where the group has no offset yet.
+        latest: bool,
+        /// After how long without a word of us the group goes on without us.
+        session: Duration,
+        /// Whether all of a record is handed in, as one JSON object, and not its value alone.
+        whole: bool,
+    },
 }
 
 /// What bodies are.
@@ -132,6 +149,17 @@ pub enum Publish {
         /// The topic.
         topic: Template,
     },
+    /// A topic of Kafka.
+    Kafka {
+        /// The topic.
+        topic: Template,
+        /// The record's key.
+        key: Option<Template>,
+        /// How records are packed.
+        compression: Compression,
+        /// Whether the broker sees within an attempt that it is given the same again.
+        idempotent: bool,
+    },
 }
 
 /// The envelope of CloudEvents 1.0.
@@ -177,6 +205,9 @@ impl Take {
             } => format!("nats stream {stream} as {consumer} at"),
             Self::Amqp { queue, .. } => format!("amqp queue {queue} at"),
             Self::Mqtt { filter, client, .. } => format!("mqtt {filter} as {client} at"),
+            Self::Kafka { topics, group, .. } => {
+                format!("kafka {} as {group} at", topics.join(", "))
+            }
         }
     }
 }
@@ -187,6 +218,7 @@ impl fmt::Display for Publish {
             Self::Nats { subject } => write!(f, "nats {}", subject.as_str()),
             Self::Amqp { exchange, key, .. } => write!(f, "amqp {exchange}/{}", key.as_str()),
             Self::Mqtt { topic } => write!(f, "mqtt {}", topic.as_str()),
+            Self::Kafka { topic, .. } => write!(f, "kafka {}", topic.as_str()),
         }
     }
 }

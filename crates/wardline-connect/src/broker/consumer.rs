@@ -18,7 +18,7 @@ use wardline_core::{Code, Timestamp};
 use super::config::{ConsumerConfig, Content, Place, Take};
 use super::fault::Fault;
 use super::link::Servers;
-use super::{amqp, events, mqtt, nats};
+use super::{amqp, events, kafka, mqtt, nats};
 use crate::admission::worth_a_line;
 use crate::intake::begin;
 use crate::{ConnectError, ContentType, Counters, Intake, Received, Verdict, codes};
@@ -43,6 +43,8 @@ pub(crate) struct Incoming {
     pub(crate) body: Bytes,
     /// It was larger than allowed, and thrown away: how large it was.
     pub(crate) oversize: Option<usize>,
+    /// It cannot be read: why not, without quoting it.
+    pub(crate) unreadable: Option<String>,
 }
 
 /// A connection that brings messages.
@@ -59,6 +61,11 @@ pub(crate) trait Subscription: Send {
 
     /// Tells the broker what was said by the other two.
     async fn flush(&mut self) -> Result<(), Fault>;
+
+    /// Tells the broker, and takes leave. Nothing is in hand any more.
+    async fn close(&mut self) -> Result<(), Fault> {
+        self.flush().await
+    }
 }
 
 /// Where a broker is and what opens its door: what may be made again while messages are taken.
@@ -175,7 +182,7 @@ impl Consumer {
 
     async fn open(&self) -> Result<Box<dyn Subscription>, Fault> {
         let access = self.access.load_full();
-        let access = &*access;
+        let access = &access;
         let (config, place, servers) = (&self.config, &access.place, &access.servers);
         servers
             .open(config.place.connect_timeout, |link, address| {
@@ -194,6 +201,9 @@ impl Consumer {
                         }
                         Take::Mqtt { .. } => {
                             Box::new(mqtt::Subscriber::open(link, place, config).await?)
+                        }
+                        Take::Kafka { .. } => {
+                            Box::new(kafka::Consume::open(link, access, config).await?)
                         }
                     };
                     Ok(subscription)
@@ -244,7 +254,7 @@ impl Consumer {
                 for item in hand.waiting.drain(..) {
                     subscription.given_back(item.tag);
                 }
-                return subscription.flush().await;
+                return subscription.close().await;
             }
             tokio::select! {
                 biased;
@@ -345,6 +355,9 @@ impl Consumer {
                 format!("it has {size} bytes, and messages of this connection at most {most}");
             body = Bytes::from(text.clone());
             fault = Some((codes::BROKER_TOO_LARGE, text));
+        } else if let Some(why) = incoming.unreadable {
+            body = Bytes::from(why.clone());
+            fault = Some((codes::BROKER_UNREADABLE, why));
         } else if self.config.content == Content::CloudEvents {
             match events::unwrap(&incoming.content_type, &incoming.attributes, &body) {
                 Ok((name, event)) => {

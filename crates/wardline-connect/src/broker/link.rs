@@ -108,13 +108,33 @@ impl Servers {
         Err(last)
     }
 
+    /// Connects to a server that another one named, with TLS where it is declared: what is
+    /// verified is the name that was given.
+    pub(crate) async fn follow(&self, place: &Place, host: &str, port: u16) -> Result<Link, Fault> {
+        let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
+        let name = place.tls.as_ref();
+        let name = name.map(|tls| tls.verified_name(&place.name, host));
+        let name = name.transpose().map_err(|error| unreachable(&error))?;
+        let stream = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| unreachable(&error))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| unreachable(&error))?;
+        self.wrap(Link::new(stream), name).await
+    }
+
     /// Puts TLS around a connection, where it is declared.
     pub(crate) async fn secure(&self, link: Link, address: &str) -> Result<Link, Fault> {
+        let server = self.all.iter().find(|server| server.address == address);
+        let name = server.and_then(|server| server.name.clone());
+        self.wrap(link, name).await
+    }
+
+    async fn wrap(&self, link: Link, name: Option<ServerName<'static>>) -> Result<Link, Fault> {
         let Some(config) = &self.tls else {
             return Ok(link);
         };
-        let server = self.all.iter().find(|server| server.address == address);
-        let name = server.and_then(|server| server.name.clone());
         let (Some(name), Stream::Plain(stream)) = (name, link.stream) else {
             return Err(Fault::Spoken("there is TLS around it already".to_owned()));
         };

@@ -16,6 +16,7 @@ mod config;
 mod consumer;
 mod events;
 mod fault;
+mod kafka;
 mod link;
 mod mqtt;
 mod nats;
@@ -24,5 +25,6 @@ mod template;
 
 pub use config::{ConsumerConfig, Content, Envelope, Place, Publish, PublisherConfig, Take};
 pub use consumer::{Access, Consumer};
+pub use kafka::{Compression, Sasl};
 pub use publisher::Outbound;
 pub use template::Template;

@@ -2,6 +2,7 @@
 //! after anything that leaves doubt about what the other side will say next, the connection is
 //! dropped, so that a late confirmation is never taken for that of another message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,10 +14,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::config::{Publish, PublisherConfig};
+use super::consumer::Access;
 use super::fault::Fault;
-use super::link::Servers;
-use super::template::Within;
-use super::{amqp, mqtt, nats};
+use super::template::{Template, Within};
+use super::{amqp, kafka, mqtt, nats};
 use crate::{ConnectError, Failure, Reply, Request};
 
 /// A connection that nobody used for so long is not used again: brokers close silent ones.
@@ -32,6 +33,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) correlation: &'a str,
     /// Subject, topic or routing key.
     pub(crate) to: String,
+    /// The record's key; Kafka only.
+    pub(crate) key: Option<String>,
     pub(crate) content_type: String,
     /// Attributes of an event, without the protocol's prefix.
     pub(crate) attributes: Vec<(&'static str, String)>,
@@ -56,7 +59,7 @@ struct Idle {
 /// Publishes to a broker.
 pub struct Outbound {
     config: PublisherConfig,
-    servers: Servers,
+    access: Arc<Access>,
     /// One permit a connection; fair, so that messages leave in the order they were given.
     turns: Semaphore,
     idle: Mutex<Vec<Idle>>,
@@ -71,7 +74,7 @@ impl Outbound {
     /// Where an address or a certificate cannot be used.
     pub fn new(config: PublisherConfig) -> Result<Self, ConnectError> {
         Ok(Self {
-            servers: Servers::new(&config.place)?,
+            access: Arc::new(Access::new(config.place.clone())?),
             turns: Semaphore::new(config.sessions.max(1)),
             config,
             idle: Mutex::default(),
@@ -92,9 +95,16 @@ impl Outbound {
         let to = match &self.config.publish {
             Publish::Nats { subject: to }
             | Publish::Amqp { key: to, .. }
-            | Publish::Mqtt { topic: to } => to,
+            | Publish::Mqtt { topic: to }
+            | Publish::Kafka { topic: to, .. } => to,
         };
-        let reads = self.config.envelope.is_some() || to.has_members();
+        let key = match &self.config.publish {
+            Publish::Kafka { key, .. } => key.as_ref(),
+            _ => None,
+        };
+        let reads = self.config.envelope.is_some()
+            || to.has_members()
+            || key.is_some_and(Template::has_members);
         let payload: Value = if reads {
             match serde_json::from_slice(&request.body) {
                 Ok(payload) => payload,
@@ -105,12 +115,16 @@ impl Outbound {
         } else {
             Value::Null
         };
-        let to = to.render(&payload, Within::Level).map_err(|member| {
-            Fault::Unsendable(format!(
-                "`{}` needs `{member}`, which the payload does not have: let the map set it",
-                to.as_str()
-            ))
-        })?;
+        let fill = |template: &Template, within| {
+            template.render(&payload, within).map_err(|member| {
+                Fault::Unsendable(format!(
+                    "`{}` needs `{member}`, which the payload does not have: let the map set it",
+                    template.as_str()
+                ))
+            })
+        };
+        let to = fill(to, Within::Level)?;
+        let key = key.map(|key| fill(key, Within::Anything)).transpose()?;
         let (content_type, attributes, body) = match &self.config.envelope {
             None => (
                 request.content_type.to_owned(),
@@ -128,6 +142,7 @@ impl Outbound {
             id: request.idempotency_key,
             correlation: request.correlation,
             to,
+            key,
             content_type,
             attributes,
             body,
@@ -170,7 +185,8 @@ impl Outbound {
         {
             return Err(fault.clone());
         }
-        let (config, servers) = (&self.config, &self.servers);
+        let (config, access) = (&self.config, &self.access);
+        let servers = &access.servers;
         let opened = servers
             .open(config.place.connect_timeout, |link, address| {
                 async move {
@@ -190,6 +206,18 @@ impl Outbound {
                         ),
                         Publish::Mqtt { .. } => {
                             Box::new(mqtt::Publisher::open(link, &config.place).await?)
+                        }
+                        Publish::Kafka {
+                            compression,
+                            idempotent,
+                            ..
+                        } => {
+                            let manner = kafka::Manner {
+                                compression: *compression,
+                                idempotent: *idempotent,
+                                timeout: config.timeout,
+                            };
+                            Box::new(kafka::Publisher::open(link, access, manner).await?)
                         }
                     };
                     Ok(session)

@@ -86,7 +86,7 @@ impl crate::Outbound for Entries {
                         "it has {MOST} entries, and no more fit"
                     )));
                 }
-                directory.write(&name, &entry)
+                directory.write(&name, &mut &entry[..])
             }
             None => directory.remove(&name),
         });

@@ -49,7 +49,7 @@ impl Steps {
     pub(super) async fn note(&self, instance: &str, over: Option<&str>) -> io::Result<()> {
         let text = over.map_or_else(|| "open\n".to_owned(), |digest| format!("over {digest}\n"));
         let (directory, name) = (Arc::clone(&self.0), instance.to_owned());
-        tokio::task::spawn_blocking(move || directory.write(&name, text.as_bytes()))
+        tokio::task::spawn_blocking(move || directory.write(&name, &mut text.as_bytes()))
             .await
             .map_err(io::Error::other)?
     }

@@ -25,6 +25,7 @@ use wardline_core::Code;
 use wardline_fhir::Options;
 use wardline_hl7::Message;
 
+use super::encode;
 use super::outcome::{self, Meaning};
 use super::token::{Smart, Tokens};
 use crate::{ConnectError, ContentType, Failure, FailureKind, Reply, Request, codes, http as web};
@@ -235,7 +236,7 @@ fn aim(kind: &str, resource: &Value) -> (Method, String) {
         }
     }
     if let Some(id) = text("id") {
-        return (Method::PUT, format!("/{kind}/{}", plain(id)));
+        return (Method::PUT, format!("/{kind}/{}", encode(id)));
     }
     let identifiers = match resource.get("identifier") {
         Some(Value::Array(all)) => all.as_slice(),
@@ -249,23 +250,10 @@ fn aim(kind: &str, resource: &Value) -> (Method, String) {
     match known {
         Some((system, value)) => (
             Method::PUT,
-            format!("/{kind}?identifier={}%7C{}", plain(system), plain(value)),
+            format!("/{kind}?identifier={}%7C{}", encode(system), encode(value)),
         ),
         None => (Method::POST, format!("/{kind}")),
     }
-}
-
-/// A value as part of a URL.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[async_trait]

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::encode;
 use crate::http::Asker;
 use crate::tls::ClientTls;
 use crate::{ConnectError, Secret};
@@ -193,16 +194,4 @@ fn read_key(pem: &[u8]) -> Option<Key> {
     }
     let pair = RsaKeyPair::from_pkcs8(&der).ok()?;
     (pair.public_modulus_len() >= 256).then(|| Key::Rs384(Box::new(pair)))
-}
-
-fn encode(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }

@@ -1,7 +1,7 @@
 //! The seam between what is done with files and where they are.
 
 use std::io::{self, Read};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use wardline_core::Code;
 
@@ -25,30 +25,13 @@ pub trait Directory: Send + Sync {
     fn remove(&self, path: &str) -> io::Result<()>;
 
     /// Writes a file so that it is there whole or not at all, and stays. One of the same name is
-    /// replaced.
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
-
-    /// The same with what a reader gives, which need not fit into memory where the directory knows
-    /// how. Gives the bytes written.
-    fn bring(&self, path: &str, source: &mut dyn Read) -> io::Result<u64> {
-        let mut bytes = Vec::new();
-        source.take(MOST_AT_ONCE + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MOST_AT_ONCE {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "files of this directory have at most 256 MiB: split what is written",
-            ));
-        }
-        self.write(path, &bytes)?;
-        Ok(bytes.len() as u64)
-    }
+    /// replaced. What is written is read to its end, and never whole in memory; an error in reading
+    /// it leaves nothing.
+    fn write(&self, path: &str, from: &mut dyn Read) -> io::Result<()>;
 
     /// Where it is, for people.
     fn describe(&self) -> String;
 }
-
-/// Bytes of a file that is written from memory.
-const MOST_AT_ONCE: u64 = 256 << 20;
 
 /// Where files of a connection go.
 #[derive(Clone)]
@@ -94,6 +77,26 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name != ".."
         && !name.contains(['/', '\\', '\0'])
         && !name.chars().any(char::is_control)
+}
+
+/// A time as directories tell it; to the millisecond, and none before 1970.
+pub(crate) fn time_of(at: jiff::Timestamp) -> SystemTime {
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+}
+
+/// Fills a block as far as there is something to read; less than it holds is the end.
+pub(crate) fn read_block(from: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < block.len() {
+        match from.read(&mut block[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 /// `a/b`, or `b` where there is no `a`.

@@ -135,11 +135,7 @@ impl Directory for Local {
         }
     }
 
-    fn write(&self, path: &str, mut bytes: &[u8]) -> io::Result<()> {
-        self.bring(path, &mut bytes).map(drop)
-    }
-
-    fn bring(&self, path: &str, source: &mut dyn Read) -> io::Result<u64> {
+    fn write(&self, path: &str, from: &mut dyn Read) -> io::Result<()> {
         let (below, name) = split(path)?;
         let folder = self.made(below)?;
         let temporary = format!(".{name}.part");
@@ -152,20 +148,16 @@ impl Directory for Local {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o640))?;
         let mut file = File::from(file);
-        let written = io::copy(source, &mut file).and_then(|written| {
-            file.sync_all()?;
-            Ok(written)
-        });
-        if written.is_err() {
+        let written = io::copy(from, &mut file).and_then(|_| file.sync_all());
+        if let Err(error) = written {
             // It would only take up room; the error that counts is the first.
             if let Err(second) = fs::unlinkat(&folder, &temporary, AtFlags::empty()) {
                 tracing::debug!(error = %second, "a part of a file stays");
             }
-            return written;
+            return Err(error);
         }
         fs::renameat(&folder, &temporary, &folder, name)?;
-        fs::fsync(&folder)?;
-        written
+        Ok(fs::fsync(&folder)?)
     }
 
     fn describe(&self) -> String {

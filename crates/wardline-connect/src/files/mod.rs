@@ -23,7 +23,7 @@ mod watch;
 
 pub use config::{OutboundConfig, Split, Then, WatchConfig};
 pub use directory::{Directory, Entry, Place, Trouble};
-pub(crate) use directory::{is_name, split};
+pub(crate) use directory::{is_name, join, read_block, split, time_of};
 pub use local::Local;
 pub use outbound::Outbound;
 pub use watch::Watch;

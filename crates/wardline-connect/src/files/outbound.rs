@@ -44,8 +44,9 @@ impl crate::Outbound for Outbound {
         // An attempt that is tried again writes the same name: the reader sees one file.
         let path = self.path(request.idempotency_key);
         let (directory, body) = (Arc::clone(&self.directory), request.body.clone());
-        let written =
-            tokio::task::spawn_blocking(move || directory.write(&path, &body).map(|()| path));
+        let written = tokio::task::spawn_blocking(move || {
+            directory.write(&path, &mut &body[..]).map(|()| path)
+        });
         let failed = |error: &io::Error| {
             let kind = match error.kind() {
                 io::ErrorKind::InvalidInput => FailureKind::Permanent,

@@ -402,7 +402,7 @@ fn move_to(
             if directory.open(&to).is_ok() {
                 continue;
             }
-            directory.write(&format!("{to}.reason"), reason.as_bytes())?;
+            directory.write(&format!("{to}.reason"), &mut reason.as_bytes())?;
         }
         match directory.rename(from, &to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::ConnectError;
+use crate::error::in_words;
 use crate::tls::ClientTls;
 
 /// How long a connection may take to open.
@@ -86,7 +87,7 @@ impl Asker {
                 .client
                 .request(request.map(Full::new))
                 .await
-                .map_err(|error| words(&error))?;
+                .map_err(|error| in_words(&error))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, self.most)
                 .collect()
@@ -115,16 +116,4 @@ impl Asker {
         headers.insert(USER_AGENT, HeaderValue::from_static("wardline"));
         self.ask(request).await
     }
-}
-
-/// An error with what it comes from, which is where the reason is.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -10,9 +10,9 @@ use super::auth::{InboundAuth, OutboundAuth};
 use super::reach::Reach;
 use super::sign::WebhookSigner;
 use crate::Network;
-use crate::scim;
 use crate::soap::Endpoint;
 use crate::tls::{ClientTls, ServerTls};
+use crate::{fhir, scim};
 
 /// One listener with its routes.
 #[derive(Debug, Clone)]
@@ -81,6 +81,8 @@ pub struct Route {
     pub soap: Option<Arc<Endpoint>>,
     /// The service that is spoken to there by SCIM. A segment `{…}` of the path is any one.
     pub scim: Option<Arc<scim::Endpoint>>,
+    /// The service that is spoken to there by FHIR. Segments `{…}` of the path are any.
+    pub fhir: Option<Arc<fhir::Endpoint>>,
 }
 
 impl Route {
@@ -106,6 +108,18 @@ impl Route {
         below.collect()
     }
 
+    /// The routes of a service that speaks FHIR below this one's path.
+    pub fn fhir(&self, endpoint: &Arc<fhir::Endpoint>) -> Vec<Self> {
+        let below = endpoint.routes().into_iter();
+        let below = below.map(|(method, path)| Self {
+            method,
+            path,
+            fhir: Some(Arc::clone(endpoint)),
+            ..self.clone()
+        });
+        below.collect()
+    }
+
     /// A POST route that answers 202 and takes up to 1 MiB.
     pub fn post(source: impl Into<Arc<str>>, path: impl Into<String>, auth: InboundAuth) -> Self {
         Self {
@@ -117,6 +131,7 @@ impl Route {
             max_body: 1 << 20,
             soap: None,
             scim: None,
+            fhir: None,
         }
     }
 }

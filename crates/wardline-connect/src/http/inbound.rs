@@ -1,6 +1,7 @@
 //! Messages in by HTTP: find the route, prove the sender, count the body, ask the engine,
 //! answer.
 
+mod fhir;
 mod scim;
 mod soap;
 
@@ -116,6 +117,7 @@ impl Ingress {
         let tracker = TaskTracker::new();
         let drain = self.config.drain;
         let shared = Arc::new(Shared {
+            services: services(&self.routes),
             routes: self.routes,
             budget: Budget::of_bytes(self.config.in_flight_bytes),
             counters: self.door.counters(),
@@ -168,9 +170,11 @@ impl Inlet {
     /// # Errors
     /// Where two routes are one, or a path is none.
     pub fn new(config: &IngressConfig, intake: Arc<dyn Intake>) -> Result<Self, ConnectError> {
+        let routes = index(&config.routes)?;
         Ok(Self {
             shared: Arc::new(Shared {
-                routes: index(&config.routes)?,
+                services: services(&routes),
+                routes,
                 budget: Budget::of_bytes(config.in_flight_bytes),
                 counters: Arc::default(),
                 header_timeout: config.header_timeout,
@@ -242,8 +246,18 @@ fn index(all: &[Route]) -> Result<HashMap<String, Vec<Route>>, ConnectError> {
     Ok(routes)
 }
 
+/// Paths below which FHIR is spoken.
+fn services(routes: &HashMap<String, Vec<Route>>) -> Vec<String> {
+    let all = routes.values().flatten();
+    let all = all.filter_map(|route| Some(route.fhir.as_ref()?.path.clone()));
+    let all: std::collections::BTreeSet<String> = all.collect();
+    all.into_iter().collect()
+}
+
 struct Shared {
     routes: HashMap<String, Vec<Route>>,
+    /// Paths of services that speak FHIR.
+    services: Vec<String>,
     budget: Budget,
     counters: Arc<Counters>,
     header_timeout: Duration,
@@ -311,8 +325,10 @@ impl Shared {
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let fhir = self.speaks_fhir(request.uri().path());
         match self.take(request, peer).await {
             Ok(answer) => answer,
+            Err(answer) if fhir => fhir::told(*answer).await,
             Err(answer) => *answer,
         }
     }
@@ -376,6 +392,9 @@ impl Shared {
         if let Some(endpoint) = &route.scim {
             return Ok(self.scim(endpoint, &head, received, held).await);
         }
+        if let Some(endpoint) = &route.fhir {
+            return Ok(self.fhir(endpoint, &head, received, held).await);
+        }
         if let Some(endpoint) = &route.soap {
             return Ok(self.soap(endpoint, &head, peer, received, held).await);
         }
@@ -392,7 +411,8 @@ impl Shared {
                 .map(|name| self.routes.get(&format!("{before}/{name}")))
                 .find_map(|found| found)
         };
-        let Some(routes) = self.routes.get(path).or_else(open) else {
+        let found = self.routes.get(path).or_else(open);
+        let Some(routes) = found.or_else(|| self.fhir_routes(path)) else {
             return Err(problem(
                 StatusCode::NOT_FOUND,
                 codes::NO_SUCH_ROUTE,

@@ -21,6 +21,7 @@ use wardline_core::{Code, Timestamp};
 use super::config::OutboundConfig;
 use super::reach::{NotPublic, Reach, Resolver, why_not_public};
 use super::retry_after;
+use crate::error::in_words;
 use crate::tls::ClientTls;
 use crate::{ConnectError, Failure, FailureKind, Reply, Request, codes};
 
@@ -269,7 +270,7 @@ impl Outbound {
     }
 
     fn not_sent(&self, error: &ClientError) -> Failure {
-        let reason = chain(error);
+        let reason = in_words(error);
         let target = self.describe_target();
         if is_not_public(error) {
             let text = format!("will not connect to {target}: {NotPublic}");
@@ -404,18 +405,6 @@ fn is_not_public(error: &ClientError) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// An error with its causes; hyper's texts hold no payload.
-fn chain(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ impl Query {
     }
 }
 
-fn unescaped(text: &str, form: bool) -> Option<String> {
+/// A text without its escapes; in a form `+` is a space. `None` where it is no text.
+pub(crate) fn unescaped(text: &str, form: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

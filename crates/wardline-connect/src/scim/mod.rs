@@ -17,7 +17,7 @@ mod list;
 mod outbound;
 mod resource;
 
-pub(crate) use asked::{Asked, Query, segments};
+pub(crate) use asked::{Asked, Query, segments, tagged, unescaped};
 pub use inbound::Endpoint;
 pub(crate) use inbound::{Answered, Became};
 pub use outbound::{Outbound, OutboundConfig};

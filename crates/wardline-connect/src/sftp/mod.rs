@@ -42,6 +42,15 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
+    /// The same, and logs in nowhere any more.
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        Self {
+            credentials: Credentials::default(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn address(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as Turn;
 use super::ClientConfig;
 use super::session::{Pending, Session};
 use super::wire::{Attributes, Packet, kind, open};
-use crate::files::{Directory, Entry, is_name, split};
+use crate::files::{Directory, Entry, is_name, read_block, split};
 
 /// Bytes that are asked for ahead of whoever reads. Enough to fill a line of 1 Gbit/s over 30 ms.
 const AHEAD: usize = 4 << 20;
@@ -249,7 +249,7 @@ impl Directory for Remote {
         })
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &str, from: &mut dyn Read) -> io::Result<()> {
         let (below, name) = split(path)?;
         let temporary = self.shared.path(below, &format!(".{name}.part"));
         let path = self.shared.path(below, name);
@@ -260,7 +260,7 @@ impl Directory for Remote {
             }
             // What an attempt before left is in the way, and may be a link.
             remove(&session, &temporary).await?;
-            let mut ended = fill(&session, &temporary, bytes).await;
+            let mut ended = fill(&session, &temporary, from).await;
             if ended.is_ok() {
                 ended = replace(&session, &temporary, &path).await;
             }
@@ -327,7 +327,7 @@ async fn entries(
 }
 
 /// Writes a file that is not there yet, many blocks at a time.
-async fn fill(session: &Session, path: &str, bytes: &[u8]) -> io::Result<()> {
+async fn fill(session: &Session, path: &str, from: &mut dyn Read) -> io::Result<()> {
     let of = Attributes {
         mode: Some(0o640),
         ..Attributes::default()
@@ -344,13 +344,18 @@ async fn fill(session: &Session, path: &str, bytes: &[u8]) -> io::Result<()> {
         .await?;
     let depth = (AHEAD / session.write_block).max(1);
     let mut under_way: VecDeque<Pending> = VecDeque::with_capacity(depth);
-    for (number, block) in bytes.chunks(session.write_block).enumerate() {
+    let (mut block, mut offset) = (vec![0; session.write_block], 0_u64);
+    loop {
+        let length = read_block(from, &mut block)?;
+        if length == 0 {
+            break;
+        }
         if under_way.len() >= depth
             && let Some(oldest) = under_way.pop_front()
         {
             session.done(session.wait(oldest).await?)?;
         }
-        let offset = (number * session.write_block) as u64;
+        let block = &block[..length];
         let sent = session
             .send(|id| {
                 Packet::with_room(kind::WRITE, block.len() + handle.len() + 32)
@@ -361,6 +366,7 @@ async fn fill(session: &Session, path: &str, bytes: &[u8]) -> io::Result<()> {
             })
             .await?;
         under_way.push_back(sent);
+        offset += length as u64;
     }
     for one in under_way {
         session.done(session.wait(one).await?)?;

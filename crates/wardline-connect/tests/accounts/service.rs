@@ -128,6 +128,14 @@ impl Resources for Keeper {
         self.given.lock().push(what);
         Ok(())
     }
+
+    fn marked(&self, _: &str, text: &str) -> Result<String, Verdict> {
+        Ok(text.to_owned())
+    }
+
+    fn unmarked(&self, _: &str, words: &str) -> Option<String> {
+        Some(words.to_owned())
+    }
 }
 
 struct Service {

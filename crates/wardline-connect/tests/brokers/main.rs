@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod amqp;
+mod kafka;
 mod mqtt;
 mod nats;
 mod stage;

@@ -181,6 +181,8 @@ impl Server {
             // Many at once would want more of the kernel than it has.
             "--innodb-use-native-aio=0".into(),
             "--skip-name-resolve".into(),
+            // One that starts removes every temporary table it finds, of others too.
+            format!("--tmpdir={}", text(folder.path())),
         ];
         let made = call(&unprivileged(words.into())).status().unwrap();
         assert!(made.success(), "mariadb-install-db failed");
@@ -195,6 +197,7 @@ impl Server {
             text(&server),
             "--no-defaults".into(),
             format!("--datadir={}", text(&data)),
+            format!("--tmpdir={}", text(folder.path())),
             format!("--socket={}", text(&folder.path().join("socket"))),
             format!("--port={port}"),
             "--bind-address=127.0.0.1".into(),

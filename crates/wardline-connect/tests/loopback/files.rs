@@ -235,7 +235,7 @@ async fn what_is_no_plain_file_stays_where_it_is() {
     let local = Local::new(folder.path());
     assert!(local.list("away", 10).is_err());
     assert!(local.open("away/a.csv").is_err());
-    assert!(local.write("away/b.csv", b"x").is_err());
+    assert!(local.write("away/b.csv", &mut &b"x"[..]).is_err());
     assert!(local.rename("archive/z.csv", "away/z.csv").is_err());
     for path in [
         "../a",
@@ -251,7 +251,7 @@ async fn what_is_no_plain_file_stays_where_it_is() {
     ] {
         assert!(
             local.open(path).is_err()
-                && local.write(path, b"x").is_err()
+                && local.write(path, &mut &b"x"[..]).is_err()
                 && local.remove(path).is_err(),
             "{path:?}"
         );
@@ -262,7 +262,7 @@ async fn what_is_no_plain_file_stays_where_it_is() {
         folder.path().join("in/.b.csv.part"),
     )
     .unwrap();
-    local.write("in/b.csv", b"mine").unwrap();
+    local.write("in/b.csv", &mut &b"mine"[..]).unwrap();
     assert_eq!(std::fs::read(other.path().join("a.csv")).unwrap(), b"x");
     assert_eq!(
         std::fs::read(folder.path().join("in/b.csv")).unwrap(),

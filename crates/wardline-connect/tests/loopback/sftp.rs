@@ -1,23 +1,21 @@
 //! Files of another machine, with OpenSSH's `sshd` as that machine.
 
-use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wardline_connect::files::{
-    Directory, Outbound, OutboundConfig, Split, Then, Trouble, Watch, WatchConfig,
-};
+use wardline_connect::files::{Outbound, OutboundConfig, Watch, WatchConfig};
 use wardline_connect::sftp::{ClientConfig, Credentials, Remote, Written};
-use wardline_connect::{ContentType, Intake, Outbound as _, Request, Secret, Verdict};
+use wardline_connect::{Intake, Outbound as _, Request, Secret, Verdict};
 
+use crate::remote::{Remote as There, bytes, code, cutting, on, read, watching};
 use crate::stage::{Engine, id, soon, until};
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -165,55 +163,13 @@ fn spawn(at: &Path, port: u16, host: &str) -> Child {
         .unwrap()
 }
 
-fn remote(config: ClientConfig) -> Arc<Remote> {
+fn remote(config: ClientConfig) -> There {
     Arc::new(Remote::of(config))
 }
 
-/// Calls of a directory block.
-async fn on<T: Send + 'static>(
-    remote: &Arc<Remote>,
-    work: impl FnOnce(&Remote) -> T + Send + 'static,
-) -> T {
-    let remote = Arc::clone(remote);
-    soon(tokio::task::spawn_blocking(move || work(&remote)))
-        .await
-        .unwrap()
-}
-
-fn read(remote: &Remote, path: &str) -> std::io::Result<Vec<u8>> {
-    let mut all = Vec::new();
-    remote.open(path)?.read_to_end(&mut all)?;
-    Ok(all)
-}
-
-fn code(error: &std::io::Error) -> String {
-    Trouble::of(error).map_or_else(|| format!("none: {error}"), |one| one.code.0.to_owned())
-}
-
-fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|n| (n % 251) as u8).collect()
-}
-
-fn watching() -> WatchConfig {
-    WatchConfig {
-        source: "erp.receipts".into(),
-        below: "out".into(),
-        pattern: "*.csv".into(),
-        every: Duration::from_millis(20),
-        stable: Duration::from_millis(100),
-        marker: None,
-        then: Then::Archive,
-        split: Split::Whole {
-            layout: None,
-            content_type: ContentType::Text,
-            max_size: 64 << 20,
-        },
-    }
-}
-
-async fn taking(remote: &Arc<Remote>, config: WatchConfig, until_there: &Path) -> Arc<Engine> {
+async fn taking(remote: &There, config: WatchConfig, until_there: &Path) -> Arc<Engine> {
     let engine = Engine::new(|_, _| Verdict::Accepted { id: id(1) });
-    let watch = Watch::new(Arc::clone(remote) as Arc<dyn Directory>, config);
+    let watch = Watch::new(Arc::clone(remote), config);
     let stop = CancellationToken::new();
     let running = tokio::spawn(watch.run(Arc::clone(&engine) as Arc<dyn Intake>, stop.clone()));
     until(|| until_there.exists()).await;
@@ -272,7 +228,7 @@ async fn deliveries_become_files_whole_and_under_one_name() {
         name: "bill-{id}.json".into(),
         max_size: 64 << 20,
     };
-    let out = Outbound::new(Arc::clone(&remote) as Arc<dyn Directory>, config);
+    let out = Outbound::new(Arc::clone(&remote), config);
     let body = bytes(9_000_001);
     for attempt in 1..=2 {
         let sent = out.send(Request {
@@ -326,7 +282,7 @@ async fn another_host_key_is_refused_before_anything_is_sent() {
         name: "{id}".into(),
         max_size: 10,
     };
-    let out = Outbound::new(there as Arc<dyn Directory>, config);
+    let out = Outbound::new(there, config);
     let failure = soon(out.send(Request {
         idempotency_key: "7",
         attempt: 1,
@@ -395,50 +351,6 @@ async fn who_we_are_is_proven_by_certificate_or_not_at_all() {
     assert_eq!(code(&error), "W4320");
 }
 
-/// Hands a connection on, and cuts each of the first `cuts` after so many bytes.
-async fn cutting(to: u16, after: usize, cuts: usize) -> (u16, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let cut = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&cut);
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-                if count.load(Ordering::SeqCst) >= cuts {
-                    tokio::io::copy_bidirectional(&mut near, &mut far)
-                        .await
-                        .ok();
-                    return;
-                }
-                let (mut near_read, mut near_write) = near.split();
-                let (mut far_read, mut far_write) = far.split();
-                let back = async {
-                    let mut left = after;
-                    let mut buffer = vec![0; 16 << 10];
-                    while left > 0 {
-                        let most = left.min(buffer.len());
-                        let Ok(got @ 1..) = far_read.read(&mut buffer[..most]).await else {
-                            return;
-                        };
-                        left -= got;
-                        if near_write.write_all(&buffer[..got]).await.is_err() {
-                            return;
-                        }
-                    }
-                    count.fetch_add(1, Ordering::SeqCst);
-                };
-                tokio::select! {
-                    () = back => {}
-                    _ = tokio::io::copy(&mut near_read, &mut far_write) => {}
-                }
-            });
-        }
-    });
-    (port, cut)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_connection_breaks_is_taken_up_where_it_was() {
     let Some(sshd) = Sshd::start() else { return };
@@ -458,7 +370,7 @@ async fn a_file_whose_connection_breaks_is_taken_up_where_it_was() {
     let (port, cut) = cutting(sshd.port, 60_000, usize::MAX).await;
     config.port = port;
     let engine = Engine::new(|_, _| Verdict::Accepted { id: id(1) });
-    let watch = Watch::new(remote(config) as Arc<dyn Directory>, watching());
+    let watch = Watch::new(remote(config), watching());
     let stop = CancellationToken::new();
     let running = tokio::spawn(watch.run(Arc::clone(&engine) as Arc<dyn Intake>, stop.clone()));
     until(|| cut.load(Ordering::SeqCst) > 5).await;

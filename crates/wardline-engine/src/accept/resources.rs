@@ -1,12 +1,14 @@
-//! Resources that senders read back (SCIM): a message and the change that it is are one commit;
+//! Resources that senders read back (SCIM, FHIR): a message and the change that it is are one commit;
 //! what is read was committed. They are sealed with keys that live as long as they do.
 
 use super::{Acceptor, refusal};
 use crate::codes;
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::Duration;
 use wardline_connect::{Kept, Received, Resource, ResourceBy, ResourceChange, Resources, Verdict};
-use wardline_core::{MessageId, Sym};
+use wardline_core::{MessageId, Sealed, Sym};
 use wardline_store::{Change, Outcome, ResourceRow, ResourceStanding, ResourceState, StoreError};
 use wardline_vault::{AuditEntry, Kind};
 
@@ -151,5 +153,21 @@ impl Resources for Acceptor {
             tracing::error!(%error, source, "what senders read could not be written down");
             unwritten()
         })
+    }
+
+    fn marked(&self, source: &str, text: &str) -> Result<String, Verdict> {
+        let text = format!("{source} {text}");
+        let sealed = self.vault.seal(Kind::Record, text.as_bytes());
+        let sealed = sealed.map_err(|error| refusal(&error.into()))?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed.as_sealed_bytes()))
+    }
+
+    fn unmarked(&self, source: &str, words: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(words).ok()?;
+        let sealed = Sealed::from_sealed_bytes(sealed.into());
+        let text = self.vault.open_sealed(Kind::Record, &sealed).ok()?;
+        // What is sealed for one connection says nothing to another.
+        let text = std::str::from_utf8(&text).ok()?.strip_prefix(source)?;
+        Some(text.strip_prefix(' ')?.to_owned())
     }
 }

@@ -495,7 +495,7 @@ impl Worker {
         let writing = tokio::task::spawn_blocking(move || {
             let format = records::format(&job);
             let mut whole = part.whole(length, format, Arc::clone(&job.columns))?;
-            directory.bring(&path, &mut whole).map_err(|error| {
+            directory.write(&path, &mut whole).map_err(|error| {
                 let text = format!(
                     "{} was not written into {}: {error}",
                     path,

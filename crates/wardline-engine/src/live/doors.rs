@@ -213,7 +213,11 @@ impl Doors {
                         ConnectionKind::ScimIn(scim) => Some(&scim.address),
                         _ => None,
                     };
-                    (&connection.reference, declared, soap, scim)
+                    let fhir = match &connection.kind {
+                        ConnectionKind::FhirIn(fhir) => Some(said_of(estate, fhir)),
+                        _ => None,
+                    };
+                    (&connection.reference, declared, soap, scim, fhir)
                 })
                 .collect();
             let mark = Mark::said(&(&declared.bind, &declared.tls, said));
@@ -230,6 +234,7 @@ impl Doors {
                 )| {
                     let verb = match connection.kind {
                         ConnectionKind::ScimIn(_) => "SCIM",
+                        ConnectionKind::FhirIn(_) => "FHIR",
                         _ => declared.method.as_str(),
                     };
                     let path = &declared.path.value;
@@ -336,6 +341,19 @@ impl Doors {
             }
         }
     }
+}
+
+/// What a FHIR service says, with what is said where its resources are kept.
+fn said_of<'a>(
+    estate: &'a wardline_estate::Estate,
+    fhir: &'a wardline_estate::model::FhirIn,
+) -> (
+    &'a wardline_estate::model::FhirIn,
+    Option<&'a ConnectionKind>,
+) {
+    let kept = fhir.of.as_ref();
+    let kept = kept.and_then(|of| estate.connection(&of.value));
+    (fhir, kept.map(|(_, kept)| &kept.kind))
 }
 
 fn clone((name, place): (&String, &String)) -> (String, String) {

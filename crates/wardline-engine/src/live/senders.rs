@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wardline_connect::{Outbound, Reply};
 use wardline_core::{Clock, Sym, Timestamp};
-use wardline_estate::model::{ClientWebhook, Connection};
+use wardline_estate::model::{ClientWebhook, Connection, ConnectionKind};
 use wardline_mapping::{Metadata, Subject};
 use wardline_store::{Acceptance, Cause, Ready, StoreError};
 
@@ -71,6 +71,21 @@ pub(super) struct NextSenders {
     pub(super) reopened: BTreeSet<String>,
 }
 
+/// Makes the sender of a connection. What keeps resources does so by the acceptor.
+fn outbound(
+    plan: &Plan,
+    acceptor: &Arc<Acceptor>,
+    renewals: &Renewals,
+    connection: &Connection,
+) -> Result<Option<Arc<dyn Outbound>>, WireError> {
+    let ConnectionKind::FhirKept(declared) = &connection.kind else {
+        return renewals.outbound(&plan.estate, connection);
+    };
+    let resources: std::sync::Weak<Acceptor> = Arc::downgrade(acceptor);
+    let name = &connection.reference;
+    Ok(Some(wire::keeper(&plan.estate, name, declared, resources)))
+}
+
 /// Why senders could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendersError {
@@ -94,11 +109,16 @@ impl Senders {
         let mut reopened = BTreeSet::new();
         for (_, connection) in plan.estate.connections() {
             let name = &connection.reference;
-            let mark = Mark::said(connection);
+            // What is kept is what the service offers.
+            let kept = match &connection.kind {
+                ConnectionKind::FhirKept(declared) => plan.estate.connection(&declared.keep.value),
+                _ => None,
+            };
+            let mark = Mark::said(&(connection, kept.map(|(_, kept)| &kept.kind)));
             let before = self.all.get(name);
             if let Some(same) = before.filter(|before| before.mark == mark) {
                 all.insert(name.clone(), same.clone());
-            } else if let Some(outbound) = renewals.outbound(&plan.estate, connection)? {
+            } else if let Some(outbound) = outbound(plan, acceptor, renewals, connection)? {
                 let counted = connection.x12.as_ref().and_then(|duties| duties.counted);
                 let outbound = match counted {
                     Some(first) => Arc::new(Numbered {

@@ -490,9 +490,10 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
             model::BrokerContent::As(model::FileContent::Hl7) => Input::Hl7,
             model::BrokerContent::As(_) => Input::Text,
         }),
-        ConnectionKind::DicomIn(_) | ConnectionKind::ScimIn(_) | ConnectionKind::SqlIn(_) => {
-            Some(Input::Json)
-        }
+        ConnectionKind::DicomIn(_)
+        | ConnectionKind::FhirIn(_)
+        | ConnectionKind::ScimIn(_)
+        | ConnectionKind::SqlIn(_) => Some(Input::Json),
         ConnectionKind::As2In(as2) => Some(match as2.content {
             model::As2Content::X12 => Input::X12,
             model::As2Content::Json => Input::Json,
@@ -505,6 +506,7 @@ pub(crate) fn input_of(kind: &ConnectionKind) -> Option<Input> {
         | ConnectionKind::HttpOut(_)
         | ConnectionKind::SoapOut(_)
         | ConnectionKind::FhirOut(_)
+        | ConnectionKind::FhirKept(_)
         | ConnectionKind::FilesOut(_)
         | ConnectionKind::DicomOut(_)
         | ConnectionKind::As2Out(_)

@@ -5,8 +5,8 @@ use crate::renew::Renewals;
 use std::sync::Arc;
 use wardline_connect::{ConnectError, ContentType, Outbound, broker};
 use wardline_estate::model::{
-    Broker, BrokerContent, BrokerIn, BrokerOut, Connection, Estate, FileContent, PublishInto,
-    SecretRef, Through,
+    Broker, BrokerContent, BrokerIn, BrokerOut, Compression, Connection, Estate, FileContent,
+    PublishInto, Sasl, SecretRef, Through,
 };
 
 impl Renewals {
@@ -68,6 +68,18 @@ impl Wiring<'_> {
                 filter: take,
                 keep: *keep,
             },
+            Through::Kafka {
+                group,
+                latest,
+                record,
+                session,
+            } => broker::Take::Kafka {
+                topics: vec![take],
+                group: group.clone(),
+                latest: *latest,
+                session: *session,
+                whole: *record,
+            },
         };
         let content = match declared.content {
             BrokerContent::CloudEvents => broker::Content::CloudEvents,
@@ -113,6 +125,20 @@ impl Wiring<'_> {
                 key: to,
             },
             PublishInto::Mqtt => broker::Publish::Mqtt { topic: to },
+            PublishInto::Kafka {
+                key,
+                compression,
+                idempotent,
+            } => broker::Publish::Kafka {
+                topic: to,
+                key: key.as_deref().map(template).transpose()?,
+                compression: match compression {
+                    Compression::None => broker::Compression::None,
+                    Compression::Gzip => broker::Compression::Gzip,
+                    Compression::Zstd => broker::Compression::Zstd,
+                },
+                idempotent: *idempotent,
+            },
         };
         let envelope = declared.envelope.as_ref().map(|declared| {
             let optional = |text: &Option<String>| text.as_deref().map(template).transpose();
@@ -146,6 +172,11 @@ impl Wiring<'_> {
         let secret = |reference: &SecretRef| self.secret(reference);
         place.login = declared.login.as_ref().map(secret).transpose()?;
         place.token = declared.token.as_ref().map(secret).transpose()?;
+        place.sasl = match declared.sasl {
+            Sasl::Plain => broker::Sasl::Plain,
+            Sasl::ScramSha256 => broker::Sasl::ScramSha256,
+            Sasl::ScramSha512 => broker::Sasl::ScramSha512,
+        };
         let tls = declared.tls.as_ref().map(|tls| self.client_tls(tls));
         place.tls = tls.transpose()?;
         place.connect_timeout = declared.connect_timeout;

@@ -1,10 +1,10 @@
 //! Directories of other machines, and what takes files out of them while credentials change.
 
 use super::{WireError, Wiring, place};
-use crate::renew::{Inputs, Renewals};
+use crate::renew::Renewals;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use wardline_connect::{ConnectError, files, sftp};
+use wardline_connect::{ConnectError, Secret, files, ftps, s3, sftp, tls};
 use wardline_estate::model::{self, Connection, Estate, Reach};
 
 impl Wiring<'_> {
@@ -61,6 +61,66 @@ impl Wiring<'_> {
         })
     }
 
+    /// How a machine is reached over FTP with TLS.
+    fn ftps(
+        &self,
+        connection: &Connection,
+        declared: &model::FtpsReach,
+        directory: &str,
+    ) -> Result<ftps::Place, WireError> {
+        Ok(ftps::Place::new(ftps::ClientConfig {
+            name: connection.reference.clone(),
+            host: declared.host.value.clone(),
+            port: declared.port,
+            mode: if declared.implicit {
+                ftps::Mode::Implicit
+            } else {
+                ftps::Mode::Explicit
+            },
+            user: declared.user.value.clone(),
+            password: self.needed(declared.password.as_ref())?,
+            directory: directory.to_owned(),
+            tls: self.towards(declared.tls.as_ref())?,
+            connect_timeout: declared.connect_timeout,
+            timeout: declared.timeout,
+        })?)
+    }
+
+    /// How a bucket is reached.
+    fn s3(
+        &self,
+        connection: &Connection,
+        declared: &model::S3Reach,
+        directory: &str,
+    ) -> Result<s3::Place, WireError> {
+        Ok(s3::Place::new(&s3::ClientConfig {
+            name: connection.reference.clone(),
+            url: declared.url.value.clone(),
+            bucket: declared.bucket.value.clone(),
+            region: declared.region.clone(),
+            style: if declared.in_path {
+                s3::Style::Path
+            } else {
+                s3::Style::Host
+            },
+            key_id: self.needed(declared.key_id.as_ref())?,
+            key: self.needed(declared.key.as_ref())?,
+            directory: directory.to_owned(),
+            tls: self.towards(declared.tls.as_ref())?,
+            connect_timeout: declared.connect_timeout,
+            timeout: declared.timeout,
+        })?)
+    }
+
+    /// A secret that every estate which is sound has.
+    fn needed(&self, reference: Option<&model::SecretRef>) -> Result<Secret, WireError> {
+        reference.map_or_else(|| Ok(Secret::from("")), |one| self.secret(one))
+    }
+
+    fn towards(&self, declared: Option<&model::ClientTls>) -> Result<tls::ClientTls, WireError> {
+        declared.map_or_else(|| Ok(tls::ClientTls::default()), |tls| self.client_tls(tls))
+    }
+
     /// A directory of this machine that the estate names.
     pub(super) fn local(&self, declared: &str) -> Arc<dyn files::Directory> {
         Arc::new(files::Local::new(self.estate.root.join(declared)))
@@ -76,8 +136,13 @@ impl Wiring<'_> {
         Ok(match reach {
             None => self.local(declared),
             Some(Reach::Sftp(reach)) => {
-                let config = self.sftp(connection, reach, declared)?;
-                Arc::new(sftp::Remote::of(config))
+                Arc::new(sftp::Remote::of(self.sftp(connection, reach, declared)?))
+            }
+            Some(Reach::Ftps(reach)) => {
+                Arc::new(ftps::Remote::of(self.ftps(connection, reach, declared)?))
+            }
+            Some(Reach::S3(reach)) => {
+                Arc::new(s3::Remote::of(self.s3(connection, reach, declared)?))
             }
         })
     }
@@ -109,46 +174,62 @@ impl Renewals {
         connection: &Connection,
         declared: &model::FilesIn,
     ) -> Result<files::Watch, WireError> {
-        let wiring = Wiring::new(estate, self.secrets());
-        let directory = &declared.directory.value;
+        let directory = declared.directory.value.clone();
         let place: Arc<dyn files::Directory> = match declared.reach.as_deref() {
-            None => wiring.directory(connection, None, directory)?,
+            None => Wiring::new(estate, self.secrets()).local(&directory),
             Some(Reach::Sftp(reach)) => {
-                let config = wiring.sftp(connection, reach, directory)?;
-                let config = Arc::new(ArcSwap::from_pointee(config));
-                self.keep_sftp(
+                let (connection, reach) = (connection.clone(), reach.clone());
+                let kept = self.kept(
                     estate,
-                    connection,
-                    declared,
-                    reach,
-                    &config,
-                    wiring.inputs(),
-                );
-                Arc::new(sftp::Remote::new(config))
+                    &connection.reference.clone(),
+                    move |wiring| wiring.sftp(&connection, &reach, &directory),
+                    sftp::ClientConfig::without_credentials,
+                )?;
+                Arc::new(sftp::Remote::new(kept))
+            }
+            Some(Reach::Ftps(reach)) => {
+                let (connection, reach) = (connection.clone(), reach.clone());
+                let kept = self.kept(
+                    estate,
+                    &connection.reference.clone(),
+                    move |wiring| wiring.ftps(&connection, &reach, &directory),
+                    ftps::Place::without_credentials,
+                )?;
+                Arc::new(ftps::Remote::new(kept))
+            }
+            Some(Reach::S3(reach)) => {
+                let (connection, reach) = (connection.clone(), reach.clone());
+                let kept = self.kept(
+                    estate,
+                    &connection.reference.clone(),
+                    move |wiring| wiring.s3(&connection, &reach, &directory),
+                    s3::Place::without_credentials,
+                )?;
+                Arc::new(s3::Remote::new(kept))
             }
         };
         Ok(Wiring::watch(connection, declared, place))
     }
 
-    fn keep_sftp(
+    /// What is made now, and again whenever a secret or file that it is made of changes. Where a secret
+    /// may not be used any more, `withheld` takes its place.
+    fn kept<T: Send + Sync + 'static>(
         &self,
         estate: &Arc<Estate>,
-        connection: &Connection,
-        declared: &model::FilesIn,
-        reach: &model::SftpReach,
-        config: &Arc<ArcSwap<sftp::ClientConfig>>,
-        inputs: Inputs,
-    ) {
+        connection: &str,
+        make: impl Fn(&Wiring<'_>) -> Result<T, WireError> + Send + Sync + 'static,
+        withheld: impl Fn(&T) -> T,
+    ) -> Result<Arc<ArcSwap<T>>, WireError> {
         let (owned, secrets) = (Arc::clone(estate), self.secrets().clone());
-        let (connection, reach) = (connection.clone(), reach.clone());
-        let directory = declared.directory.value.clone();
-        let mut withheld = sftp::ClientConfig::clone(&config.load());
-        withheld.credentials = sftp::Credentials::default();
-        let what = format!("connection {}", connection.reference);
-        self.keep(what, config, inputs, Some(Arc::new(withheld)), move || {
+        let wiring = Wiring::new(estate, self.secrets());
+        let made = make(&wiring)?;
+        let withheld = Arc::new(withheld(&made));
+        let target = Arc::new(ArcSwap::from_pointee(made));
+        let what = format!("connection {connection}");
+        self.keep(what, &target, wiring.inputs(), Some(withheld), move || {
             let wiring = Wiring::new(&owned, &secrets);
-            let made = wiring.sftp(&connection, &reach, &directory)?;
-            Ok((made, wiring.inputs()))
+            Ok((make(&wiring)?, wiring.inputs()))
         });
+        Ok(target)
     }
 }

@@ -8,6 +8,7 @@ mod clients;
 mod doors;
 mod dropboxes;
 mod events;
+mod fhir_in;
 mod jobs;
 mod people;
 mod processes;
@@ -58,6 +59,7 @@ pub(crate) fn check(whole: &Whole<'_>) -> Vec<Diagnostic> {
     dropboxes::check(whole, &mut problems);
     soap::check(whole, &mut problems);
     scim_in::check(whole, &mut problems);
+    fhir_in::check(whole, &mut problems);
     x12::check(whole, &mut problems);
     smtp::check(whole, &mut problems);
     sql::check(whole, &mut problems);

@@ -143,6 +143,8 @@ impl References<'_> {
                 | ConnectionKind::HttpIn(_)
                 | ConnectionKind::SoapIn(_)
                 | ConnectionKind::ScimIn(_)
+                | ConnectionKind::FhirIn(_)
+                | ConnectionKind::FhirKept(_)
                 | ConnectionKind::FilesIn(_)
                 | ConnectionKind::FilesOut(_)
                 | ConnectionKind::DicomIn(_)
@@ -218,6 +220,11 @@ impl References<'_> {
             ConnectionKind::ScimIn(_) => (
                 true,
                 "changes that come by SCIM are told apart by what is kept",
+                "remove `duplicate`",
+            ),
+            ConnectionKind::FhirIn(_) => (
+                true,
+                "changes that come by FHIR are told apart by what is kept",
                 "remove `duplicate`",
             ),
             ConnectionKind::As2In(_) => (

@@ -1,4 +1,4 @@
-//! SCIM services that Wardline offers: all below their path is theirs, and senders prove
+//! SCIM and FHIR services that Wardline offers: all below their path is theirs, and senders prove
 //! themselves by what they send with every request.
 
 use super::Whole;
@@ -8,10 +8,11 @@ use crate::model::{Auth, ConnectionKind};
 
 pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
     for (_, connection) in whole.estate.connections() {
-        let ConnectionKind::ScimIn(scim) = &connection.kind else {
-            continue;
+        let (own, word) = match &connection.kind {
+            ConnectionKind::ScimIn(scim) => (&scim.http, "SCIM"),
+            ConnectionKind::FhirIn(fhir) => (&fhir.http, "FHIR"),
+            _ => continue,
         };
-        let own = &scim.http;
         if matches!(
             own.auth,
             Auth::Webhook(_) | Auth::Hmac(_) | Auth::Header { .. }
@@ -19,7 +20,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
             problems.push(
                 Diagnostic::error(
                     codes::BAD_SECURITY,
-                    "senders of SCIM do not sign what they send".to_owned(),
+                    format!("senders of {word} do not sign what they send"),
                 )
                 .at(own.path.at)
                 .help("write `auth: { bearer: secret:NAME }`, `{ basic: … }` or `none`"),
@@ -41,7 +42,7 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
                 problems.push(
                     Diagnostic::error(
                         codes::PATH_CLASH,
-                        format!("`{}` receives below a SCIM service", other.reference),
+                        format!("`{}` receives below a {word} service", other.reference),
                     )
                     .at(http.path.at)
                     .related(own.path.at, "all below this path is the service's"),

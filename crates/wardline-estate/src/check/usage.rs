@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{Direction, JobWrite, Source, StoreUrl, TargetKind};
+use crate::model::{ConnectionKind, Direction, JobWrite, Source, StoreUrl, TargetKind};
 use crate::source::{FileId, Span};
 use std::collections::BTreeSet;
 use wardline_core::Code;
@@ -124,7 +124,9 @@ fn connections(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
         .filter(|(_, connection)| !used.contains(&connection.reference))
     {
         let nameless = crate::value::reference(&connection.reference).is_err();
-        if nameless || whole.learned.unclear.contains(&connection.reference) {
+        // What a service keeps is read, whether a flow hears of it or not.
+        let read = matches!(connection.kind, ConnectionKind::FhirIn(_));
+        if nameless || read || whole.learned.unclear.contains(&connection.reference) {
             continue;
         }
         let message = match connection.kind.direction() {

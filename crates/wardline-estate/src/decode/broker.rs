@@ -4,20 +4,23 @@ use super::{Decoder, View};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Broker, BrokerContent, BrokerIn, BrokerOut, ClientTls, CloudEvents, ConnectionKind,
-    FileContent, PublishInto, Through,
+    Broker, BrokerContent, BrokerIn, BrokerOut, ClientTls, CloudEvents, Compression,
+    ConnectionKind, FileContent, PublishInto, Sasl, Through,
 };
 use crate::shape::Object;
-use crate::shape::broker::{AMQP_IN, AMQP_OUT, CLOUDEVENTS, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
+use crate::shape::broker::{
+    AMQP_IN, AMQP_OUT, CLOUDEVENTS, KAFKA_IN, KAFKA_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT,
+};
 use crate::source::{Span, Spanned};
 use crate::value;
 use crate::yaml::Node;
 
 /// Each broker with what its two directions may say.
-const BROKERS: [(&str, &Object, &Object); 3] = [
+const BROKERS: [(&str, &Object, &Object); 4] = [
     ("nats", &NATS_IN, &NATS_OUT),
     ("amqp", &AMQP_IN, &AMQP_OUT),
     ("mqtt", &MQTT_IN, &MQTT_OUT),
+    ("kafka", &KAFKA_IN, &KAFKA_OUT),
 ];
 
 impl Decoder<'_> {
@@ -50,10 +53,18 @@ impl Decoder<'_> {
                     .label("a broker is shown one of them"),
             );
         }
+        // Only `kafka` has the key.
+        let sasl = (word == "kafka").then(|| view.string("sasl")).flatten();
+        let sasl = match sasl.as_deref() {
+            Some("plain") => Sasl::Plain,
+            Some("scram-sha-256") => Sasl::ScramSha256,
+            _ => Sasl::ScramSha512,
+        };
         Broker {
             servers: view.texts("servers"),
             login,
             token,
+            sasl,
             tls: if view.is_true("tls") {
                 Some(ClientTls::default())
             } else {
@@ -77,6 +88,12 @@ impl Decoder<'_> {
             "amqp" => Through::Amqp {
                 vhost: text("vhost"),
                 message_id: view.is_true("message_id"),
+            },
+            "kafka" => Through::Kafka {
+                group: text("group"),
+                latest: view.string("begin").as_deref() == Some("latest"),
+                record: view.is_true("record"),
+                session: duration("session"),
             },
             _ => Through::Mqtt {
                 client: text("client"),
@@ -107,6 +124,9 @@ impl Decoder<'_> {
                     .label("a subject has no spaces, such as `orders.>`"),
             );
         }
+        if word == "kafka" {
+            self.kafka_in(view, &take);
+        }
         let content = match view.string("content").as_deref() {
             Some("text") => BrokerContent::As(FileContent::Text),
             Some("xml") => BrokerContent::As(FileContent::Xml),
@@ -136,6 +156,7 @@ impl Decoder<'_> {
                 vhost: text("vhost"),
                 exchange: text("exchange"),
             },
+            "kafka" => self.kafka_out(view, &publish),
             _ => PublishInto::Mqtt,
         };
         BrokerOut {
@@ -146,6 +167,59 @@ impl Decoder<'_> {
             timeout: view.parsed("timeout", value::duration).unwrap_or_default(),
             max_size: view.parsed("max_size", value::size).unwrap_or_default(),
         }
+    }
+
+    fn kafka_in(&mut self, view: View<'_>, take: &Spanned<String>) {
+        self.topic(&take.value, take.at);
+        let content = view.text("content");
+        if view.is_true("record")
+            && let Some(content) = content.filter(|content| content.value != "json")
+        {
+            self.files.problems.push(
+                Diagnostic::error(
+                    codes::NOT_EXACTLY_ONE,
+                    "all of a record is JSON, whatever its value is",
+                )
+                .at(content.at)
+                .label("remove this, or `record`"),
+            );
+        }
+    }
+
+    fn kafka_out(&mut self, view: View<'_>, publish: &Spanned<String>) -> PublishInto {
+        // What stands in braces is not known here; a letter stands for it.
+        let mut literal = String::new();
+        let mut rest = publish.value.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            literal.push_str(before);
+            literal.push('x');
+            rest = after.split_once('}').map_or("", |(_, after)| after);
+        }
+        literal.push_str(rest);
+        self.topic(&literal, publish.at);
+        self.template(view.text("key").as_ref(), "key");
+        PublishInto::Kafka {
+            key: view.string("key"),
+            compression: match view.string("compression").as_deref() {
+                Some("gzip") => Compression::Gzip,
+                Some("zstd") => Compression::Zstd,
+                _ => Compression::None,
+            },
+            idempotent: view.is_true("idempotent"),
+        }
+    }
+
+    /// A topic of Kafka has a name.
+    fn topic(&mut self, name: &str, at: Span) {
+        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if !name.is_empty() && name.len() <= 249 && name.bytes().all(known) {
+            return;
+        }
+        self.files.problems.push(
+            Diagnostic::error(codes::BAD_MEMBERS, "this names no topic of Kafka")
+                .at(at)
+                .label("a topic has letters, digits, `.`, `_` and `-`, at most 249"),
+        );
     }
 
     fn envelope(&mut self, node: &Node) -> CloudEvents {

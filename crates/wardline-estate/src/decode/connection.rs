@@ -176,12 +176,9 @@ impl<'a> Decoder<'a> {
             );
         }
         if let Some(node) = view.get("fhir")
-            && let Some(fhir) = self.fhir_out(node, entry.key_at)
+            && let Some(kind) = self.fhir(node, entry.key_at)
         {
-            return (
-                Some(ConnectionKind::FhirOut(Box::new(fhir))),
-                HTTP_CONCURRENT,
-            );
+            return (Some(kind), HTTP_CONCURRENT);
         }
         if let Some(node) = view.get("files") {
             if node.get("poll").is_some() {
@@ -206,15 +203,8 @@ impl<'a> Decoder<'a> {
         if let Some(kind) = self.broker(view, entry.key_at) {
             return (Some(kind), BROKER_CONCURRENT);
         }
-        if let Some(node) = view.get("sftp") {
-            if node.get("poll").is_some() {
-                let kind = ConnectionKind::FilesIn(self.sftp_in(node, entry.key_at));
-                return (Some(kind), FILES_CONCURRENT);
-            }
-            if node.get("write").is_some() {
-                let kind = ConnectionKind::FilesOut(self.sftp_out(node, entry.key_at));
-                return (Some(kind), FILES_CONCURRENT);
-            }
+        if let Some(kind) = self.remote(view, entry.key_at) {
+            return (Some(kind), FILES_CONCURRENT);
         }
         (
             view.get("null").map(|_| ConnectionKind::Null),

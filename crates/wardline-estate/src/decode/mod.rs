@@ -15,6 +15,7 @@ mod dicom;
 mod dropbox;
 mod entity;
 mod fhir;
+mod fhir_in;
 mod files;
 mod flow;
 mod identity;

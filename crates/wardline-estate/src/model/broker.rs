@@ -13,10 +13,23 @@ pub struct Broker {
     pub login: Option<SecretRef>,
     /// A token; NATS only.
     pub token: Option<SecretRef>,
+    /// How user and password are shown; Kafka only.
+    pub sasl: Sasl,
     /// TLS, if the other side wants it.
     pub tls: Option<ClientTls>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
+}
+
+/// How it is proved to Kafka who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sasl {
+    /// SCRAM-SHA-512.
+    ScramSha512,
+    /// SCRAM-SHA-256.
+    ScramSha256,
+    /// The password itself.
+    Plain,
 }
 
 /// Messages of a broker that are taken.
@@ -64,6 +77,17 @@ pub enum Through {
         /// How long the server keeps it.
         keep: Duration,
     },
+    /// A consumer group.
+    Kafka {
+        /// Its name.
+        group: String,
+        /// Whether it begins behind the last record.
+        latest: bool,
+        /// Whether all of a record is read.
+        record: bool,
+        /// After how long without a word of us it goes on without us.
+        session: Duration,
+    },
 }
 
 /// What bodies are.
@@ -81,7 +105,7 @@ impl BrokerIn {
     pub fn names_messages(&self) -> bool {
         self.content == BrokerContent::CloudEvents
             || match self.through {
-                Through::Nats { .. } => true,
+                Through::Nats { .. } | Through::Kafka { .. } => true,
                 Through::Amqp { message_id, .. } => message_id,
                 Through::Mqtt { .. } => false,
             }
@@ -93,6 +117,7 @@ impl BrokerIn {
             Through::Nats { .. } => "nats",
             Through::Amqp { .. } => "amqp",
             Through::Mqtt { .. } => "mqtt",
+            Through::Kafka { .. } => "kafka",
         }
     }
 }
@@ -128,6 +153,26 @@ pub enum PublishInto {
     },
     /// A topic.
     Mqtt,
+    /// A topic of Kafka.
+    Kafka {
+        /// The record's key, with members of the payload.
+        key: Option<String>,
+        /// How records are packed.
+        compression: Compression,
+        /// Whether the broker sees that it is given the same again.
+        idempotent: bool,
+    },
+}
+
+/// How records are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip.
+    Gzip,
+    /// zstd.
+    Zstd,
 }
 
 impl BrokerOut {
@@ -137,6 +182,7 @@ impl BrokerOut {
             PublishInto::Nats => "nats",
             PublishInto::Amqp { .. } => "amqp",
             PublishInto::Mqtt => "mqtt",
+            PublishInto::Kafka { .. } => "kafka",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Connections: how a system is reached, and how hard it may be pushed.
 
 use super::{
-    As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FileRef, Reach,
-    ScimIn, SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
+    As2In, As2Out, BrokerIn, BrokerOut, DicomEntries, DicomIn, DicomOut, DicomWeb, FhirIn,
+    FhirKept, FileRef, Reach, ScimIn, SecretRef, SmtpOut, SoapIn, SqlIn, SqlOut, X12Duties,
 };
 use crate::source::{Span, Spanned};
 use std::net::{IpAddr, SocketAddr};
@@ -69,6 +69,10 @@ pub enum ConnectionKind {
     SoapOut(Box<SoapOut>),
     /// Resources to a FHIR server.
     FhirOut(Box<FhirOut>),
+    /// A path below which others read, search and change resources of FHIR.
+    FhirIn(Box<FhirIn>),
+    /// Resources are kept for a FHIR service of ours.
+    FhirKept(FhirKept),
     /// Files of a directory are taken, of this machine or of another.
     FilesIn(FilesIn),
     /// Files are written into a directory, of this machine or of another.
@@ -112,6 +116,7 @@ impl ConnectionKind {
             | Self::As2In(_)
             | Self::SoapIn(_)
             | Self::ScimIn(_)
+            | Self::FhirIn(_)
             | Self::FilesIn(_)
             | Self::DicomIn(_)
             | Self::BrokerIn(_)
@@ -120,6 +125,7 @@ impl ConnectionKind {
             | Self::HttpOut(_)
             | Self::SoapOut(_)
             | Self::FhirOut(_)
+            | Self::FhirKept(_)
             | Self::FilesOut(_)
             | Self::DicomOut(_)
             | Self::As2Out(_)
@@ -139,6 +145,7 @@ impl ConnectionKind {
             Self::HttpIn(http) => Some(http),
             Self::SoapIn(soap) => Some(&soap.http),
             Self::ScimIn(scim) => Some(&scim.http),
+            Self::FhirIn(fhir) => Some(&fhir.http),
             _ => None,
         }
     }
@@ -160,7 +167,7 @@ impl ConnectionKind {
             Self::SqlIn(_) | Self::SqlOut(_) => "sql",
             Self::SmtpOut(_) => "smtp",
             Self::ScimIn(_) | Self::ScimOut(_) => "scim",
-            Self::FhirOut(_) => "fhir",
+            Self::FhirIn(_) | Self::FhirKept(_) | Self::FhirOut(_) => "fhir",
             Self::As2In(_) | Self::As2Out(_) => "as2",
             Self::Null => "null",
         }

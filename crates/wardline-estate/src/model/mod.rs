@@ -10,6 +10,7 @@ mod connection;
 mod data;
 mod dicom;
 mod dropbox;
+mod fhir_in;
 mod figure;
 mod flow;
 mod identity;
@@ -33,7 +34,10 @@ pub use api::{
     Version, Work,
 };
 pub use as2::{As2Content, As2Identity, As2In, As2Out};
-pub use broker::{Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, PublishInto, Through};
+pub use broker::{
+    Broker, BrokerContent, BrokerIn, BrokerOut, CloudEvents, Compression, PublishInto, Sasl,
+    Through,
+};
 pub use client::{
     ApiKey, CertificateMatch, Client, ClientAuth, ClientKind, ClientLimits, ClientWebhook,
     DisableRule, IssuerClaim, OAuth2,
@@ -48,6 +52,7 @@ pub use connection::{
 pub use data::{CodeEntry, CodeTable, Entity, Otherwise, RecordOwner};
 pub use dicom::{DicomEntries, DicomIn, DicomOut, DicomWeb};
 pub use dropbox::{DropBox, DropBoxes};
+pub use fhir_in::{FhirIn, FhirKept, FhirResource};
 pub use figure::{Figure, FigureOf, Goal, Limit, Measure};
 pub use flow::{
     AlertKind, AlertSource, Exhausted, Flow, Jitter, MapRef, Retry, Schedule, Source, Target,
@@ -64,7 +69,7 @@ pub use process::{
     CallStep, Data, Deadline, Escalate, Process, Reconciliation, Step, StepKind, TaskStep, Undo,
     Until, WaitStep,
 };
-pub use remote::{Reach, SftpReach};
+pub use remote::{FtpsReach, Reach, S3Reach, SftpReach};
 pub use scim_in::ScimIn;
 pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};

@@ -4,7 +4,7 @@
 use super::Need::{Default, Optional, Required};
 use super::Shape::{Bool, Either, Integer, Object as Obj, OneOrMany, Text, Word};
 use super::connection::CLIENT_TLS;
-use super::{Form, Object, field};
+use super::{Form, Object, Shape, field};
 
 /// Declares both directions of one broker.
 macro_rules! broker {
@@ -172,6 +172,30 @@ broker! {
     publish "The topic, such as `wards/{ward}/beds`: members of the payload in braces, each one level."
     []
 }
+
+broker! {
+    KAFKA_IN "`kafka` (taking)"
+    "Records of a topic of Kafka, as a member of a consumer group. An offset is committed when all before it is on stable storage, and each record is taken once."
+    take "The topic; it must be there."
+    [
+        field("group", Text(Form::Prose), Required, "The consumer group; all who name it share the topic's partitions."),
+        field("begin", Word(&["earliest", "latest"]), Default("earliest"), "Where to begin where the group has no offset, or one that is not there any more: with the first record, or behind the last."),
+        field("record", Bool, Default("false"), "Whether flows read all of a record, as one JSON object: `.topic`, `.partition`, `.offset`, `.time`, `.key`, `.headers`, `.value`. Else they read its value alone."),
+        field("session", Text(Form::Duration), Default("10s"), "After how long without a word of us the group goes on without us."),
+        field("sasl", SASL, Default("scram-sha-512"), "How `login` is shown. `plain` gives the password away without `tls`."),
+    ]
+    KAFKA_OUT "`kafka` (publishing)"
+    "A topic of Kafka that deliveries are published to. Each counts when all replicas that are in step have it."
+    publish "The topic, such as `lab.{facility}`: members of the payload in braces, each of letters, digits, `_` and `-`."
+    [
+        field("key", Text(Form::Prose), Optional, "The record's key, such as `{order.number}`: records of one key stay in order, in the partition that Java's clients choose too. Where absent, records are spread."),
+        field("compression", Word(&["none", "gzip", "zstd"]), Default("none"), "How records are packed."),
+        field("idempotent", Bool, Default("true"), "Whether the broker sees within an attempt that it is given the same again. `false` where the broker does not let us."),
+        field("sasl", SASL, Default("scram-sha-512"), "How `login` is shown. `plain` gives the password away without `tls`."),
+    ]
+}
+
+const SASL: Shape = Word(&["scram-sha-512", "scram-sha-256", "plain"]);
 
 pub(crate) static CLOUDEVENTS: Object = Object {
     name: "`cloudevents`",

@@ -1,15 +1,13 @@
 //! Connections of `systems/*.yaml`.
 
-use super::Need::{Default, Later, Optional, Required};
-use super::Shape::{
-    Any, Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word,
-};
+use super::Need::{Default, Optional, Required};
+use super::Shape::{Bool, Either, Integer, Keyed, List, Map, Object as Obj, OneOrMany, Text, Word};
 use super::as2::{AS2_IN, AS2_OUT};
-use super::broker::{AMQP_IN, AMQP_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
+use super::broker::{AMQP_IN, AMQP_OUT, KAFKA_IN, KAFKA_OUT, MQTT_IN, MQTT_OUT, NATS_IN, NATS_OUT};
 use super::dicom::{DICOM_ENTRIES, DICOM_IN, DICOM_OUT, DICOM_WEB};
 use super::estate::{BREAKER, LIMITS, SERVER_TLS};
-use super::fhir::FHIR_OUT;
-use super::remote::{SFTP_IN, SFTP_OUT};
+use super::fhir::{FHIR_IN, FHIR_KEEP, FHIR_OUT};
+use super::remote::{FTPS_IN, FTPS_OUT, S3_IN, S3_OUT, SFTP_IN, SFTP_OUT};
 use super::scim::{SCIM_IN, SCIM_OUT};
 use super::smtp::SMTP_OUT;
 use super::soap_in::SOAP_IN;
@@ -52,6 +50,18 @@ pub(crate) static CONNECTION: Object = Object {
             "Files of another machine, over SFTP.",
         ),
         field(
+            "ftps",
+            Keyed(&[("poll", &FTPS_IN), ("write", &FTPS_OUT)]),
+            Optional,
+            "Files of another machine, over FTP with TLS.",
+        ),
+        field(
+            "s3",
+            Keyed(&[("poll", &S3_IN), ("write", &S3_OUT)]),
+            Optional,
+            "Objects of an object store, as files.",
+        ),
+        field(
             "soap",
             Keyed(&[("listen", &SOAP_IN), ("url", &SOAP_OUT)]),
             Optional,
@@ -63,7 +73,12 @@ pub(crate) static CONNECTION: Object = Object {
             Optional,
             "A database: PostgreSQL, MySQL, MariaDB or SQLite.",
         ),
-        field("kafka", Any, Later, "A Kafka topic."),
+        field(
+            "kafka",
+            Keyed(&[("take", &KAFKA_IN), ("publish", &KAFKA_OUT)]),
+            Optional,
+            "Kafka, 2.1 or newer.",
+        ),
         field(
             "as2",
             Keyed(&[("listen", &AS2_IN), ("url", &AS2_OUT)]),
@@ -101,9 +116,13 @@ pub(crate) static CONNECTION: Object = Object {
         ),
         field(
             "fhir",
-            Keyed(&[("url", &FHIR_OUT)]),
+            Keyed(&[
+                ("listen", &FHIR_IN),
+                ("url", &FHIR_OUT),
+                ("keep", &FHIR_KEEP),
+            ]),
             Optional,
-            "A FHIR R4 server.",
+            "FHIR R4: a service of ours, what it keeps, or a server that is called.",
         ),
         field(
             "scim",
@@ -174,8 +193,8 @@ pub(crate) static CONNECTION: Object = Object {
         ),
     ],
     exactly_one: &[
-        "mllp", "http", "files", "null", "sftp", "soap", "sql", "smtp", "scim", "kafka", "nats",
-        "amqp", "mqtt", "dicom", "as2", "fhir",
+        "mllp", "http", "files", "null", "sftp", "ftps", "s3", "soap", "sql", "smtp", "scim",
+        "kafka", "nats", "amqp", "mqtt", "dicom", "as2", "fhir",
     ],
 };
 

@@ -1,7 +1,7 @@
 //! `fhir:` of connections.
 
 use super::Need::{Default, Optional, Required};
-use super::Shape::{Bool, Map, Object as Obj, Text};
+use super::Shape::{Bool, List, Map, Object as Obj, Text, Word};
 use super::connection::{AUTH, CLIENT_TLS};
 use super::{Form, Object, field};
 
@@ -103,5 +103,99 @@ pub(crate) static SMART: Object = Object {
             "What is asked for.",
         ),
     ],
+    exactly_one: &[],
+};
+
+pub(crate) static FHIR_IN: Object = Object {
+    name: "`fhir` (receiving)",
+    doc: "A path on one of the estate's listeners below which resources are read, searched and changed by FHIR R4. Each change is a message: what happened, what changed, and the whole resource. What is read is what was taken.",
+    fields: &[
+        field(
+            "listen",
+            Text(Form::Name),
+            Required,
+            "The listener it hangs on.",
+        ),
+        field(
+            "path",
+            Text(Form::Path),
+            Required,
+            "The path before `/Patient`; all below it is the service's.",
+        ),
+        field(
+            "auth",
+            AUTH,
+            Required,
+            "How senders prove who they are: `bearer`, `basic` or `none`; `none` must be said.",
+        ),
+        field(
+            "resources",
+            Map(Form::Prose, &Obj(&FHIR_RESOURCE)),
+            Required,
+            "What is offered, by the types of R4.",
+        ),
+        field(
+            "of",
+            Text(Form::Reference),
+            Optional,
+            "Another `fhir` connection whose resources are shown here: a second door, which only reads.",
+        ),
+        field(
+            "address",
+            Text(Form::Url),
+            Optional,
+            "The service's address in answers; where absent, the one by which it was asked.",
+        ),
+        field(
+            "max_size",
+            Text(Form::Size),
+            Default("1MiB"),
+            "The largest request; larger ones are refused.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static FHIR_RESOURCE: Object = Object {
+    name: "`resources` (one type)",
+    doc: "What is done with resources of one type.",
+    fields: &[
+        field(
+            "do",
+            List(&Word(&["read", "search", "create", "update", "delete"])),
+            Required,
+            "The interactions that are offered; nothing else is.",
+        ),
+        field(
+            "search",
+            List(&Text(Form::Prose)),
+            Optional,
+            "The official parameters of R4 that they are searched by, beside `_id` and `_lastUpdated`: strings, tokens, dates, references, addresses.",
+        ),
+        field(
+            "hide",
+            List(&Text(Form::Prose)),
+            Optional,
+            "Elements that are never given out. What was left away is marked (`SUBSETTED`).",
+        ),
+        field(
+            "unique",
+            Text(Form::Prose),
+            Optional,
+            "The system of an identifier that each has one of and no two share. It is found at once.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+pub(crate) static FHIR_KEEP: Object = Object {
+    name: "`fhir` (keeping)",
+    doc: "Resources of flows are kept where a `fhir` connection that listens has its own: made or changed, as if they had come by `PUT`.",
+    fields: &[field(
+        "keep",
+        Text(Form::Reference),
+        Required,
+        "The connection that listens.",
+    )],
     exactly_one: &[],
 };

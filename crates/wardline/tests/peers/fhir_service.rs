@@ -1,0 +1,292 @@
+//! A FHIR service of ours behind the real binary. What comes reaches flows, what flows keep is read, what was
+//! taken outlives a killed process; npm `fhir-kit-client` and PyPI `fhirpy` are served.
+
+use super::house::{House, free_address, node_modules, python};
+use super::{post, secret};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+const NPI: &str = "http://hl7.org/fhir/sid/us-npi";
+
+fn house(here: &str, inlet: &str) -> House {
+    let files = [
+        (
+            "wardline.yaml",
+            format!(
+                "estate: staff\nlisteners:\n  console: {{ zone: admin, bind: \"127.0.0.1:0\" }}\n  partner: {{ zone: partner, bind: \"{here}\" }}\n  internal: {{ zone: internal, bind: \"{inlet}\" }}\n"
+            ),
+        ),
+        (
+            "systems/directory.yaml",
+            format!("system: directory\nowner: it\nconnections:\n  r4:\n    fhir:\n      listen: partner\n      path: /fhir\n      auth: {{ bearer: secret:directory/token }}\n      resources:\n        Practitioner:\n          do: [read, search, create, update, delete]\n          search: [identifier, family, active, birthdate]\n          unique: {NPI}\n        Observation: {{ do: [read, search, create], search: [subject, code] }}\n    sensitivity: pii\n  public:\n    fhir:\n      listen: partner\n      path: /public\n      auth: {{ bearer: secret:directory/token }}\n      of: directory.r4\n      resources:\n        Practitioner: {{ do: [read, search], search: [family], hide: [birthDate] }}\n    sensitivity: pii\n  keep:\n    fhir: {{ keep: directory.r4 }}\n    sensitivity: pii\n  sink: {{ 'null': {{}} }}\n"),
+        ),
+        (
+            "systems/hr.yaml",
+            "system: hr\nowner: it\nconnections:\n  in:\n    http: { listen: internal, post: /hr, auth: { bearer: secret:directory/token } }\n    sensitivity: pii\n".to_owned(),
+        ),
+        (
+            "flows/staff.yaml",
+            "flow: staff\nowner: it\nfrom: hr.in\nkey: .npi\nmap: maps/practitioner.vrl\nto: [{ send: directory.keep }]\n---\nflow: changes\nowner: it\nfrom: directory.r4\nwhen: '%type == \"Practitioner.changed\"'\nkey: .id\nto: [{ send: directory.sink }]\n".to_owned(),
+        ),
+        (
+            "maps/practitioner.vrl",
+            format!(". = {{ \"resourceType\": \"Practitioner\", \"identifier\": [{{ \"system\": \"{NPI}\", \"value\": .npi }}], \"name\": [{{ \"family\": .family }}] }}\n"),
+        ),
+    ];
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    let house = House::new(&files);
+    secret(&house, "directory/token", "open-sesame");
+    house.run(&["keys", "init"]);
+    house
+        .run(&["check", house.estate().to_str().unwrap()])
+        .ends(0);
+    house
+}
+
+/// One request: its status, its head and what came back, as text.
+fn raw(here: &str, method: &str, path: &str, more: &str, body: &str) -> (u16, String, String) {
+    let headers = format!("Authorization: Bearer open-sesame\r\n{more}");
+    let (status, whole) = post::request(here, method, path, &headers, body);
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap_or((&whole, ""));
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn ask(here: &str, method: &str, path: &str, more: &str, body: &Value) -> (u16, String, Value) {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let (status, head, body) = raw(here, method, &format!("/fhir{path}"), more, &body);
+    let body = serde_json::from_str(&body).unwrap_or_default();
+    (status, head, body)
+}
+
+fn practitioner(npi: &str, family: &str) -> Value {
+    json!({
+        "resourceType": "Practitioner", "active": true, "birthDate": "1970-01-02",
+        "identifier": [{ "system": NPI, "value": npi }], "name": [{ "family": family }]
+    })
+}
+
+#[test]
+fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
+    let (here, inlet) = (free_address(), free_address());
+    let house = house(&here, &inlet);
+    let server = house.serve();
+    let none = Value::Null;
+    let (status, whole) = post::request(&here, "GET", "/fhir/Practitioner/1", "", "");
+    assert_eq!(status, 401);
+    assert!(whole.contains("OperationOutcome"), "{whole}");
+    let (status, _, said) = ask(&here, "GET", "/metadata", "", &none);
+    assert_eq!((status, &said["fhirVersion"]), (200, &json!("4.0.1")));
+    assert!(wardline_fhir::check(&said).ok(), "{said:#}");
+
+    // Made, once.
+    let ann = practitioner("1", "Ångström");
+    let (status, head, made) = ask(&here, "POST", "/Practitioner", "", &ann);
+    assert_eq!(status, 201, "{made}");
+    assert!(
+        head.contains("etag: w/\"1\"") && head.contains("application/fhir+json"),
+        "{head}"
+    );
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert!(
+        head.contains(&format!("/fhir/practitioner/{id}/_history/1")),
+        "{head}"
+    );
+    assert_eq!(ask(&here, "POST", "/Practitioner", "", &ann).0, 409);
+    let once = format!("If-None-Exist: identifier={NPI}|1\r\n");
+    let (status, _, again) = ask(&here, "POST", "/Practitioner", &once, &ann);
+    assert_eq!((status, &again["id"]), (200, &json!(id)));
+
+    // What is not R4, not JSON, not offered.
+    let mut wrong = ann.clone();
+    wrong["gender"] = json!("SECRET");
+    let (status, _, outcome) = ask(&here, "POST", "/Practitioner", "", &wrong);
+    assert_eq!(status, 422);
+    assert_eq!(outcome["issue"][0]["expression"][0], "Practitioner.gender");
+    assert!(!outcome.to_string().contains("SECRET"));
+    for (method, path, more, wanted) in [
+        (
+            "GET",
+            "/Practitioner",
+            "Accept: application/fhir+xml\r\n",
+            406,
+        ),
+        ("GET", "/Practitioner?_format=xml", "", 406),
+        ("GET", "/Patient/1", "", 404),
+        ("GET", "/Practitioner/nobody", "", 404),
+        (
+            "GET",
+            "/Practitioner?shoe=9",
+            "Prefer: handling=strict\r\n",
+            400,
+        ),
+        ("GET", "/Practitioner?birthdate=soon", "", 400),
+        ("GET", "/Practitioner?_cursor=AAAA", "", 400),
+        ("DELETE", "/Observation/1", "", 405),
+        ("PATCH", "/Practitioner/1", "", 405),
+    ] {
+        let (status, _, outcome) = ask(&here, method, path, more, &none);
+        assert_eq!(status, wanted, "{method} {path} {outcome}");
+        assert_eq!(
+            outcome["resourceType"], "OperationOutcome",
+            "{method} {path}"
+        );
+        assert!(wardline_fhir::check(&outcome).ok(), "{outcome:#}");
+    }
+
+    // As it was read, or not at all; the same again is no message.
+    let at = format!("/Practitioner/{id}");
+    let mut off = made.clone();
+    off["active"] = json!(false);
+    assert_eq!(ask(&here, "PUT", &at, "If-Match: W/\"7\"\r\n", &off).0, 412);
+    let (status, head, _) = ask(&here, "PUT", &at, "If-Match: W/\"1\"\r\n", &off);
+    assert_eq!(status, 200);
+    assert!(head.contains("etag: w/\"2\""), "{head}");
+    let (_, _, same) = ask(&here, "PUT", &at, "", &off);
+    assert_eq!(same["meta"]["versionId"], "2");
+    assert_eq!(
+        ask(&here, "GET", &at, "If-None-Match: W/\"2\"\r\n", &none).0,
+        304
+    );
+    assert_eq!(
+        ask(&here, "GET", &format!("{at}/_history/2"), "", &none).0,
+        200
+    );
+    assert_eq!(
+        ask(&here, "GET", &format!("{at}/_history/1"), "", &none).0,
+        404
+    );
+    for (npi, family) in [("2", "Bea"), ("3", "Bell"), ("4", "Cid")] {
+        let at = format!("/Practitioner/p{npi}");
+        let mut one = practitioner(npi, family);
+        one["id"] = json!(format!("p{npi}"));
+        assert_eq!(ask(&here, "PUT", &at, "", &one).0, 201);
+    }
+    // Digits stay.
+    let weight = r#"{ "resourceType": "Observation", "status": "final", "code": { "text": "weight" }, "subject": { "reference": "Patient/7" }, "valueQuantity": { "value": 5.40 } }"#;
+    let (status, _, text) = raw(&here, "POST", "/fhir/Observation", "", weight);
+    assert_eq!(status, 201);
+    assert!(text.contains("\"value\":5.40}"), "{text}");
+    drop(server);
+
+    let server = house.serve();
+    let found = |query: &str| {
+        let (status, _, page) = ask(&here, "GET", &format!("/Practitioner?{query}"), "", &none);
+        assert_eq!(status, 200, "{page}");
+        assert!(wardline_fhir::check(&page).ok(), "{page:#}");
+        page
+    };
+    let families = |page: &Value| {
+        let all = page["entry"].as_array().into_iter().flatten();
+        let all = all.filter_map(|one| one["resource"]["name"][0]["family"].as_str());
+        all.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(families(&found("family=be")), "Bea Bell");
+    assert_eq!(families(&found("family=be&identifier=3")), "Bell");
+    assert_eq!(families(&found(&format!("identifier={NPI}%7C4"))), "Cid");
+    assert_eq!(families(&found("active=false")), "Ångström");
+    assert_eq!(families(&found("birthdate=ge1970&family:exact=Cid")), "Cid");
+    assert_eq!(families(&found("_id=p2,p4,none")), "Bea Cid");
+    assert_eq!(found("_summary=count")["total"], 4);
+    // What is not known is said.
+    let odd = found("shoe=9&family=cid");
+    assert_eq!(odd["entry"][1]["search"]["mode"], "outcome");
+    // Page after page, by links that nobody else can make.
+    let (mut path, mut all, mut pages) = (
+        "/Practitioner?active=true&_count=2".to_owned(),
+        Vec::new(),
+        0,
+    );
+    loop {
+        let (status, _, page) = ask(&here, "GET", &path, "", &none);
+        assert_eq!(status, 200, "{page}");
+        all.push(families(&page));
+        pages += 1;
+        let links = page["link"].as_array().unwrap();
+        let Some(next) = links.iter().find(|link| link["relation"] == "next") else {
+            break;
+        };
+        let next = next["url"].as_str().unwrap();
+        assert!(!next.contains("active"), "{next}");
+        path = next.split_once("/fhir").unwrap().1.to_owned();
+        if pages == 1 {
+            let other = path.replace("/Practitioner?", "/Observation?");
+            assert_eq!(ask(&here, "GET", &other, "", &none).0, 400);
+        }
+    }
+    assert_eq!((all.join(" "), pages), ("Bea Bell Cid".to_owned(), 2));
+
+    // Another door, which hides a part and only reads.
+    let (_, _, text) = raw(&here, "GET", "/public/Practitioner?family=cid", "", "");
+    assert!(
+        text.contains("Cid") && text.contains("SUBSETTED") && !text.contains("birthDate"),
+        "{text}"
+    );
+    assert_eq!(
+        raw(&here, "DELETE", "/public/Practitioner/p4", "", "").0,
+        405
+    );
+
+    // What flows keep is read, and kept once.
+    for _ in 0..2 {
+        let (status, _, _) = raw(&inlet, "POST", "/hr", "", r#"{"npi":"9","family":"Nine"}"#);
+        assert_eq!(status, 202);
+    }
+    house.until_status("what flows keep is kept", |status| {
+        status["sums"]["delivered"] == 3
+    });
+    let nine = found(&format!("identifier={NPI}%7C9"));
+    assert_eq!(families(&nine), "Nine");
+    assert_eq!(nine["entry"][0]["resource"]["meta"]["versionId"], "1");
+
+    assert_eq!(ask(&here, "DELETE", &at, "", &none).0, 204);
+    assert_eq!(ask(&here, "GET", &at, "", &none).0, 404);
+    let seen = house.run(&["audit", "list", "--json"]).out;
+    assert!(
+        seen.contains("resource.read") && seen.contains("Practitioner by FHIR"),
+        "{seen}"
+    );
+    for sensitive in ["Bell", "1970", "SECRET"] {
+        assert!(!house.log().contains(sensitive), "{sensitive}");
+    }
+    drop(server);
+}
+
+#[test]
+fn fhir_kit_client_and_fhirpy_are_served() {
+    let (Some(python), Some(modules)) = (python("fhirpy"), node_modules("fhir-kit-client")) else {
+        return;
+    };
+    let (here, inlet) = (free_address(), free_address());
+    let house = house(&here, &inlet);
+    let server = house.serve();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+    let base = format!("http://{here}/fhir");
+    let told = |command: &mut Command| {
+        let ended = command.args([&base, "open-sesame"]).output().unwrap();
+        let error = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let said: Value =
+            serde_json::from_slice(&ended.stdout).unwrap_or_else(|_| panic!("{error}"));
+        println!("{said:#}");
+        said
+    };
+    let mut node = Command::new("node");
+    let said = told(node.arg(scripts.join("fhir_client.mjs")).arg(&modules));
+    assert_eq!(
+        said,
+        json!({ "version": "4.0.1", "made": "1", "stale": 412, "changed": "2", "found": 3, "pages": 2, "gone": 404, "wrong": "Practitioner.gender" })
+    );
+    let said = told(Command::new(python).arg(scripts.join("fhir_client.py")));
+    assert_eq!(
+        said,
+        json!({ "made": true, "all": 5, "first": "Fifth", "counted": 5, "changed": false, "gone": "not-found" })
+    );
+    drop(server);
+}
