@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Written before each kill.
-const WAVE: usize = 500;
+const WAVE: usize = 1_000;
 const KILLS: usize = 4;
 /// Of each topic.
 const PARTITIONS: usize = 3;
@@ -28,7 +28,7 @@ fn killed_in_the_midst_of_kafka_nothing_is_lost_and_repeats_are_known() {
     estate(
         folder,
         &format!(
-            "  in:\n    kafka: {{ servers: {servers}, take: orders, group: wardline, begin: earliest, record: true, ahead: 32 }}\n    sensitivity: internal\n  out:\n    kafka: {{ servers: {servers}, publish: out, key: \"{{key}}\" }}\n    limits: {{ concurrent: 4 }}\n"
+            "  in:\n    kafka: {{ servers: {servers}, take: orders, group: wardline, begin: earliest, session: 6s, record: true, ahead: 32 }}\n    sensitivity: internal\n  out:\n    kafka: {{ servers: {servers}, publish: out, key: \"{{key}}\" }}\n    limits: {{ concurrent: 4 }}\n"
         ),
     );
     // The order is that of the record's key.
@@ -45,7 +45,7 @@ fn killed_in_the_midst_of_kafka_nothing_is_lost_and_repeats_are_known() {
         until_came(&mut other, folder, written);
         other.told(&format!("produce orders {written} {WAVE} zstd 20"));
         written += WAVE;
-        std::thread::sleep(Duration::from_millis(60 + 60 * kill as u64));
+        std::thread::sleep(Duration::from_millis(250 + 150 * kill as u64));
         server.kill().unwrap();
         server.wait().unwrap();
         let through = came(&other.records("out", PARTITIONS));
