@@ -63,6 +63,7 @@ const ALL: &[Met] = &[
             "wardline-connect::brokers kafka::what_",
             "wardline-connect::brokers kafka::events_",
             "wardline-connect::brokers kafka::two_",
+            "wardline::brokers kafka::",
         ],
     ),
     met(

@@ -129,7 +129,10 @@ fn path(base: &str, part: &str, types: &Types) -> Option<String> {
                 steps.push(name.to_owned());
                 let of = known(name).unwrap_or_default();
                 let of = of.trim_start_matches('@');
-                at = of.split(['(', '|']).next().unwrap_or_default().to_owned();
+                of.split(['(', '|'])
+                    .next()
+                    .unwrap_or_default()
+                    .clone_into(&mut at);
             }
             rest = after.strip_prefix('.').unwrap_or(after);
         }

@@ -1,9 +1,15 @@
 //! The real binary between two streams of a real NATS server, both killed in the midst, again and
-//! again: what the first stream holds is in the second, each message once and in an envelope.
+//! again: what the first stream holds is in the second, each message once and in an envelope. The
+//! same between two topics of a Kafka cluster, in `brokers/kafka.rs`.
 //!
 //! Says nothing where `nats-server` is not installed (`cargo xtask peers` installs it).
 
 #![allow(clippy::unwrap_used)] // A test's setup that fails is a failed test.
+
+#[path = "../../wardline-connect/tests/brokers/cluster.rs"]
+mod cluster;
+#[path = "brokers/kafka.rs"]
+mod kafka;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -100,7 +106,7 @@ fn held(port: u16, stream: &str) -> u64 {
     info["state"]["messages"].as_u64().unwrap_or_default()
 }
 
-fn estate(folder: &Path, port: u16) {
+fn estate(folder: &Path, hub: &str) {
     let console = free_port();
     let write = |path: &str, text: &str| {
         let path = folder.join("estate").join(path);
@@ -115,9 +121,7 @@ fn estate(folder: &Path, port: u16) {
     );
     write(
         "systems/hub.yaml",
-        &format!(
-            "system: hub\nowner: integration\nconnections:\n  in:\n    nats: {{ servers: \"127.0.0.1:{port}\", stream: IN, consumer: wardline, take: \"in.>\", ack_wait: 2s }}\n    sensitivity: internal\n  out:\n    nats: {{ servers: \"127.0.0.1:{port}\", publish: \"out.{{kind}}\", cloudevents: {{ mode: structured, source: /hub, type: \"hub.{{kind}}\" }} }}\n"
-        ),
+        &format!("system: hub\nowner: integration\nconnections:\n{hub}"),
     );
     write("maps/kind.vrl", ".kind = \"a.b\"\n");
     write(
@@ -154,7 +158,10 @@ fn both_killed_in_the_midst_lose_and_repeat_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let port = free_port();
-    estate(folder, port);
+    let hub = format!(
+        "  in:\n    nats: {{ servers: \"127.0.0.1:{port}\", stream: IN, consumer: wardline, take: \"in.>\", ack_wait: 2s }}\n    sensitivity: internal\n  out:\n    nats: {{ servers: \"127.0.0.1:{port}\", publish: \"out.{{kind}}\", cloudevents: {{ mode: structured, source: /hub, type: \"hub.{{kind}}\" }} }}\n"
+    );
+    estate(folder, &hub);
     let mut broker = nats(folder, port);
     let mut plain = Plain::connect(port);
     for (stream, subjects) in [("IN", "in.>"), ("OUT", "out.>")] {

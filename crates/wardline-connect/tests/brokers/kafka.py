@@ -3,7 +3,6 @@ PyPI's confluent-kafka carries it. Prints its servers; then each line that it re
 do, and what comes of it is lines that end with `ok`.
 
     python kafka.py BROKERS            a mock cluster of so many brokers
-    python kafka.py at HOST:PORT       the client alone, at a broker that runs
 """
 
 import ctypes

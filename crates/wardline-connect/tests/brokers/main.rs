@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod amqp;
+mod cluster;
 mod kafka;
 mod mqtt;
 mod nats;

@@ -12,26 +12,26 @@ said = {}
 made = []
 for n, family in enumerate(["First", "Second", "Third", "Fourth", "Fifth"]):
     one = client.resource(
-        "Practitioner",
+        "Patient",
         active=True,
         birthDate="2000-02-29",
-        identifier=[{"system": "http://hl7.org/fhir/sid/us-npi", "value": f"P{n}"}],
+        identifier=[{"system": "https://fhir.st-brigid.example/mrn", "value": f"P{n}"}],
         name=[{"family": family, "given": ["Py"]}],
     )
     one.save()
     made.append(one)
 said["made"] = all(one.id for one in made)
-found = client.resources("Practitioner").search(birthdate="2000-02-29")
+found = client.resources("Patient").search(birthdate="2000-02-29")
 said["all"] = len(found.limit(2).fetch_all())
-first = client.resources("Practitioner").search(family="fif").first()
+first = client.resources("Patient").search(family="fif").first()
 said["first"] = first["name"][0]["family"]
 said["counted"] = found.count()
 first["active"] = False
 first.save()
-said["changed"] = client.reference("Practitioner", first.id).to_resource()["active"]
+said["changed"] = client.reference("Patient", first.id).to_resource()["active"]
 first.delete()
 try:
-    client.reference("Practitioner", first.id).to_resource()
+    client.reference("Patient", first.id).to_resource()
 except ResourceNotFound:
     said["gone"] = "not-found"
 print(json.dumps(said))

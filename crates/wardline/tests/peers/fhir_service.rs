@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-const NPI: &str = "http://hl7.org/fhir/sid/us-npi";
+const MRN: &str = "https://fhir.st-brigid.example/mrn";
 
 fn house(here: &str, inlet: &str) -> House {
     let files = [
@@ -19,7 +19,7 @@ fn house(here: &str, inlet: &str) -> House {
         ),
         (
             "systems/directory.yaml",
-            format!("system: directory\nowner: it\nconnections:\n  r4:\n    fhir:\n      listen: partner\n      path: /fhir\n      auth: {{ bearer: secret:directory/token }}\n      resources:\n        Practitioner:\n          do: [read, search, create, update, delete]\n          search: [identifier, family, active, birthdate]\n          unique: {NPI}\n        Observation: {{ do: [read, search, create], search: [subject, code] }}\n    sensitivity: pii\n  public:\n    fhir:\n      listen: partner\n      path: /public\n      auth: {{ bearer: secret:directory/token }}\n      of: directory.r4\n      resources:\n        Practitioner: {{ do: [read, search], search: [family], hide: [birthDate] }}\n    sensitivity: pii\n  keep:\n    fhir: {{ keep: directory.r4 }}\n    sensitivity: pii\n  sink: {{ 'null': {{}} }}\n"),
+            format!("system: directory\nowner: it\nconnections:\n  r4:\n    fhir:\n      listen: partner\n      path: /fhir\n      auth: {{ bearer: secret:directory/token }}\n      resources:\n        Patient:\n          do: [read, search, create, update, delete]\n          search: [identifier, family, active, birthdate]\n          unique: {MRN}\n        Observation: {{ do: [read, search, create], search: [subject, code] }}\n    sensitivity: pii\n  public:\n    fhir:\n      listen: partner\n      path: /public\n      auth: {{ bearer: secret:directory/token }}\n      of: directory.r4\n      resources:\n        Patient: {{ do: [read, search], search: [family], hide: [birthDate] }}\n    sensitivity: pii\n  keep:\n    fhir: {{ keep: directory.r4 }}\n    sensitivity: pii\n  sink: {{ 'null': {{}} }}\n"),
         ),
         (
             "systems/hr.yaml",
@@ -27,11 +27,11 @@ fn house(here: &str, inlet: &str) -> House {
         ),
         (
             "flows/staff.yaml",
-            "flow: staff\nowner: it\nfrom: hr.in\nkey: .npi\nmap: maps/practitioner.vrl\nto: [{ send: directory.keep }]\n---\nflow: changes\nowner: it\nfrom: directory.r4\nwhen: '%type == \"Practitioner.changed\"'\nkey: .id\nto: [{ send: directory.sink }]\n".to_owned(),
+            "flow: staff\nowner: it\nfrom: hr.in\nkey: .mrn\nmap: maps/patient.vrl\nto: [{ send: directory.keep }]\n---\nflow: changes\nowner: it\nfrom: directory.r4\nwhen: '%type == \"Patient.changed\"'\nkey: .id\nto: [{ send: directory.sink }]\n".to_owned(),
         ),
         (
-            "maps/practitioner.vrl",
-            format!(". = {{ \"resourceType\": \"Practitioner\", \"identifier\": [{{ \"system\": \"{NPI}\", \"value\": .npi }}], \"name\": [{{ \"family\": .family }}] }}\n"),
+            "maps/patient.vrl",
+            format!(". = {{ \"resourceType\": \"Patient\", \"identifier\": [{{ \"system\": \"{MRN}\", \"value\": .mrn }}], \"name\": [{{ \"family\": .family }}] }}\n"),
         ),
     ];
     let files: Vec<(&str, &str)> = files
@@ -66,10 +66,10 @@ fn ask(here: &str, method: &str, path: &str, more: &str, body: &Value) -> (u16, 
     (status, head, body)
 }
 
-fn practitioner(npi: &str, family: &str) -> Value {
+fn patient(mrn: &str, family: &str) -> Value {
     json!({
-        "resourceType": "Practitioner", "active": true, "birthDate": "1970-01-02",
-        "identifier": [{ "system": NPI, "value": npi }], "name": [{ "family": family }]
+        "resourceType": "Patient", "active": true, "birthDate": "1970-01-02",
+        "identifier": [{ "system": MRN, "value": mrn }], "name": [{ "family": family }]
     })
 }
 
@@ -79,7 +79,7 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     let house = house(&here, &inlet);
     let server = house.serve();
     let none = Value::Null;
-    let (status, whole) = post::request(&here, "GET", "/fhir/Practitioner/1", "", "");
+    let (status, whole) = post::request(&here, "GET", "/fhir/Patient/1", "", "");
     assert_eq!(status, 401);
     assert!(whole.contains("OperationOutcome"), "{whole}");
     let (status, _, said) = ask(&here, "GET", "/metadata", "", &none);
@@ -87,8 +87,8 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     assert!(wardline_fhir::check(&said).ok(), "{said:#}");
 
     // Made, once.
-    let ann = practitioner("1", "Ångström");
-    let (status, head, made) = ask(&here, "POST", "/Practitioner", "", &ann);
+    let ann = patient("1", "Ångström");
+    let (status, head, made) = ask(&here, "POST", "/Patient", "", &ann);
     assert_eq!(status, 201, "{made}");
     assert!(
         head.contains("etag: w/\"1\"") && head.contains("application/fhir+json"),
@@ -96,41 +96,31 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     );
     let id = made["id"].as_str().unwrap().to_owned();
     assert!(
-        head.contains(&format!("/fhir/practitioner/{id}/_history/1")),
+        head.contains(&format!("/fhir/patient/{id}/_history/1")),
         "{head}"
     );
-    assert_eq!(ask(&here, "POST", "/Practitioner", "", &ann).0, 409);
-    let once = format!("If-None-Exist: identifier={NPI}|1\r\n");
-    let (status, _, again) = ask(&here, "POST", "/Practitioner", &once, &ann);
+    assert_eq!(ask(&here, "POST", "/Patient", "", &ann).0, 409);
+    let once = format!("If-None-Exist: identifier={MRN}|1\r\n");
+    let (status, _, again) = ask(&here, "POST", "/Patient", &once, &ann);
     assert_eq!((status, &again["id"]), (200, &json!(id)));
 
     // What is not R4, not JSON, not offered.
     let mut wrong = ann.clone();
     wrong["gender"] = json!("SECRET");
-    let (status, _, outcome) = ask(&here, "POST", "/Practitioner", "", &wrong);
+    let (status, _, outcome) = ask(&here, "POST", "/Patient", "", &wrong);
     assert_eq!(status, 422);
-    assert_eq!(outcome["issue"][0]["expression"][0], "Practitioner.gender");
+    assert_eq!(outcome["issue"][0]["expression"][0], "Patient.gender");
     assert!(!outcome.to_string().contains("SECRET"));
     for (method, path, more, wanted) in [
-        (
-            "GET",
-            "/Practitioner",
-            "Accept: application/fhir+xml\r\n",
-            406,
-        ),
-        ("GET", "/Practitioner?_format=xml", "", 406),
-        ("GET", "/Patient/1", "", 404),
-        ("GET", "/Practitioner/nobody", "", 404),
-        (
-            "GET",
-            "/Practitioner?shoe=9",
-            "Prefer: handling=strict\r\n",
-            400,
-        ),
-        ("GET", "/Practitioner?birthdate=soon", "", 400),
-        ("GET", "/Practitioner?_cursor=AAAA", "", 400),
+        ("GET", "/Patient", "Accept: application/fhir+xml\r\n", 406),
+        ("GET", "/Patient?_format=xml", "", 406),
+        ("GET", "/Organization/1", "", 404),
+        ("GET", "/Patient/nobody", "", 404),
+        ("GET", "/Patient?shoe=9", "Prefer: handling=strict\r\n", 400),
+        ("GET", "/Patient?birthdate=soon", "", 400),
+        ("GET", "/Patient?_cursor=AAAA", "", 400),
         ("DELETE", "/Observation/1", "", 405),
-        ("PATCH", "/Practitioner/1", "", 405),
+        ("PATCH", "/Patient/1", "", 405),
     ] {
         let (status, _, outcome) = ask(&here, method, path, more, &none);
         assert_eq!(status, wanted, "{method} {path} {outcome}");
@@ -142,7 +132,7 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     }
 
     // As it was read, or not at all; the same again is no message.
-    let at = format!("/Practitioner/{id}");
+    let at = format!("/Patient/{id}");
     let mut off = made.clone();
     off["active"] = json!(false);
     assert_eq!(ask(&here, "PUT", &at, "If-Match: W/\"7\"\r\n", &off).0, 412);
@@ -163,10 +153,10 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
         ask(&here, "GET", &format!("{at}/_history/1"), "", &none).0,
         404
     );
-    for (npi, family) in [("2", "Bea"), ("3", "Bell"), ("4", "Cid")] {
-        let at = format!("/Practitioner/p{npi}");
-        let mut one = practitioner(npi, family);
-        one["id"] = json!(format!("p{npi}"));
+    for (mrn, family) in [("2", "Bea"), ("3", "Bell"), ("4", "Cid")] {
+        let at = format!("/Patient/p{mrn}");
+        let mut one = patient(mrn, family);
+        one["id"] = json!(format!("p{mrn}"));
         assert_eq!(ask(&here, "PUT", &at, "", &one).0, 201);
     }
     // Digits stay.
@@ -178,7 +168,7 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
 
     let server = house.serve();
     let found = |query: &str| {
-        let (status, _, page) = ask(&here, "GET", &format!("/Practitioner?{query}"), "", &none);
+        let (status, _, page) = ask(&here, "GET", &format!("/Patient?{query}"), "", &none);
         assert_eq!(status, 200, "{page}");
         assert!(wardline_fhir::check(&page).ok(), "{page:#}");
         page
@@ -190,7 +180,7 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     };
     assert_eq!(families(&found("family=be")), "Bea Bell");
     assert_eq!(families(&found("family=be&identifier=3")), "Bell");
-    assert_eq!(families(&found(&format!("identifier={NPI}%7C4"))), "Cid");
+    assert_eq!(families(&found(&format!("identifier={MRN}%7C4"))), "Cid");
     assert_eq!(families(&found("active=false")), "Ångström");
     assert_eq!(families(&found("birthdate=ge1970&family:exact=Cid")), "Cid");
     assert_eq!(families(&found("_id=p2,p4,none")), "Bea Cid");
@@ -199,11 +189,8 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     let odd = found("shoe=9&family=cid");
     assert_eq!(odd["entry"][1]["search"]["mode"], "outcome");
     // Page after page, by links that nobody else can make.
-    let (mut path, mut all, mut pages) = (
-        "/Practitioner?active=true&_count=2".to_owned(),
-        Vec::new(),
-        0,
-    );
+    let (mut path, mut all, mut pages) =
+        ("/Patient?active=true&_count=2".to_owned(), Vec::new(), 0);
     loop {
         let (status, _, page) = ask(&here, "GET", &path, "", &none);
         assert_eq!(status, 200, "{page}");
@@ -217,32 +204,29 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
         assert!(!next.contains("active"), "{next}");
         path = next.split_once("/fhir").unwrap().1.to_owned();
         if pages == 1 {
-            let other = path.replace("/Practitioner?", "/Observation?");
+            let other = path.replace("/Patient?", "/Observation?");
             assert_eq!(ask(&here, "GET", &other, "", &none).0, 400);
         }
     }
     assert_eq!((all.join(" "), pages), ("Bea Bell Cid".to_owned(), 2));
 
     // Another door, which hides a part and only reads.
-    let (_, _, text) = raw(&here, "GET", "/public/Practitioner?family=cid", "", "");
+    let (_, _, text) = raw(&here, "GET", "/public/Patient?family=cid", "", "");
     assert!(
         text.contains("Cid") && text.contains("SUBSETTED") && !text.contains("birthDate"),
         "{text}"
     );
-    assert_eq!(
-        raw(&here, "DELETE", "/public/Practitioner/p4", "", "").0,
-        405
-    );
+    assert_eq!(raw(&here, "DELETE", "/public/Patient/p4", "", "").0, 405);
 
     // What flows keep is read, and kept once.
     for _ in 0..2 {
-        let (status, _, _) = raw(&inlet, "POST", "/hr", "", r#"{"npi":"9","family":"Nine"}"#);
+        let (status, _, _) = raw(&inlet, "POST", "/hr", "", r#"{"mrn":"9","family":"Nine"}"#);
         assert_eq!(status, 202);
     }
     house.until_status("what flows keep is kept", |status| {
         status["sums"]["delivered"] == 3
     });
-    let nine = found(&format!("identifier={NPI}%7C9"));
+    let nine = found(&format!("identifier={MRN}%7C9"));
     assert_eq!(families(&nine), "Nine");
     assert_eq!(nine["entry"][0]["resource"]["meta"]["versionId"], "1");
 
@@ -250,7 +234,7 @@ fn resources_are_kept_as_fhir_says_and_outlive_a_killed_process() {
     assert_eq!(ask(&here, "GET", &at, "", &none).0, 404);
     let seen = house.run(&["audit", "list", "--json"]).out;
     assert!(
-        seen.contains("resource.read") && seen.contains("Practitioner by FHIR"),
+        seen.contains("resource.read") && seen.contains("Patient by FHIR"),
         "{seen}"
     );
     for sensitive in ["Bell", "1970", "SECRET"] {
@@ -281,7 +265,7 @@ fn fhir_kit_client_and_fhirpy_are_served() {
     let said = told(node.arg(scripts.join("fhir_client.mjs")).arg(&modules));
     assert_eq!(
         said,
-        json!({ "version": "4.0.1", "made": "1", "stale": 412, "changed": "2", "found": 3, "pages": 2, "gone": 404, "wrong": "Practitioner.gender" })
+        json!({ "version": "4.0.1", "made": "1", "stale": 412, "changed": "2", "found": 3, "pages": 2, "gone": 404, "wrong": "Patient.gender" })
     );
     let said = told(Command::new(python).arg(scripts.join("fhir_client.py")));
     assert_eq!(
