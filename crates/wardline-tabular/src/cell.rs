@@ -202,7 +202,7 @@ mod tests {
             ("text", json!([1])),
             ("boolean", json!(1)),
             ("date", json!("28.11.2026")),
-            ("decimal(30,2)", json!(1234567890123456.5)),
+            ("decimal(30,2)", json!(1_234_567_890_123_456.5)),
         ] {
             let refused = read_as(kind, value).unwrap_err().to_string();
             assert!(refused.starts_with("column `c` takes "), "{refused}");

@@ -303,7 +303,7 @@ fn element(column: &Column, into: Struct<'_>) {
             .within(10, |logical| {
                 logical
                     .within(5, |of| {
-                        of.int(1, scale.into()).int(2, precision.into()).end()
+                        of.int(1, scale.into()).int(2, precision.into()).end();
                     })
                     .end();
             })

@@ -207,15 +207,11 @@ fn read(job: &JobPlan, place: &Place, body: &Bytes) -> Result<Page, Trouble> {
             .split('.')
             .try_fold(&mut answer, |value, part| value.get_mut(part)),
     };
-    let records = match list.map(Value::take) {
-        Some(Value::Array(records)) => records,
-        _ => {
-            let place =
-                where_to.map_or_else(|| "the answer".to_owned(), |path| format!("`{path}`"));
-            return Err(bad(format!(
-                "{place} is no list of records: say where they are (`page.records`)"
-            )));
-        }
+    let Some(Value::Array(records)) = list.map(Value::take) else {
+        let place = where_to.map_or_else(|| "the answer".to_owned(), |path| format!("`{path}`"));
+        return Err(bad(format!(
+            "{place} is no list of records: say where they are (`page.records`)"
+        )));
     };
     let next = match &page.by {
         JobPaging::Once => None,

@@ -115,18 +115,17 @@ impl Worker {
         let every = self.job.declared.every.as_ref()?;
         let zone = &self.job.declared.time_zone.value;
         let mut ledger = self.book.ledger.lock().await;
-        let last = match ledger.due {
-            Some(last) => last,
-            None => {
-                let now = self.acceptor.clock.now();
-                let mut next = ledger.clone();
-                next.due = Some(now);
-                // Not kept: counted again from the next start.
-                if self.keep(&next, Vec::new()).await.is_ok() {
-                    *ledger = next;
-                }
-                now
+        let last = if let Some(last) = ledger.due {
+            last
+        } else {
+            let now = self.acceptor.clock.now();
+            let mut next = ledger.clone();
+            next.due = Some(now);
+            // Where it cannot be kept it is counted again from the next start.
+            if self.keep(&next, Vec::new()).await.is_ok() {
+                *ledger = next;
             }
+            now
         };
         next_due(&every.value, zone, last)
     }
