@@ -75,7 +75,7 @@ pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};
 pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};
 pub use sql::{SqlAccess, SqlExpect, SqlFollow, SqlIn, SqlOut, SqlOverlap, SqlProcedure, SqlText};
-pub use system::{Caching, Operation, OperationKind, System};
+pub use system::{Caching, FhirAsked, Operation, OperationKind, System};
 pub use test::{
     ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,
     ExpectedTask, Fixture, Given, Intervention, MapInput, MapTest, ProcessTest, Scene, SceneKind,
