@@ -150,6 +150,28 @@ impl Program {
         self.compiled.session.environment.input
     }
 
+    /// Where its result is an object: members that it surely or perhaps makes and that an outline
+    /// does not have, as dotted paths. An outline is JSON: an object has its members, a list its
+    /// items, `"…"` and `"anything"` stand for what is not looked at, any other text for a value.
+    ///
+    /// ```
+    /// use wardline_mapping::{Environment, Program};
+    /// use serde_json::json;
+    /// let map = Program::compile(".order = { \"number\": \"7\", \"lines\": [{ \"sku\": \"A\" }] }", &Environment::default())
+    ///     .map_err(|_| "it compiles")?;
+    /// let outline = json!({ "order": { "number": "string", "lines": [{ "item": "string" }] } });
+    /// assert_eq!(map.strangers(&outline), ["order.lines.sku"]);
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn strangers(&self, outline: &serde_json::Value) -> Vec<String> {
+        let mut found = Vec::new();
+        if matches!(self.produces, Produces::Data) {
+            let end = self.compiled.vrl.final_type_info().state;
+            strangers(end.external.target_kind(), outline, "", &mut found);
+        }
+        found
+    }
+
     /// What a map that follows this one in a chain is compiled against.
     pub fn following(&self) -> Environment {
         let own = &self.compiled.session.environment;
@@ -264,6 +286,46 @@ impl Run {
             (None, Content::Hl7(message)) => Ok(message.bytes().clone()),
             (None, _) => Err(RunError::NothingBuilt),
         }
+    }
+}
+
+/// Members of a kind that an outline does not have.
+fn strangers(kind: &Kind, outline: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    use serde_json::Value as Json;
+    match outline {
+        Json::Object(known) => {
+            for (field, kind) in kind.as_object().into_iter().flat_map(Collection::known) {
+                if kind.is_undefined() || kind.is_never() {
+                    continue;
+                }
+                let path = match at {
+                    "" => field.as_str().to_owned(),
+                    at => format!("{at}.{}", field.as_str()),
+                };
+                match known.get(field.as_str()) {
+                    Some(outline) => strangers(kind, outline, &path, found),
+                    None => found.push(path),
+                }
+            }
+        }
+        Json::Array(items) => {
+            let Some(outline) = items.first() else {
+                return;
+            };
+            // One alone may stand for a list of one.
+            strangers(kind, outline, at, found);
+            let mut told = Vec::new();
+            for kind in kind
+                .as_array()
+                .into_iter()
+                .flat_map(|all| all.known().values())
+            {
+                strangers(kind, outline, at, &mut told);
+            }
+            told.dedup();
+            found.extend(told);
+        }
+        _ => {}
     }
 }
 
