@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use super::collect::{Collector, Context, Global, Part};
 use super::{
@@ -22,11 +22,13 @@ const MOST_PARTICLES: usize = 200_000;
 pub(super) fn compile(collector: Collector<'_>) -> Result<Schemas, SchemaError> {
     let mut compiler = Compiler {
         schemas: Schemas {
+            target: collector.target.clone().unwrap_or_else(|| Arc::from("")),
             types: Vec::new(),
             elements: Vec::new(),
             named_types: AHashMap::new(),
             named_elements: AHashMap::new(),
             substitutes: AHashMap::new(),
+            derived: AHashSet::new(),
         },
         particles: 0,
         groups: 0,
