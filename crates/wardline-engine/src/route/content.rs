@@ -1,6 +1,6 @@
 //! What is read of a body, and what is written of a result: media types, entities, fields.
 
-use super::{Failure, HL7, JSON, MAX_BODY, TEXT, X12, sets};
+use super::{Failure, HL7, JSON, MAX_BODY, TEXT, X12, XML, sets};
 use crate::codes;
 use crate::fingerprint;
 use crate::plan::{FieldPath, HeldGuides};
@@ -73,7 +73,16 @@ pub(super) fn written(content: &Content, place: &str) -> Result<(Bytes, &'static
         Content::Hl7(message) => Ok((message.bytes().clone(), HL7)),
         Content::X12(set) => Ok((sets::alone(set), X12)),
         Content::Interchange(all) => Ok((all.bytes().clone(), X12)),
-        Content::Text(bytes) => Ok((bytes.clone(), TEXT)),
+        Content::Text(bytes) => Ok((bytes.clone(), kind_of_text(bytes))),
+    }
+}
+
+/// What a text is sent as: a document of XML, as maps write them, begins with its declaration.
+pub(crate) fn kind_of_text(text: &[u8]) -> &'static str {
+    if text.starts_with(b"<?xml ") {
+        XML
+    } else {
+        TEXT
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use canonical::canonical;
 pub use read::parse;
-pub use write::write;
+pub use write::{write, write_document};
 
 /// The namespace of `xml:lang` and its like.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";

@@ -59,6 +59,8 @@ pub(crate) struct Collector<'a> {
     seen: AHashSet<(String, Option<Arc<str>>)>,
     /// The namespace of the first file.
     pub(crate) target: Option<Arc<str>>,
+    /// Prefixes by which the files know namespaces, one of each.
+    pub(crate) prefixes: Vec<(Arc<str>, Arc<str>)>,
     /// What was not loaded, and why.
     pub(crate) missing: Vec<String>,
 }
@@ -71,6 +73,7 @@ impl<'a> Collector<'a> {
             order: Vec::new(),
             seen: AHashSet::new(),
             target: None,
+            prefixes: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -126,6 +129,12 @@ impl<'a> Collector<'a> {
             (None, None) => (Arc::from(""), false),
         };
         self.target.get_or_insert_with(|| Arc::clone(&target));
+        for (prefix, uri) in &schema.scope.declared {
+            let known = |one: &(Arc<str>, Arc<str>)| one.0 == *uri || one.1 == *prefix;
+            if !prefix.is_empty() && !self.prefixes.iter().any(known) {
+                self.prefixes.push((Arc::clone(uri), Arc::clone(prefix)));
+            }
+        }
         let qualified = |name: &str| schema.attribute(name) == Some("qualified");
         let context = Rc::new(Context {
             target: Arc::clone(&target),

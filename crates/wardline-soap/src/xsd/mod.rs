@@ -71,6 +71,8 @@ pub struct ElementId(pub(crate) usize);
 pub struct Schemas {
     /// The namespace of the first file.
     pub(crate) target: Arc<str>,
+    /// Prefixes that the files use for namespaces, those of the first file first.
+    pub(crate) prefixes: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) types: Vec<Type>,
     pub(crate) elements: Vec<Declaration>,
     pub(crate) named_types: AHashMap<Name, TypeId>,
@@ -279,6 +281,11 @@ impl Schemas {
     /// The global element of this local name in the namespace of the file that was read first.
     pub fn root(&self, local: &str) -> Option<ElementId> {
         self.element(&Name::new(Arc::clone(&self.target), local))
+    }
+
+    /// Prefixes that the files use for namespaces.
+    pub fn prefixes(&self) -> &[(Arc<str>, Arc<str>)] {
+        &self.prefixes
     }
 
     /// The local names of the elements that [`Self::root`] finds, sorted.
