@@ -49,13 +49,16 @@ pub fn write_document(
     let mut scope: Vec<(Arc<str>, Arc<str>)> = Vec::new();
     for uri in used {
         let own = prefixes.iter().find(|(known, prefix)| {
-            *known == uri && !scope.iter().any(|(_, taken)| taken == prefix)
+            *known == uri && !scope.iter().any(|(taken, _)| taken == prefix)
         });
         if let Some((_, prefix)) = own {
-            scope.push((uri, Arc::clone(prefix)));
+            scope.push((Arc::clone(prefix), uri));
         }
     }
     let mut element = element.clone();
+    if let Some((prefix, _)) = scope.iter().find(|(_, uri)| *uri == element.name.namespace) {
+        element.prefix = Arc::clone(prefix);
+    }
     // What the element declares of its own, for values that are names, stays.
     scope.extend(element.scope.declared.iter().cloned());
     element.scope = Arc::new(Scope {
