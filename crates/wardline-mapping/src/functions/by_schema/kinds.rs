@@ -10,27 +10,26 @@ use wardline_soap::xsd::{ElementId, Schemas};
 
 use crate::problem::nearest;
 
-/// How deep types are followed; those that hold themselves would have no end.
-const DEEPEST: usize = 8;
-/// Types of one value. VRL copies them for each expression, so a large schema is followed less
-/// deep; below, an object is known to be one, and no more.
-const MOST: usize = 400;
+/// How deep types are followed in reading; below, an object is known to be one, and no more. VRL
+/// copies types for each expression. The depth is the same for a small schema and for the large one
+/// that it is a part of, so that a map compiles by both.
+const READ: usize = 2;
+/// Types of one value, beyond which they are followed less deep.
+const MOST: usize = 4_000;
+/// How deep values that are written are followed; types that hold themselves would have no end.
+const DEEPEST: usize = 64;
 
 /// The kind of the value of an element.
 pub(super) fn of(schemas: &Schemas, root: ElementId) -> Kind {
     let shape = known(schemas, root);
-    let mut deepest = Kind::json();
-    for depth in 0..=DEEPEST {
-        let mut left = MOST;
-        match kind(schemas, &shape, depth, &mut left) {
-            Some(made) => deepest = made,
-            None => break,
-        }
-    }
+    let mut made = (0..=READ)
+        .rev()
+        .find_map(|depth| kind(schemas, &shape, depth, &mut { MOST }))
+        .unwrap_or_else(Kind::json);
     if schemas.declaration(root).nillable {
-        deepest = deepest.or_null();
+        made = made.or_null();
     }
-    deepest
+    made
 }
 
 /// `None` where it would be too large.
