@@ -160,3 +160,20 @@ pub(super) fn json_text(subject: &Subject, path: &str) -> Option<String> {
         .map_or_else(|| at.to_string(), std::borrow::Cow::into_owned);
     (!text.is_empty()).then_some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_sent_as_one() {
+        let sent = |text: &'static str| {
+            let content = Content::Text(Bytes::from_static(text.as_bytes()));
+            let (bytes, kind) = written(&content, "here").expect("text is written");
+            assert_eq!(bytes, text);
+            kind
+        };
+        assert_eq!(sent("<?xml version=\"1.0\"?><a/>"), "application/xml");
+        assert_eq!(sent("a <b/>"), "text/plain");
+    }
+}

@@ -47,13 +47,13 @@ const EXAMPLE_SET: &[&str] = &[
 const EXAMPLE_SCHEMA: &[&str] = &[
     r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:po="urn:po" targetNamespace="urn:po" elementFormDefault="qualified">"#,
     r#"  <xs:element name="order"><xs:complexType>"#,
-    r#"    <xs:sequence>"#,
+    "    <xs:sequence>",
     r#"      <xs:element name="total" type="xs:decimal"/>"#,
     r#"      <xs:element name="line" type="xs:string" maxOccurs="unbounded"/>"#,
-    r#"    </xs:sequence>"#,
+    "    </xs:sequence>",
     r#"    <xs:attribute name="id" type="xs:int" use="required"/>"#,
-    r#"  </xs:complexType></xs:element>"#,
-    r#"</xs:schema>"#,
+    "  </xs:complexType></xs:element>",
+    "</xs:schema>",
 ];
 
 /// The reference as Markdown (`docs/reference/mapping-functions.md` in the repository is this text).
