@@ -66,6 +66,10 @@ const TARGETS: &[Target] = &[
         seeds: &["crates/wardline-soap/tests/fixtures"],
     },
     Target {
+        name: "xmlschema",
+        seeds: &["examples/st-brigid/schemas/ubl/common"],
+    },
+    Target {
         name: "x12",
         seeds: &[
             "crates/wardline-edi/tests/x12/hostile",

@@ -52,6 +52,7 @@ impl<'a> Compiler<'a> {
         Environment {
             codes: Arc::clone(&self.codes),
             zone: self.zone.clone(),
+            xml: Some(Arc::clone(&self.estate.xml)),
             ..Environment::for_input(input)
         }
     }
@@ -576,6 +577,7 @@ pub fn environment(estate: &Estate) -> Environment {
         codes: Arc::new(tables),
         // The loader has checked the name.
         zone: Zone::named(&estate.time_zone).ok(),
+        xml: Some(Arc::clone(&estate.xml)),
         ..Environment::default()
     }
 }
@@ -619,6 +621,7 @@ fn given(program: &Program) -> Input {
     match program.produces() {
         Produces::Hl7 => Input::Hl7,
         Produces::X12 => Input::X12,
+        Produces::Xml => Input::Text,
         Produces::Data => Input::Json,
     }
 }

@@ -89,8 +89,10 @@ use crate::source::{SourceMap, Span, Spanned};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::Zone;
+use wardline_soap::xsd::Library;
 
 /// One organisation's integrations, read from a directory.
 #[derive(Clone, Debug)]
@@ -139,6 +141,8 @@ pub struct Estate {
     pub policies: BTreeMap<String, PolicyFile>,
     /// Code tables, by name.
     pub codes: BTreeMap<String, CodeTable>,
+    /// XML Schemas of the files below `schemas/`, each compiled when a map first names it.
+    pub xml: Arc<Library>,
     /// The estate's own tests, in the order of their files.
     pub tests: Vec<TestCase>,
     /// Which declaration each effective setting came from.
