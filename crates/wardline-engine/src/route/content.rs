@@ -169,7 +169,9 @@ mod tests {
     fn a_document_is_sent_as_one() {
         let sent = |text: &'static str| {
             let content = Content::Text(Bytes::from_static(text.as_bytes()));
-            let (bytes, kind) = written(&content, "here").expect("text is written");
+            let Ok((bytes, kind)) = written(&content, "here") else {
+                panic!("text is written");
+            };
             assert_eq!(bytes, text);
             kind
         };
