@@ -235,10 +235,11 @@ impl Walk<'_> {
                 (Some(typed), "for_each" | "map_values" | "filter") => typed.item(),
                 _ => None,
             };
+            // Before it, the others have the position.
+            let place = usize::from(name != "map_values");
             let before = self.inner.len();
             for (at, variable) in closure.variables.iter().enumerate() {
-                // The first one is the position, or the name of a member.
-                let typed = item.clone().filter(|_| at == 1);
+                let typed = item.clone().filter(|_| at == place);
                 self.inner.push((variable.to_string(), typed));
             }
             for part in &closure.block.0 {

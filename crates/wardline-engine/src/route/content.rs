@@ -169,13 +169,9 @@ mod tests {
     fn a_document_is_sent_as_one() {
         let sent = |text: &'static str| {
             let content = Content::Text(Bytes::from_static(text.as_bytes()));
-            let Ok((bytes, kind)) = written(&content, "here") else {
-                panic!("text is written");
-            };
-            assert_eq!(bytes, text);
-            kind
+            written(&content, "here").ok().map(|(_, kind)| kind)
         };
-        assert_eq!(sent("<?xml version=\"1.0\"?><a/>"), "application/xml");
-        assert_eq!(sent("a <b/>"), "text/plain");
+        assert_eq!(sent("<?xml version=\"1.0\"?><a/>"), Some("application/xml"));
+        assert_eq!(sent("a <b/>"), Some("text/plain"));
     }
 }
