@@ -30,6 +30,10 @@ const TARGETS: &[Target] = &[
         ],
     },
     Target {
+        name: "fhir_search",
+        seeds: &[],
+    },
+    Target {
         name: "flat",
         seeds: &["examples/st-brigid/tests/fixtures"],
     },
@@ -46,12 +50,24 @@ const TARGETS: &[Target] = &[
         seeds: &[],
     },
     Target {
+        name: "scim",
+        seeds: &[],
+    },
+    Target {
         name: "soap",
         seeds: &["crates/wardline-soap/tests/fixtures"],
     },
     Target {
+        name: "wires",
+        seeds: &[],
+    },
+    Target {
         name: "wsdl",
         seeds: &["crates/wardline-soap/tests/fixtures"],
+    },
+    Target {
+        name: "xmlschema",
+        seeds: &["examples/st-brigid/schemas/ubl/common"],
     },
     Target {
         name: "x12",

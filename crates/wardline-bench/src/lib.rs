@@ -22,6 +22,7 @@
 //! ```
 
 mod bare;
+mod bulk;
 mod deliver;
 mod error;
 mod gateway;
@@ -60,6 +61,8 @@ pub enum Bench {
     Deliver,
     /// MLLP in, HTTP and MLLP out at the same time, in balance.
     InOut,
+    /// Discharges beside a bulk job, and each alone.
+    Bulk,
     /// JSON through the front door, beside nginx.
     Gateway,
     /// Instances of a process of ten steps, and a million that wait.
@@ -70,12 +73,13 @@ pub enum Bench {
 
 impl Bench {
     /// Every bench, cheapest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Hl7,
         Self::Protocols,
         Self::Intake,
         Self::Gateway,
         Self::Process,
+        Self::Bulk,
         Self::Deliver,
         Self::InOut,
     ];
@@ -91,6 +95,7 @@ impl Bench {
             Self::Intake => "intake",
             Self::Deliver => "deliver",
             Self::InOut => "in-out",
+            Self::Bulk => "bulk",
             Self::Gateway => "gateway",
             Self::Process => "process",
             Self::Protocols => "protocols",
@@ -124,7 +129,7 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Options {
     /// Measured seconds: per row (`hl7`, 1; `gateway`, 8), per number of connections (`intake`,
-    /// 10), in all (`in-out`, 30). `deliver` runs until its backlog is drained.
+    /// 10), in all (`in-out`, 30; `bulk`, 15 for each of five runs). `deliver` runs until its backlog is drained.
     pub seconds: Option<u64>,
     /// Deliveries queued by `deliver` (1,000,000); 10,000 is measured beside it. Instances that
     /// wait in `process` (1,000,000).
@@ -205,6 +210,7 @@ pub async fn run(bench: Bench, options: Options) -> Result<Report, BenchError> {
         Bench::Intake => intake::run(&options).await?,
         Bench::Deliver => Box::pin(deliver::run(&options)).await?,
         Bench::InOut => in_out::run(&options).await?,
+        Bench::Bulk => Box::pin(bulk::run(&options)).await?,
         Bench::Gateway => Box::pin(gateway::run(&options)).await?,
         Bench::Process => Box::pin(process::run(&options)).await?,
         Bench::Protocols => protocols::run(&options).await?,

@@ -40,6 +40,9 @@ const CORE: [File; 10] = files![
 pub(crate) const SINKS: [File; 2] = files!["systems/sinks.yaml", "flows/to-sinks.yaml"];
 /// Three deliveries to `{billing}`, `{beds}` (HTTP) and `{archive}` (MLLP).
 pub(crate) const RECEIVERS: [File; 2] = files!["systems/receivers.yaml", "flows/to-receivers.yaml"];
+/// Two jobs over records without an end: into files, and as messages to nowhere.
+pub(crate) const JOBS: [File; 3] =
+    files!["systems/items.yaml", "jobs/items.yaml", "flows/items.yaml"];
 /// Deliveries that are in the journal already, to `{service}` (HTTP) and to nowhere.
 pub(crate) const BACKLOG: [File; 2] = files!["systems/backlog.yaml", "flows/backlog.yaml"];
 
@@ -70,7 +73,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Writes the estate, with `ports` filled in for `{name}`, and compiles it.
+    /// Writes the estate, with `ports` filled in for `{name}` and its own directory for `{root}`,
+    /// and compiles it.
     pub(crate) fn build(
         directory: Option<&Path>,
         files: &[File],
@@ -79,7 +83,7 @@ impl Site {
         let directory = scratch(directory)?;
         let root = directory.path().join("estate");
         for (path, text) in CORE.iter().chain(files) {
-            let mut text = (*text).to_owned();
+            let mut text = text.replace("{root}", &directory.path().display().to_string());
             for (name, address) in ports {
                 text = text.replace(&format!("{{{name}}}"), &address.to_string());
             }
@@ -94,6 +98,12 @@ impl Site {
             vault,
             clock,
         })
+    }
+
+    /// Makes what the jobs of [`JOBS`] read and where they write.
+    pub(crate) fn prepare(&self) -> Result<(), BenchError> {
+        write(&self.directory.path().join("items.db"), "")?;
+        write(&self.directory.path().join("lake/.keep"), "")
     }
 
     /// Opens the store; made where it is not there yet. Blocks for the time of a few commits.
@@ -221,7 +231,7 @@ fn compile(root: &Path) -> Result<Arc<Plan>, BenchError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BACKLOG, RECEIVERS, SINKS, Site};
+    use super::{BACKLOG, JOBS, RECEIVERS, SINKS, Site};
     use std::net::SocketAddr;
 
     #[test]
@@ -233,8 +243,9 @@ mod tests {
             ("archive", any),
             ("service", any),
         ];
-        for files in [SINKS, RECEIVERS, BACKLOG] {
-            if let Err(error) = Site::build(None, &files, &ports) {
+        let with_jobs: Vec<_> = RECEIVERS.into_iter().chain(JOBS).collect();
+        for files in [&SINKS[..], &RECEIVERS, &BACKLOG, &with_jobs] {
+            if let Err(error) = Site::build(None, files, &ports) {
                 panic!("{error}");
             }
         }

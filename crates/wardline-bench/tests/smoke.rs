@@ -146,6 +146,22 @@ async fn in_out() {
     assert!(report.value("out_per_s").unwrap() > 0.0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk() {
+    let report = report(Bench::Bulk, small()).await;
+    has(
+        &report,
+        &[
+            "ack_p99_ms",
+            "ack_p99_ms_beside_files",
+            "delivered_p99_ms_beside_files",
+            "files_records_per_s",
+            "ack_p99_ms_beside_messages",
+            "messages_records_per_s",
+        ],
+    );
+}
+
 #[tokio::test]
 async fn what_cannot_be_measured_is_refused() {
     assert!(matches!(

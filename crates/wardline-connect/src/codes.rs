@@ -216,6 +216,12 @@ codes! {
         "A service that others read and change by FHIR could not read what it keeps, or no answer could be made. Nothing was \
          acknowledged; the sender sends again. See the log for the journal's or the vault's own reason."
 
+    FHIR_ODD_ANSWER "W4348" "a FHIR server answered what cannot be used"
+        "No Bundle where a search was asked for, no manifest of an export, a next page or file that is not below the address of the connection (it is not followed, since \
+         our token would go with it), or more than an answer may hold. The text says which. It is not tried again."
+    FHIR_EXPORTING "W4349" "an export is still being made"
+        "The server works on it and says how far it is. A bulk job asks again when the server says so, as long as it takes."
+
     BROKER_UNREACHABLE "W4360" "no connection to a broker"
         "The name did not resolve, nobody listens there, or the TLS handshake failed; the text has the reason. Nothing was sent. It is \
          tried again; what comes in waits at the broker."

@@ -26,6 +26,9 @@ mod error;
 pub mod fhir;
 pub mod files;
 pub mod ftps;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod intake;
 pub mod mllp;

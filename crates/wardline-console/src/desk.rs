@@ -8,9 +8,9 @@ use wardline_core::{Code, DeliveryId, Id};
 use wardline_engine::Found;
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
-    WebhookView,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView,
+    Part, PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    WebhookTrialView, WebhookView,
 };
 use wardline_vault::AuditEntry;
 

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use wardline_core::{DeliveryId, Id};
 use wardline_engine::view::{
     AppliedView, AuditRecordView, AuditStateView, AuditView, DeliveryView, DestroyKeys,
-    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView, Part,
-    PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView, WebhookTrialView,
-    WebhookView,
+    DestroyedKeys, ErrorGroupView, JobAct, JobView, MessageQuery, MessageView, Overview, PageView,
+    Part, PayloadView, ReloadView, ReplayReport, ReplayRequest, Selection, TraceView,
+    WebhookTrialView, WebhookView,
 };
 use wardline_engine::{Desk, Found};
 use wardline_vault::AuditEntry;

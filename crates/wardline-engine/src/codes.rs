@@ -11,6 +11,8 @@ pub const MAP_FAILED: Code = Code("W2201");
 pub const PREDICATE_FAILED: Code = Code("W2202");
 /// A key expression stopped with an error or gave no usable key.
 pub const KEY_FAILED: Code = Code("W2401");
+/// A map makes what the message that it is for does not have.
+pub const MAP_MISFIT: Code = Code("W2405");
 /// An event's data is not a valid entity.
 pub const INVALID_ENTITY: Code = Code("W2402");
 /// A body is not what its content type says.
@@ -215,6 +217,13 @@ pub const EXPLANATIONS: &[(Code, &str, &str)] = &[
         "no ordering key",
         "The flow's `key` stopped with an error or is neither text, number nor null. The delivery is dead because \
          sending it without its order could overtake others.",
+    ),
+    (
+        MAP_MISFIT,
+        "a map that does not fit the message it is for",
+        "What a SOAP operation sends, or what a service answers with, is described by its WSDL; the map makes a member that is \
+         not there. Names are those of the elements, `@name` for attributes, `$` for text beside them: `wardline soap show FILE` \
+         prints the shape of each message.",
     ),
     (
         INVALID_ENTITY,

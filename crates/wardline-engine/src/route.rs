@@ -8,7 +8,7 @@ mod process;
 mod router;
 mod sets;
 
-pub(crate) use content::{field_text, read, read_as, read_by};
+pub(crate) use content::{field_text, kind_of_text, read, read_as, read_by};
 pub(crate) use sets::kind as x12_kind;
 
 use crate::fingerprint;
@@ -32,6 +32,7 @@ const MAX_BODY: usize = 64 << 20;
 /// Media types of what the engine writes itself.
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain";
+pub(crate) const XML: &str = "application/xml";
 pub(crate) const HL7: &str = "application/hl7-v2";
 pub(crate) const X12: &str = "application/edi-x12";
 

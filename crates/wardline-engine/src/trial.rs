@@ -4,6 +4,8 @@
 mod mapped;
 mod scripted;
 
+pub(crate) use mapped::xml_lines;
+
 use crate::codes;
 use crate::plan::Plan;
 use crate::route::{self, Arrival, Derived, PlainKey, Start};

@@ -110,6 +110,7 @@ fn run(
         Ok(Output::Many(values)) => Some(values.iter().map(pretty).collect()),
         Ok(Output::Hl7(bytes)) => Some(vec![String::from_utf8_lossy(&bytes).replace('\r', "\n")]),
         Ok(Output::X12(bytes)) => Some(vec![String::from_utf8_lossy(&bytes).replace('~', "~\n")]),
+        Ok(Output::Xml(bytes)) => Some(vec![crate::trial::xml_lines(&bytes)]),
         Ok(Output::Filtered { .. }) => Some(Vec::new()),
         Err(error) => {
             let mut diagnostic =

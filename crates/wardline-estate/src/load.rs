@@ -10,8 +10,11 @@ use crate::shape::{self, Kind};
 use crate::source::SourceMap;
 use crate::yaml::{self, Data, Node};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wardline_core::Code;
+use wardline_soap::source::Held;
+use wardline_soap::xsd::Library;
 
 /// Answers whether a secret exists.
 pub type SecretExists<'a> = dyn Fn(&Estate, &str) -> bool + 'a;
@@ -106,6 +109,11 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
     for path in files.list("maps", &[".vrl"], &[".md"]) {
         files.text(&path, TEXT_LIMIT);
     }
+    // Whatever else lies beside schemas is not ours.
+    let schemas = files.list("schemas", &[".xsd"], &[""]);
+    for path in &schemas {
+        files.text(path, TEXT_LIMIT);
+    }
     let problem = if let Some(text) = options.store {
         // Whatever is wrong with it, the estate's own `store` does not count.
         estate.store = StoreUrl::Sqlite;
@@ -120,6 +128,7 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
         problems: mut diagnostics,
         ..
     } = files;
+    estate.xml = Arc::new(library(&schemas, &sources));
     estate.sources = sources.clone();
     let whole = Whole {
         found: &diagnostics,
@@ -151,6 +160,16 @@ pub fn load(directory: &Path, options: &LoadOptions<'_>) -> Loaded {
         diagnostics,
         sources,
     }
+}
+
+/// The schemas that maps may name: those that were read, and nothing that changes later.
+fn library(paths: &[PathBuf], sources: &SourceMap) -> Library {
+    let held = paths.iter().filter_map(|path| {
+        let file = sources.file(sources.find(path)?)?;
+        let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+        Some((parts.join("/"), Arc::clone(&file.text)))
+    });
+    Library::new(Held::new(held))
 }
 
 /// Reads all declarations and checks their shapes.

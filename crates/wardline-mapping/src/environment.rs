@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use wardline_edi::x12::Guides;
+use wardline_soap::xsd::Library;
 
 use crate::codes::CodeTables;
 use crate::problem::nearest;
@@ -90,6 +91,8 @@ pub struct Environment {
     pub zone: Option<Zone>,
     /// Guides of X12 sets beside the shipped ones, by which loops are known.
     pub guides: Option<Arc<Guides>>,
+    /// XML Schemas of the estate, for `xml_read_as` and `xml_write`.
+    pub xml: Option<Arc<Library>>,
     /// What is known of `.` before the program runs, from an entity's schema or the map before
     /// this one; anything where nothing is known.
     pub data: Option<Shape>,

@@ -40,6 +40,7 @@ mod excess;
 mod expression;
 mod functions;
 mod json;
+mod members;
 mod problem;
 mod program;
 mod run_error;

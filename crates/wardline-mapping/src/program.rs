@@ -26,6 +26,9 @@ use crate::session::Session;
 use crate::shape::Shape;
 use crate::subject::{Content, METADATA, Subject};
 
+/// How every document begins that `xml_write` writes.
+const DECLARATION: &[u8] = b"<?xml ";
+
 /// What a program's result is, known once it compiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Produces {
@@ -35,6 +38,8 @@ pub enum Produces {
     Hl7,
     /// The interchange that `x12_build` wrote.
     X12,
+    /// The document that `xml_write` wrote and `.` is in the end.
+    Xml,
 }
 
 /// What a run gave. `Debug` shows its kind only.
@@ -48,6 +53,8 @@ pub enum Output {
     Hl7(Bytes),
     /// An X12 interchange of one set.
     X12(Bytes),
+    /// A document of XML.
+    Xml(Bytes),
     /// The program said `abort`: nothing follows from this message.
     Filtered {
         /// The reason after `abort`, where it is a literal: a computed one could hold a value.
@@ -64,6 +71,7 @@ impl fmt::Debug for Output {
             Self::Many(values) => write!(f, "Output::Many({} values)", values.len()),
             Self::Hl7(bytes) => write!(f, "Output::Hl7({} bytes)", bytes.len()),
             Self::X12(bytes) => write!(f, "Output::X12({} bytes)", bytes.len()),
+            Self::Xml(bytes) => write!(f, "Output::Xml({} bytes)", bytes.len()),
             Self::Filtered { reason, span } => f
                 .debug_struct("Filtered")
                 .field("reason", reason)
@@ -130,6 +138,7 @@ impl Program {
         let produces = match (writes, builds) {
             (true, _) => Produces::Hl7,
             (_, true) => Produces::X12,
+            _ if compiled.session.has_xml() && compiled.end().is_bytes() => Produces::Xml,
             _ => Produces::Data,
         };
         Ok(Self { compiled, produces })
@@ -150,21 +159,37 @@ impl Program {
         self.compiled.session.environment.input
     }
 
+    /// Where its result is an object: members that it surely or perhaps makes and that an outline
+    /// does not have, as dotted paths. An outline is JSON: an object has its members, a list its
+    /// items, `"…"` and `"anything"` stand for what is not looked at, any other text for a value.
+    ///
+    /// ```
+    /// use wardline_mapping::{Environment, Program};
+    /// use serde_json::json;
+    /// let map = Program::compile(".order = { \"number\": \"7\", \"lines\": [{ \"sku\": \"A\" }] }", &Environment::default())
+    ///     .map_err(|_| "it compiles")?;
+    /// let outline = json!({ "order": { "number": "string", "lines": [{ "item": "string" }] } });
+    /// assert_eq!(map.strangers(&outline), ["order.lines.sku"]);
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn strangers(&self, outline: &serde_json::Value) -> Vec<String> {
+        let mut found = Vec::new();
+        if matches!(self.produces, Produces::Data) {
+            let end = self.compiled.vrl.final_type_info().state;
+            strangers(end.external.target_kind(), outline, "", &mut found);
+        }
+        found
+    }
+
     /// What a map that follows this one in a chain is compiled against.
     pub fn following(&self) -> Environment {
         let own = &self.compiled.session.environment;
         let (input, data) = match self.produces {
             Produces::Hl7 => (Input::Hl7, None),
             Produces::X12 => (Input::X12, None),
+            Produces::Xml => (Input::Text, None),
             Produces::Data => {
-                let end = self
-                    .compiled
-                    .vrl
-                    .final_type_info()
-                    .state
-                    .external
-                    .target_kind()
-                    .clone();
+                let end = self.compiled.end();
                 // An array is several events; the next map gets them one by one.
                 let data = end.is_object().then_some(Shape(end));
                 (Input::Json, data)
@@ -225,6 +250,11 @@ impl Program {
         }
         Ok(match target.value {
             Value::Array(items) => Output::Many(items),
+            Value::Bytes(bytes)
+                if self.produces == Produces::Xml && bytes.starts_with(DECLARATION) =>
+            {
+                Output::Xml(bytes)
+            }
             value => Output::Json(value),
         })
     }
@@ -264,6 +294,46 @@ impl Run {
             (None, Content::Hl7(message)) => Ok(message.bytes().clone()),
             (None, _) => Err(RunError::NothingBuilt),
         }
+    }
+}
+
+/// Members of a kind that an outline does not have.
+fn strangers(kind: &Kind, outline: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    use serde_json::Value as Json;
+    match outline {
+        Json::Object(known) => {
+            for (field, kind) in kind.as_object().into_iter().flat_map(Collection::known) {
+                if kind.is_undefined() || kind.is_never() {
+                    continue;
+                }
+                let path = match at {
+                    "" => field.as_str().to_owned(),
+                    at => format!("{at}.{}", field.as_str()),
+                };
+                match known.get(field.as_str()) {
+                    Some(outline) => strangers(kind, outline, &path, found),
+                    None => found.push(path),
+                }
+            }
+        }
+        Json::Array(items) => {
+            let Some(outline) = items.first() else {
+                return;
+            };
+            // One alone may stand for a list of one.
+            strangers(kind, outline, at, found);
+            let mut told = Vec::new();
+            for kind in kind
+                .as_array()
+                .into_iter()
+                .flat_map(|all| all.known().values())
+            {
+                strangers(kind, outline, at, &mut told);
+            }
+            told.dedup();
+            found.extend(told);
+        }
+        _ => {}
     }
 }
 
@@ -312,9 +382,15 @@ impl Compiled {
                 .iter()
                 .map(|fault| fault.to_problem(Severity::Warning)),
         );
+        problems.extend(crate::members::check(&session));
+        let wrong = problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error);
         problems.sort_by_key(|problem| (problem.start, problem.end));
         problems.dedup();
-        let Some(vrl) = vrl else { return Err(problems) };
+        let Some(vrl) = vrl.filter(|_| !wrong) else {
+            return Err(problems);
+        };
         let zone = environment
             .zone
             .as_ref()
@@ -332,6 +408,12 @@ impl Compiled {
             zone: zone.or_else(|| TimeZone::parse("UTC")).unwrap_or_default(),
             reads_metadata,
         })
+    }
+
+    /// What is known of `.` after the program.
+    fn end(&self) -> Kind {
+        let info = self.vrl.final_type_info();
+        info.state.external.target_kind().clone()
     }
 
     /// Where the program assigns to `.`, if it does.

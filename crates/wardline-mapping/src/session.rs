@@ -8,6 +8,8 @@ use vrl::compiler::function::{ArgumentList, FunctionCompileContext};
 use vrl::diagnostic::{DiagnosticMessage, Label, Span};
 use vrl::value::Value;
 use wardline_core::Code;
+use wardline_soap::typed::Known;
+use wardline_soap::xsd::Schemas;
 
 use crate::environment::{Environment, Input};
 use crate::problem::Fault;
@@ -24,7 +26,12 @@ pub(crate) struct Session {
     warnings: Mutex<Vec<Fault>>,
     writes: AtomicBool,
     builds_x12: AtomicBool,
+    writes_xml: AtomicBool,
+    /// Calls that read a document by a schema, by their span, and what they give.
+    xml_reads: Mutex<Vec<XmlRead>>,
 }
+
+type XmlRead = ((usize, usize), Arc<Schemas>, Known);
 
 /// What a function returns to VRL for a [`Fault`]; the session keeps the rest.
 #[derive(Debug)]
@@ -89,6 +96,48 @@ impl Session {
 
     pub(crate) fn has_x12(&self) -> bool {
         self.builds_x12.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the program writes a document of XML.
+    pub(crate) fn writes_xml(&self) {
+        self.writes_xml.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_xml(&self) -> bool {
+        self.writes_xml.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a call gives that reads a document by a schema.
+    pub(crate) fn reads_xml(
+        &self,
+        context: &FunctionCompileContext,
+        schemas: &Arc<Schemas>,
+        known: Known,
+    ) {
+        let call = (context.span().start(), context.span().end());
+        let mut all = self
+            .xml_reads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.push((call, Arc::clone(schemas), known));
+    }
+
+    pub(crate) fn has_xml_reads(&self) -> bool {
+        let all = self
+            .xml_reads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        !all.is_empty()
+    }
+
+    /// What the call at that span gives.
+    pub(crate) fn xml_read_at(&self, span: (usize, usize)) -> Option<(Arc<Schemas>, Known)> {
+        let all = self
+            .xml_reads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (_, schemas, known) = all.iter().find(|(call, ..)| *call == span)?;
+        Some((Arc::clone(schemas), known.clone()))
     }
 
     /// Where `"text"` stands in the source of the call, or the whole call.

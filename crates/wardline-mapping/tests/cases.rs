@@ -55,8 +55,12 @@ struct Setting {
 }
 
 fn setting(folder: &Path, input: Input) -> Setting {
+    let schemas = wardline_soap::source::Directory::new(folder);
     let mut made = Setting {
-        environment: Environment::for_input(input),
+        environment: Environment {
+            xml: Some(Arc::new(wardline_soap::xsd::Library::new(schemas))),
+            ..Environment::for_input(input)
+        },
         metadata: Metadata::default(),
         runtime: Runtime::default(),
     };
@@ -228,6 +232,7 @@ fn run(folder: &Path) -> Outcome {
             )
         }
         Ok(Output::X12(bytes)) => ("x12", String::from_utf8_lossy(&bytes).replace('~', "~\n")),
+        Ok(Output::Xml(bytes)) => ("xml", String::from_utf8_lossy(&bytes).replace("><", ">\n<")),
         Ok(Output::Hl7(bytes)) => ("hl7", String::from_utf8_lossy(&bytes).replace('\r', "\n")),
         Ok(Output::Filtered { reason, span }) => (
             "txt",

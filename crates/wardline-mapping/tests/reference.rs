@@ -60,6 +60,8 @@ fn every_example_gives_its_result() {
         .set(0)
         .unwrap();
     let set = Subject::x12(Arc::new(set));
+    let schema = text.split("```\n").nth(5).expect("the schema");
+    let schema = wardline_soap::source::Held::new([("schemas/order.xsd".into(), schema.into())]);
     let mut codes = CodeTables::new();
     codes.insert(
         "disposition",
@@ -68,6 +70,7 @@ fn every_example_gives_its_result() {
     let environment = Environment {
         codes: Arc::new(codes),
         zone: Some(Zone::named("America/Chicago").unwrap()),
+        xml: Some(Arc::new(wardline_soap::xsd::Library::new(schema))),
         ..Environment::for_input(Input::Hl7)
     };
     for function in functions() {

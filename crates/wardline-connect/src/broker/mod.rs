@@ -28,3 +28,13 @@ pub use consumer::{Access, Consumer};
 pub use kafka::{Compression, Sasl};
 pub use publisher::Outbound;
 pub use template::Template;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    //! What brokers say, read as it comes.
+
+    pub(crate) use super::amqp::fuzz as amqp;
+    pub(crate) use super::kafka::fuzz as kafka;
+    pub(crate) use super::mqtt::fuzz as mqtt;
+    pub(crate) use super::nats::fuzz as nats;
+}

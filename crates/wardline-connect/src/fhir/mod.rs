@@ -2,6 +2,7 @@
 //! Out: resources and bundles as they are, HL7 v2 as the transaction that it makes
 //! (`wardline-fhir`). What a server refuses is told by its `OperationOutcome`, without its values.
 
+mod calls;
 mod outbound;
 mod outcome;
 mod service;

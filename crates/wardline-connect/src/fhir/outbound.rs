@@ -9,6 +9,8 @@
 //! | a resource with an identifier that has a system | conditional update: `PUT Type?identifier=…` |
 //! | any other resource | create: `POST Type` |
 //!
+//! What operations ask for is in [`super::calls`].
+//!
 //! All but the last may be repeated without a second effect, and the last says so: it carries the
 //! delivery's id as its `Idempotency-Key`, which few servers heed.
 
@@ -18,20 +20,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use wardline_core::Code;
 use wardline_fhir::Options;
 use wardline_hl7::Message;
 
+use super::calls::Call;
 use super::encode;
 use super::outcome::{self, Meaning};
 use super::token::{Smart, Tokens};
 use crate::{ConnectError, ContentType, Failure, FailureKind, Reply, Request, codes, http as web};
 
 /// The media type of FHIR in JSON.
-const JSON: &str = "application/fhir+json";
+pub(super) const JSON: &str = "application/fhir+json";
 /// Bytes of an answer that are read.
 const LARGEST_ANSWER: usize = 8 << 20;
 /// Bytes of a payload that is a resource.
@@ -54,11 +57,11 @@ pub struct OutboundConfig {
 
 /// Sends to a FHIR server.
 pub struct Outbound {
-    web: web::Outbound,
+    pub(super) web: web::Outbound,
     tokens: Option<Tokens>,
     hl7: Options,
     check: bool,
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
 }
 
 /// What is sent.
@@ -107,11 +110,11 @@ impl Outbound {
         })
     }
 
-    fn failed(&self, kind: FailureKind, code: Code, what: &str) -> Failure {
+    pub(super) fn failed(&self, kind: FailureKind, code: Code, what: &str) -> Failure {
         Failure::new(kind, code, format!("{}: {what}", self.name))
     }
 
-    fn unsendable(&self, what: &str) -> Failure {
+    pub(super) fn unsendable(&self, what: &str) -> Failure {
         self.failed(FailureKind::Permanent, codes::FHIR_UNSENDABLE, what)
     }
 
@@ -156,6 +159,37 @@ impl Outbound {
             path,
             body,
         })
+    }
+
+    /// Sends with a token, where one is wanted. Gives head and answer; so many bytes of it are passed over.
+    pub(super) async fn sent(
+        &self,
+        request: Request<'_>,
+        what: &str,
+        more: &[(HeaderName, HeaderValue)],
+        skip: u64,
+    ) -> Result<(HeaderMap, Reply), Failure> {
+        let mut headers: Vec<(HeaderName, HeaderValue)> =
+            vec![(ACCEPT, HeaderValue::from_static(JSON))];
+        if let Some(tokens) = &self.tokens {
+            let header = tokens.header().await.map_err(|why| {
+                let text = format!("the authorisation server gave no token: {why}");
+                self.failed(FailureKind::Transient, codes::FHIR_TOKEN, &text)
+            })?;
+            headers.push((AUTHORIZATION, header));
+        }
+        headers.extend_from_slice(more);
+        match self.web.ask(request, &headers, skip).await {
+            Ok(answered) => Ok(answered),
+            Err(failure) => {
+                if failure.code == codes::HTTP_CREDENTIALS
+                    && let Some(tokens) = &self.tokens
+                {
+                    tokens.forget().await;
+                }
+                Err(self.explained(what, failure))
+            }
+        }
     }
 
     /// What a refusal means, where the server says it in FHIR.
@@ -259,16 +293,10 @@ fn aim(kind: &str, resource: &Value) -> (Method, String) {
 #[async_trait]
 impl crate::Outbound for Outbound {
     async fn send(&self, request: Request<'_>) -> Result<Reply, Failure> {
-        let wanted = self.interaction(&request)?;
-        let mut headers: Vec<(HeaderName, HeaderValue)> =
-            vec![(ACCEPT, HeaderValue::from_static(JSON))];
-        if let Some(tokens) = &self.tokens {
-            let header = tokens.header().await.map_err(|why| {
-                let text = format!("the authorisation server gave no token: {why}");
-                self.failed(FailureKind::Transient, codes::FHIR_TOKEN, &text)
-            })?;
-            headers.push((AUTHORIZATION, header));
+        if let Some(call) = request.path.and_then(Call::of) {
+            return self.call(call, &request).await;
         }
+        let wanted = self.interaction(&request)?;
         let sent = Request {
             body: wanted.body,
             content_type: JSON,
@@ -276,17 +304,8 @@ impl crate::Outbound for Outbound {
             path: (!wanted.path.is_empty()).then_some(wanted.path.as_str()),
             ..request
         };
-        match self.web.send_with(sent, &headers).await {
-            Ok(reply) => self.answer(&wanted.what, reply),
-            Err(failure) => {
-                if failure.code == codes::HTTP_CREDENTIALS
-                    && let Some(tokens) = &self.tokens
-                {
-                    tokens.forget().await;
-                }
-                Err(self.explained(&wanted.what, failure))
-            }
-        }
+        let (_, reply) = self.sent(sent, &wanted.what, &[], 0).await?;
+        self.answer(&wanted.what, reply)
     }
 
     fn describe(&self) -> String {

@@ -105,3 +105,13 @@ impl Place {
         withheld
     }
 }
+
+/// Lines of directories and answers of servers, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let _read = (listing::machine(line), listing::for_people(line));
+        let _told = (listing::time(line), listing::quoted(line));
+        let _port = (listing::epsv(line), listing::pasv(line));
+    }
+}

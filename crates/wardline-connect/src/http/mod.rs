@@ -24,6 +24,7 @@ pub use hmac::{HmacAlgorithm, HmacEncoding, HmacPlace, HmacTime, Signs, VendorHm
 pub use http::{Method, StatusCode};
 pub use inbound::{ALPN, Ingress, Inlet};
 pub use outbound::Outbound;
+pub(crate) use outbound::later;
 pub use reach::{NotPublic, Reach, is_public, why_not_public};
 pub use sign::WebhookSigner;
 pub use webhook::WebhookKeys;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -131,7 +131,7 @@ impl Outbound {
                 .map_err(|_| fail(&format!("{what} holds characters that no header may hold")))
         };
         let path = request.path.unwrap_or("");
-        if !path.is_empty() && !path.starts_with('/') {
+        if !path.is_empty() && !path.starts_with(['/', '?']) {
             return Err(fail("the rendered path does not begin with `/`"));
         }
         if has_dot_segment(path) {
@@ -202,11 +202,26 @@ impl Outbound {
         request: Request<'_>,
         headers: &[(HeaderName, HeaderValue)],
     ) -> Result<Reply, Failure> {
+        let (_, reply) = self.ask(request, headers, 0).await?;
+        Ok(reply)
+    }
+
+    /// The same, with the head of the answer. So many bytes of a whole answer (200, not 206) are
+    /// passed over without being kept.
+    ///
+    /// # Errors
+    /// As [`crate::Outbound::send`].
+    pub(crate) async fn ask(
+        &self,
+        request: Request<'_>,
+        headers: &[(HeaderName, HeaderValue)],
+        skip: u64,
+    ) -> Result<(HeaderMap, Reply), Failure> {
         let mut built = self.build(&request)?;
         for (name, value) in headers {
             built.headers_mut().insert(name, value.clone());
         }
-        let Ok(exchanged) = timeout(self.config.timeout, self.exchange(built)).await else {
+        let Ok(exchanged) = timeout(self.config.timeout, self.exchange(built, skip)).await else {
             let text = format!(
                 "{} did not answer within {:?}",
                 self.describe_target(),
@@ -218,7 +233,8 @@ impl Outbound {
                 text,
             ));
         };
-        let (reply, later) = exchanged?;
+        let (head, reply) = exchanged?;
+        let later = later(&head);
         let status = reply.status.parse().unwrap_or(StatusCode::BAD_GATEWAY);
         if status == StatusCode::GONE && self.config.webhook.is_some() {
             let text = format!(
@@ -229,7 +245,7 @@ impl Outbound {
             return Err(gone.with_reply(reply));
         }
         match classify(status, later) {
-            None => Ok(reply),
+            None => Ok((head, reply)),
             Some((kind, code, meaning)) => {
                 let text = format!("{} answered {status}: {meaning}", self.describe_target());
                 Err(Failure::new(kind, code, text).with_reply(reply))
@@ -240,33 +256,39 @@ impl Outbound {
     async fn exchange(
         &self,
         request: http::Request<Full<Bytes>>,
-    ) -> Result<(Reply, Option<Duration>), Failure> {
+        skip: u64,
+    ) -> Result<(HeaderMap, Reply), Failure> {
         let response = self
             .client
             .request(request)
             .await
             .map_err(|error| self.not_sent(&error))?;
         let (head, body) = response.into_parts();
-        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let later = text(RETRY_AFTER).and_then(|value| retry_after::parse(value, Timestamp::now()));
-        let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
+        let content_type = head.headers.get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
         let status = head.status.as_str().to_owned();
-        let (body, truncated) = read(body, self.answer_limit()).await.map_err(|error| {
-            let text = format!(
-                "the connection to {} ended before the answer was whole: {error}",
-                self.describe_target()
-            );
-            Failure::new(FailureKind::Transient, codes::HTTP_LOST, text)
-        })?;
-        Ok((
-            Reply {
-                status,
-                content_type,
-                body,
-                truncated,
-            },
-            later,
-        ))
+        let skip = if head.status == StatusCode::OK {
+            skip
+        } else {
+            0
+        };
+        let (body, truncated) = read(body, skip, self.answer_limit())
+            .await
+            .map_err(|error| {
+                let text = format!(
+                    "the connection to {} ended before the answer was whole: {error}",
+                    self.describe_target()
+                );
+                Failure::new(FailureKind::Transient, codes::HTTP_LOST, text)
+            })?;
+        let reply = Reply {
+            status,
+            content_type,
+            body,
+            truncated,
+        };
+        Ok((head.headers, reply))
     }
 
     fn not_sent(&self, error: &ClientError) -> Failure {
@@ -290,6 +312,20 @@ impl Outbound {
             Reach::Anywhere => self.config.max_response,
             Reach::Public => self.config.max_response.min(PUBLIC_ANSWER),
         }
+    }
+
+    /// An address as what stands behind our base: a path, a query or both. `None` where it is of
+    /// another server, or not below the base.
+    pub(crate) fn below(&self, url: &str) -> Option<String> {
+        let uri: Uri = url.parse().ok()?;
+        let same = uri.scheme() == self.base.scheme() && uri.authority() == self.base.authority();
+        // What names no server is of the one that said it.
+        if !same && (uri.scheme().is_some() || uri.authority().is_some()) {
+            return None;
+        }
+        let rest = uri.path_and_query()?.as_str().strip_prefix(&self.prefix)?;
+        let fits = rest.is_empty() || rest.starts_with(['/', '?']);
+        (fits && !has_dot_segment(rest)).then(|| rest.to_owned())
     }
 
     fn describe_target(&self) -> String {
@@ -348,14 +384,27 @@ fn classify(
     })
 }
 
-/// Reads an answer up to `limit` bytes; says whether more followed. What follows is not read,
+/// When a server asks to come again.
+pub(crate) fn later(head: &HeaderMap) -> Option<Duration> {
+    let value = head.get(RETRY_AFTER)?.to_str().ok()?;
+    retry_after::parse(value, Timestamp::now())
+}
+
+/// Passes over `skip` bytes of an answer, then reads up to `limit` bytes; says whether more followed. What follows is not read,
 /// which costs the connection but never the memory.
-async fn read(mut body: Incoming, limit: usize) -> Result<(Bytes, bool), hyper::Error> {
+async fn read(
+    mut body: Incoming,
+    mut skip: u64,
+    limit: usize,
+) -> Result<(Bytes, bool), hyper::Error> {
     let mut kept = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
+        let Ok(mut data) = frame?.into_data() else {
             continue;
         };
+        let passed = data.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
+        data.advance(passed);
+        skip -= passed as u64;
         let room = limit - kept.len();
         if data.len() > room {
             kept.extend_from_slice(&data[..room]);

@@ -168,3 +168,16 @@ impl Place {
         }
     }
 }
+
+/// What an object store answers, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if answer::is_error(&text) {
+        let _error = answer::error(http::StatusCode::BAD_REQUEST, &text, "read");
+    }
+    for name in ["Code", "Message", "UploadId", "ETag"] {
+        let _value = answer::value(&text, name);
+    }
+    let _listed = rusty_s3::actions::ListObjectsV2::parse_response(bytes);
+}

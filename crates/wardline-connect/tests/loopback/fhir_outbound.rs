@@ -248,6 +248,193 @@ async fn an_admission_is_stored_once_by_a_server_that_others_wrote() {
     );
 }
 
+/// What an operation asks for, and what comes.
+async fn ask(outbound: &Outbound, path: &str, body: &Value) -> Result<Value, Failure> {
+    let request = Request {
+        idempotency_key: "01J0000000002",
+        attempt: 1,
+        body: body.to_string().into(),
+        content_type: "application/json",
+        method: None,
+        path: Some(path),
+        correlation: "corr-2",
+    };
+    let reply = outbound.send(request).await?;
+    Ok(serde_json::from_slice(&reply.body).unwrap())
+}
+
+fn patients(answer: &Value) -> Vec<String> {
+    let all = answer["resources"].as_array().unwrap().iter();
+    let family = |one: &Value| {
+        one["name"][0]["family"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    all.map(family).collect()
+}
+
+#[tokio::test]
+async fn searches_and_exports_of_others_are_read_page_by_page() {
+    let Some(peer) = Peer::start(None) else {
+        return;
+    };
+    let outbound = Outbound::new(config(&format!("http://127.0.0.1:{}/fhir", peer.port))).unwrap();
+    let mut wanted = Vec::new();
+    for n in 0..25 {
+        let family = format!("Bell{n:02}");
+        let identifier = json!([{ "system": "urn:oid:1.2.3", "value": n.to_string() }]);
+        let patient = json!({ "resourceType": "Patient", "identifier": identifier, "active": true, "name": [{ "family": family }] });
+        send(&outbound, "application/json", patient.to_string())
+            .await
+            .unwrap();
+        wanted.push(family);
+    }
+    let visit =
+        json!({ "resourceType": "Observation", "status": "final", "code": { "text": "weight" } });
+    send(&outbound, "application/json", visit.to_string())
+        .await
+        .unwrap();
+
+    // Searched, page by page.
+    let mut asked = json!({ "active": true, "size": 10 });
+    let (mut came, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = ask(&outbound, "/search/Patient", &asked).await.unwrap();
+        came.extend(patients(&page));
+        pages += 1;
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        assert!(next.starts_with(['/', '?']), "{next}");
+        asked = json!({ "next": next, "size": 10 });
+    }
+    came.sort();
+    assert_eq!((came, pages), (wanted.clone(), 3));
+    let one = ask(
+        &outbound,
+        "/search/Patient",
+        &json!({ "identifier": "urn:oid:1.2.3|7" }),
+    )
+    .await
+    .unwrap();
+    assert_eq!(patients(&one), ["Bell07"]);
+    let id = one["resources"][0]["id"].as_str().unwrap();
+    let read = ask(&outbound, "/read/Patient", &json!({ "id": id }))
+        .await
+        .unwrap();
+    assert_eq!(read["name"][0]["family"], "Bell07");
+
+    // Exported: made first, then read piece by piece, with ranges and without.
+    let mut asked = json!({ "_type": "Patient,Observation", "size": 4 });
+    let (mut came, mut waits, mut sizes) = (Vec::new(), 0, Vec::new());
+    loop {
+        let piece = match ask(&outbound, "/export/", &asked).await {
+            Ok(piece) => piece,
+            Err(failure) if failure.code.0 == "W4349" => {
+                assert!(failure.text.contains("50 %"), "{failure}");
+                let second = Some(std::time::Duration::from_secs(1));
+                assert_eq!(
+                    failure.kind,
+                    FailureKind::Busy {
+                        retry_after: second
+                    }
+                );
+                waits += 1;
+                continue;
+            }
+            Err(failure) => panic!("{failure}"),
+        };
+        sizes.push(piece["resources"].as_array().unwrap().len());
+        came.extend(
+            patients(&piece)
+                .into_iter()
+                .filter(|family| !family.is_empty()),
+        );
+        let Some(next) = piece["next"].as_str() else {
+            break;
+        };
+        asked = json!({ "next": next, "size": 4 });
+    }
+    came.sort();
+    assert_eq!((came, waits), (wanted, 1));
+    assert_eq!(sizes, [0, 4, 4, 4, 4, 4, 4, 1, 1]);
+
+    // A file that lies elsewhere is not fetched, and a place that is none is not asked for.
+    let begun = ask(&outbound, "/export/", &json!({ "_type": "Group" }))
+        .await
+        .unwrap();
+    let asked = json!({ "next": begun["next"] });
+    ask(&outbound, "/export/", &asked).await.unwrap_err();
+    for (path, body, code) in [
+        ("/export/", asked, "W4348"),
+        ("/export/", json!({}), "W4205"),
+        (
+            "/search/Patient",
+            json!({ "next": "http://elsewhere.example/" }),
+            "W4340",
+        ),
+        ("/search/Patient", json!({ "a b": 1 }), "W4340"),
+        ("/search/Patient", json!({ "family": { "x": 1 } }), "W4340"),
+        ("/read/Patient", json!({}), "W4340"),
+        ("/read/Patient", json!({ "id": "nobody" }), "W4342"),
+    ] {
+        let failure = ask(&outbound, path, &body).await.unwrap_err();
+        assert_eq!(
+            (failure.code.0, failure.kind),
+            (code, FailureKind::Permanent),
+            "{failure}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_lies_elsewhere_is_not_followed() {
+    for (next, whole) in [
+        ("http://elsewhere.example/fhir?page=2", false),
+        ("http://127.0.0.1:1/fhir?page=2", false),
+        ("/fhirs?page=2", false),
+        ("/fhir/../admin", false),
+        ("/fhir?page=2", true),
+    ] {
+        let bundle = json!({"resourceType":"Bundle","type":"searchset","link":[{"relation":"next","url":next}],"entry":[
+            {"resource":{"resourceType":"Patient","multipleBirthInteger":1}},
+            {"search":{"mode":"include"},"resource":{"resourceType":"Group"}},
+            {"search":{"mode":"outcome"},"resource":{"resourceType":"OperationOutcome"}}]});
+        // Digits stay as they came.
+        let bundle = bundle
+            .to_string()
+            .replace("\"multipleBirthInteger\":1", "\"weight\":5.40");
+        let server = server(status(
+            "200 OK",
+            "content-type: application/fhir+json\r\n",
+            &bundle,
+        ))
+        .await;
+        let outbound = Outbound::new(config(&format!("http://{}/fhir", server.addr))).unwrap();
+        let request = Request {
+            idempotency_key: "1",
+            attempt: 1,
+            body: Bytes::new(),
+            content_type: "application/json",
+            method: None,
+            path: Some("/search/Patient"),
+            correlation: "",
+        };
+        match outbound.send(request).await {
+            Ok(reply) => {
+                let text = String::from_utf8(reply.body.to_vec()).unwrap();
+                assert!(whole, "{next}");
+                assert_eq!(
+                    text,
+                    "{\"resources\":[{\"resourceType\":\"Patient\",\"weight\":5.40}],\"included\":[{\"resourceType\":\"Group\"}],\"next\":\"?page=2\"}"
+                );
+            }
+            Err(failure) => assert_eq!((failure.code.0, whole), ("W4348", false), "{failure}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn tokens_are_got_by_a_signed_assertion_and_kept() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 // A FHIR R4 server in memory: routing, storage, search and transactions are Medplum's
 // (`@medplum/fhir-router`). Ours is only HTTP around it, and a token endpoint that takes one
-// assertion by the key that it was started with (SMART Backend Services).
+// assertion by the key that it was started with (SMART Backend Services); links to further pages; and exports of what is
+// stored there, as Bulk Data Access 2.0 has them. Files of patients are given in ranges, others not.
 //   node fhir_server.js MODULES [PUBLIC_KEY.pem]
 // Prints its port; answers /seen with how many requests it had, by method.
 const http = require("node:http");
@@ -22,6 +23,7 @@ const repository = new MemoryRepository();
 const router = new FhirRouter();
 const seen = {};
 let token;
+let looks = 0;
 
 function assertionHolds(assertion, audience) {
   const [head, claims, signature] = assertion.split(".");
@@ -56,6 +58,33 @@ const server = http.createServer(async (request, response) => {
     return end(401, { resourceType: "OperationOutcome", issue: [{ severity: "error", code: "login" }] });
   }
   seen[request.method] = (seen[request.method] || 0) + 1;
+  const base = `http://${request.headers.host}/fhir`;
+  if (url.pathname.endsWith("/$export")) {
+    const types = url.searchParams.get("_type");
+    if (request.headers.prefer !== "respond-async" || !types) return end(400);
+    looks = 0;
+    response.writeHead(202, { "content-location": `${base}/status?types=${types}` });
+    return response.end();
+  }
+  if (url.pathname === "/fhir/status") {
+    looks += 1;
+    if (looks === 1) {
+      response.writeHead(202, { "retry-after": "1", "x-progress": "50 %" });
+      return response.end();
+    }
+    const types = url.searchParams.get("types").split(",");
+    const elsewhere = types.includes("Group") ? "http://elsewhere.example" : base;
+    const output = types.map((type) => ({ type, url: `${elsewhere}/files/${type}` }));
+    return end(200, { transactionTime: new Date().toISOString(), request: "", requiresAccessToken: true, output, error: [] }, "application/json");
+  }
+  if (url.pathname.startsWith("/fhir/files/")) {
+    const resourceType = url.pathname.split("/").pop();
+    const found = await repository.search({ resourceType, count: 1000 });
+    const text = found.entry.map((entry) => JSON.stringify(entry.resource)).sort().join("\n") + "\n";
+    const range = resourceType === "Patient" && /^bytes=(\d+)-$/.exec(request.headers.range);
+    response.writeHead(range ? 206 : 200, { "content-type": "application/fhir+ndjson" });
+    return response.end(range ? Buffer.from(text).subarray(Number(range[1])) : text);
+  }
   try {
     const [outcome, resource] = await router.handleRequest(
       {
@@ -64,6 +93,13 @@ const server = http.createServer(async (request, response) => {
       },
       repository,
     );
+    // What is stored in memory has pages, and no links to them.
+    const count = Number(url.searchParams.get("_count"));
+    const end_of_page = Number(url.searchParams.get("_offset")) + count;
+    if (count && resource?.resourceType === "Bundle" && end_of_page < resource.total) {
+      url.searchParams.set("_offset", end_of_page);
+      resource.link = [{ relation: "next", url: `http://${request.headers.host}${url.pathname}${url.search}` }];
+    }
     end(getStatus(outcome), resource ?? outcome);
   } catch (error) {
     end(500, { resourceType: "OperationOutcome", issue: [{ severity: "fatal", code: "exception", diagnostics: String(error) }] });

@@ -196,11 +196,7 @@ fn read(job: &JobPlan, place: &Place, body: &Bytes) -> Result<Page, Trouble> {
         JobPaging::Next(path) => at(&answer, path).cloned(),
         _ => None,
     };
-    let where_to = match (&page.records, job.rows) {
-        (Some(path), _) => Some(path.as_str()),
-        (None, true) => Some("rows"),
-        (None, false) => None,
-    };
+    let where_to = page.records.as_deref().or(job.records_at);
     let list = match where_to {
         None => Some(&mut answer),
         Some(path) => path
@@ -215,7 +211,7 @@ fn read(job: &JobPlan, place: &Place, body: &Bytes) -> Result<Page, Trouble> {
     };
     let next = match &page.by {
         JobPaging::Once => None,
-        _ if records.is_empty() => None,
+        _ if records.is_empty() && !job.sparse => None,
         JobPaging::Next(_) => told.filter(is_place),
         JobPaging::After(column) => {
             let last = records.last().and_then(|last| last.get(column));

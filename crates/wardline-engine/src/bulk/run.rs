@@ -174,11 +174,17 @@ impl Worker {
                         self.fail(&trouble).await;
                         break;
                     };
-                    tries += 1;
+                    // An export that is being made is no failure, however long it takes.
+                    let made = trouble.code == wardline_connect::codes::FHIR_EXPORTING;
+                    tries += u32::from(!made);
                     let pause = Duration::from_secs(1 << tries.min(6))
                         .min(LONGEST)
                         .max(wanted);
-                    tracing::warn!(job = %self.job.name, code = %trouble.code, error = %trouble.text, tries, "a step is tried again");
+                    if made {
+                        tracing::debug!(job = %self.job.name, "{}", trouble.text);
+                    } else {
+                        tracing::warn!(job = %self.job.name, code = %trouble.code, error = %trouble.text, tries, "a step is tried again");
+                    }
                     *self.book.waits.lock() = Some(format!("{}: {}", trouble.code, trouble.text));
                     if self.pause(&id, pause, stop).await.is_err() {
                         break;

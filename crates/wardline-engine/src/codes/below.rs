@@ -192,6 +192,23 @@ pub(super) const MAPPING: &[Entry] = &[
         "`lists` of `xml_read` takes local names of elements, without prefixes and paths.",
     ),
     (
+        "W2125",
+        "an XML Schema that cannot be used",
+        "The label says why: schemas are the `*.xsd` files below `schemas/` of the estate, and so is all that they include and import. \
+         Nothing is fetched, and none leads out of the estate.",
+    ),
+    (
+        "W2126",
+        "an element that the XML Schema does not declare",
+        "`root` is the local name of an element that the schema declares globally, in its own namespace. The nearest one is offered.",
+    ),
+    (
+        "W2127",
+        "a member that no document of the XML Schema has",
+        "A path, or a value that is to be written, has a name that the schema's types do not have, or lacks what they require. The nearest \
+         one is offered. What may come more than once is an array: take one with `[0]`, or go through them.",
+    ),
+    (
         "W2203",
         "a map does too much work",
         "It was stopped after its limit of steps. Split the message or simplify the map.",
@@ -290,6 +307,17 @@ pub(super) const MAPPING: &[Entry] = &[
         "W2223",
         "a value that is no JSON",
         "It holds bytes or a number that JSON cannot. Make text of it first.",
+    ),
+    (
+        "W2224",
+        "a document that does not fit its XML Schema",
+        "The text says where and why. Ask the sender for what the schema says, or handle it with `??`.",
+    ),
+    (
+        "W2225",
+        "a value that cannot be written by its XML Schema",
+        "The text says where and why: something that must be there is not, a name or a value does not fit, or a float stands where an \
+         exact number belongs. Mend the map.",
     ),
     (
         "W2301",

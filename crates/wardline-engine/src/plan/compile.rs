@@ -5,17 +5,22 @@ use super::{EventPlan, FlowPlan, KeyPlan, MapPlan, TargetPlan, ThenPlan, input_o
 use crate::codes;
 use crate::dispatch::backoff::Backoff;
 use ahash::{AHashMap, AHashSet};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wardline_core::Sensitivity;
 use wardline_estate::model::{
-    self, ConnectionKind, Estate, Exhausted, Flow, Jitter, MapRef, Source, TargetKind, Validate,
+    self, ConnectionKind, Estate, Exhausted, Flow, Jitter, MapRef, Operation, OperationKind,
+    Source, System, TargetKind, Validate,
 };
 use wardline_estate::{Diagnostic, FileId, Span, Spanned};
 use wardline_mapping::{
     CodeTable, CodeTables, Environment, Input, KeyExpression, Otherwise, Predicate, Problem,
     Produces, Program, Schema, Severity, Zone,
 };
+use wardline_soap::source::Directory;
+use wardline_soap::wsdl::Definitions;
 
 pub(super) struct Compiler<'a> {
     estate: &'a Estate,
@@ -23,6 +28,7 @@ pub(super) struct Compiler<'a> {
     zone: Option<Zone>,
     maps: BTreeMap<(FileId, u8), Option<Arc<Program>>>,
     schemas: AHashMap<String, Option<Arc<Schema>>>,
+    descriptions: BTreeMap<PathBuf, Option<Arc<Definitions>>>,
     reported: AHashSet<(Span, &'static str)>,
     pub(super) found: Vec<Diagnostic>,
 }
@@ -36,6 +42,7 @@ impl<'a> Compiler<'a> {
             zone,
             maps: BTreeMap::new(),
             schemas: AHashMap::new(),
+            descriptions: BTreeMap::new(),
             reported: AHashSet::new(),
             found: Vec::new(),
         }
@@ -45,6 +52,7 @@ impl<'a> Compiler<'a> {
         Environment {
             codes: Arc::clone(&self.codes),
             zone: self.zone.clone(),
+            xml: Some(Arc::clone(&self.estate.xml)),
             ..Environment::for_input(input)
         }
     }
@@ -135,6 +143,12 @@ impl<'a> Compiler<'a> {
             refs.push(request.clone());
         }
         let maps = self.maps(&refs, input);
+        if let TargetKind::Call { .. } = &target.kind
+            && let Some((system, operation)) = self.estate.operation(&target.kind.reference())
+            && let Some(last) = refs.last().or(flow.map.last())
+        {
+            self.fits_soap(system, operation, last);
+        }
         let then = target.then.as_ref().map(|then| {
             let mut refs = Vec::new();
             if let Some((_, operation)) = self.estate.operation(&target.kind.reference())
@@ -366,7 +380,8 @@ impl<'a> Compiler<'a> {
         compiled
     }
 
-    /// The maps that answer requests of SOAP services that are offered.
+    /// The maps that answer requests of SOAP services that are offered. What they make must be in
+    /// the message that the description has.
     pub(super) fn soap_answers(&mut self) -> super::SoapAnswers {
         let estate = self.estate;
         let mut all = super::SoapAnswers::default();
@@ -374,18 +389,93 @@ impl<'a> Compiler<'a> {
             let ConnectionKind::SoapIn(soap) = &connection.kind else {
                 continue;
             };
-            let answers = soap.answers.iter();
-            let compiled = answers
-                .filter_map(|(name, map)| Some((name.value.clone(), self.map(map, Input::Json)?)));
-            let compiled = compiled.collect();
+            let definitions = self.description(&soap.wsdl.path);
+            let mut compiled = BTreeMap::new();
+            for (name, map) in &soap.answers {
+                let Some(program) = self.map(map, Input::Json) else {
+                    continue;
+                };
+                if let Some(definitions) = &definitions
+                    && let Some(operation) = described(definitions, None, None, &name.value)
+                    && let Some(output) = &operation.output
+                {
+                    let outline = output.outline(&definitions.schemas);
+                    self.fits(map, &program, &outline, soap.wsdl.at);
+                }
+                compiled.insert(name.value.clone(), program);
+            }
             all.insert(connection.reference.as_str().into(), compiled);
         }
         all
     }
 
+    /// A description of a SOAP service; `None` where it cannot be read, which was told by the check
+    /// of the estate.
+    fn description(&mut self, path: &Path) -> Option<Arc<Definitions>> {
+        if let Some(known) = self.descriptions.get(path) {
+            return known.clone();
+        }
+        let source = Directory::new(&self.estate.root);
+        let read = Definitions::read(&source, &path.to_string_lossy());
+        let read = read.ok().map(Arc::new);
+        self.descriptions.insert(path.to_owned(), read.clone());
+        read
+    }
+
+    /// What is made for an operation of a SOAP service must be in its message.
+    fn fits_soap(&mut self, system: &System, operation: &Operation, map: &MapRef) {
+        let connection = system.connections.get(&operation.connection.value);
+        let (OperationKind::Soap { operation: name }, Some(ConnectionKind::SoapOut(soap))) =
+            (&operation.kind, connection.map(|one| &one.kind))
+        else {
+            return;
+        };
+        // By whatever it is fed with: what it makes is what counts.
+        let mut inputs = [Input::Json, Input::Hl7, Input::X12, Input::Text].into_iter();
+        let Some(program) =
+            inputs.find_map(|input| self.maps.get(&(map.file, input as u8))?.clone())
+        else {
+            return;
+        };
+        let Some(definitions) = self.description(&soap.wsdl.path) else {
+            return;
+        };
+        let (service, port) = (soap.service.as_ref(), soap.port.as_ref());
+        if let Some(described) = described(&definitions, service, port, &name.value) {
+            let outline = described.input.outline(&definitions.schemas);
+            self.fits(map, &program, &outline, soap.wsdl.at);
+        }
+    }
+
+    /// Tells what a map makes that a message of a description does not have.
+    fn fits(&mut self, map: &MapRef, program: &Program, outline: &Value, described: Span) {
+        let strangers = program.strangers(outline);
+        let Some(first) = strangers.first() else {
+            return;
+        };
+        if !self.reported.insert((map.at, codes::MAP_MISFIT.0)) {
+            return;
+        }
+        let more = match strangers.len() {
+            1 => String::new(),
+            more => format!(", and {} more that it does not have", more - 1),
+        };
+        let known = outline.as_object().into_iter().flat_map(|all| all.keys());
+        let known = known.take(20).map(String::as_str).collect::<Vec<_>>();
+        self.found.push(
+            Diagnostic::error(
+                codes::MAP_MISFIT,
+                format!("the map makes `{first}`, which the message does not have{more}"),
+            )
+            .at(map.at)
+            .related(described, "described here")
+            .help(format!("it has: {}", known.join(", "))),
+        );
+    }
+
     /// Maps of operations that no flow uses are compiled all the same, so that a mistake in
-    /// them is found before the first use.
-    pub(super) fn unused_operation_maps(&mut self) {
+    /// them is found before the first use. What is made for a SOAP operation must be in its message.
+    pub(super) fn operation_maps(&mut self) {
         let estate = self.estate;
         for system in estate.systems.values() {
             for operation in system.operations.values() {
@@ -400,6 +490,9 @@ impl<'a> Compiler<'a> {
                     if !used {
                         self.map(map, input);
                     }
+                }
+                if let Some(request) = &operation.request {
+                    self.fits_soap(system, operation, request);
                 }
             }
         }
@@ -424,6 +517,21 @@ impl<'a> Compiler<'a> {
         }
         self.found.push(diagnostic_at(span, problem));
     }
+}
+
+/// An operation of a description, of the service and port that are named.
+fn described<'a>(
+    definitions: &'a Definitions,
+    service: Option<&Spanned<String>>,
+    port: Option<&Spanned<String>>,
+    name: &str,
+) -> Option<&'a wardline_soap::wsdl::Operation> {
+    let services = definitions.services.iter();
+    services
+        .filter(|one| service.is_none_or(|name| one.name == name.value))
+        .flat_map(|one| &one.ports)
+        .filter(|one| port.is_none_or(|name| one.name == name.value))
+        .find_map(|port| port.operation(name))
 }
 
 /// How failed sends are tried again, as declared.
@@ -469,6 +577,7 @@ pub fn environment(estate: &Estate) -> Environment {
         codes: Arc::new(tables),
         // The loader has checked the name.
         zone: Zone::named(&estate.time_zone).ok(),
+        xml: Some(Arc::clone(&estate.xml)),
         ..Environment::default()
     }
 }
@@ -512,6 +621,7 @@ fn given(program: &Program) -> Input {
     match program.produces() {
         Produces::Hl7 => Input::Hl7,
         Produces::X12 => Input::X12,
+        Produces::Xml => Input::Text,
         Produces::Data => Input::Json,
     }
 }

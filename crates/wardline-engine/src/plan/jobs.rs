@@ -27,8 +27,10 @@ pub(crate) struct JobPlan {
     pub(crate) connection: String,
     pub(crate) method: Option<model::Method>,
     pub(crate) path: Option<String>,
-    /// Whether a statement of a database is run.
-    pub(crate) rows: bool,
+    /// Where the records of an answer are, where nothing else is said.
+    pub(crate) records_at: Option<&'static str>,
+    /// Whether a page without records may have a next one.
+    pub(crate) sparse: bool,
     /// Where records go and what of them.
     pub(crate) columns: Arc<[Column]>,
     /// What a run depends on: one that began by something else cannot go on.
@@ -70,7 +72,12 @@ impl Compiler<'_> {
             connection: format!("{}.{}", system.name, operation.connection.value),
             method,
             path,
-            rows: matches!(operation.kind, OperationKind::Sql { .. }),
+            records_at: match operation.kind {
+                OperationKind::Sql { .. } => Some("rows"),
+                OperationKind::Fhir { .. } => Some("resources"),
+                _ => None,
+            },
+            sparse: matches!(operation.kind, OperationKind::Fhir { .. }),
             columns,
             said: said(&(&job.read, &job.write)),
             flow: 0,

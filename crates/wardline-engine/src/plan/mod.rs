@@ -204,7 +204,7 @@ impl Plan {
             .filter_map(|job| compiler.job(job))
             .collect();
         let soap_answers = compiler.soap_answers();
-        compiler.unused_operation_maps();
+        compiler.operation_maps();
         compiler.found.extend(circles::find(&estate));
         let failed = compiler
             .found

@@ -70,7 +70,9 @@ impl FigurePlan {
             let value = match output.ok()? {
                 Output::Json(value) => value,
                 Output::Many(values) => Value::Array(values),
-                Output::Filtered { .. } | Output::Hl7(_) | Output::X12(_) => return None,
+                Output::Filtered { .. } | Output::Hl7(_) | Output::X12(_) | Output::Xml(_) => {
+                    return None;
+                }
             };
             made = Some(Subject {
                 content: Content::Json(value),

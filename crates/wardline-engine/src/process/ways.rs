@@ -117,7 +117,10 @@ pub(super) fn request(
         Content::Hl7(message) => Ok((message.bytes().clone(), route::HL7)),
         Content::X12(set) => Ok((set.shared().clone(), route::X12)),
         Content::Interchange(all) => Ok((all.bytes().clone(), route::X12)),
-        Content::Text(bytes) => Ok((bytes, "text/plain")),
+        Content::Text(bytes) => {
+            let kind = route::kind_of_text(&bytes);
+            Ok((bytes, kind))
+        }
     }
 }
 
@@ -186,6 +189,7 @@ fn through(
                     .map_err(|error| format!("{} wrote what is not HL7: {error}", map.name))?;
                 Content::Hl7(Arc::new(message))
             }
+            Output::Xml(bytes) => Content::Text(bytes),
             Output::X12(bytes) => {
                 let built = wardline_edi::x12::Interchange::parse(bytes)
                     .map_err(|error| format!("{} wrote what is not X12: {error}", map.name))?;

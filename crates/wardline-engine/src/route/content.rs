@@ -1,6 +1,6 @@
 //! What is read of a body, and what is written of a result: media types, entities, fields.
 
-use super::{Failure, HL7, JSON, MAX_BODY, TEXT, X12, sets};
+use super::{Failure, HL7, JSON, MAX_BODY, TEXT, X12, XML, sets};
 use crate::codes;
 use crate::fingerprint;
 use crate::plan::{FieldPath, HeldGuides};
@@ -73,7 +73,16 @@ pub(super) fn written(content: &Content, place: &str) -> Result<(Bytes, &'static
         Content::Hl7(message) => Ok((message.bytes().clone(), HL7)),
         Content::X12(set) => Ok((sets::alone(set), X12)),
         Content::Interchange(all) => Ok((all.bytes().clone(), X12)),
-        Content::Text(bytes) => Ok((bytes.clone(), TEXT)),
+        Content::Text(bytes) => Ok((bytes.clone(), kind_of_text(bytes))),
+    }
+}
+
+/// What a text is sent as: a document of XML, as maps write them, begins with its declaration.
+pub(crate) fn kind_of_text(text: &[u8]) -> &'static str {
+    if text.starts_with(b"<?xml ") {
+        XML
+    } else {
+        TEXT
     }
 }
 
@@ -150,4 +159,21 @@ pub(super) fn json_text(subject: &Subject, path: &str) -> Option<String> {
         .to_str_lossy()
         .map_or_else(|| at.to_string(), std::borrow::Cow::into_owned);
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_sent_as_one() {
+        let sent = |text: &'static str| {
+            let content = Content::Text(Bytes::from_static(text.as_bytes()));
+            let (bytes, kind) = written(&content, "here").expect("text is written");
+            assert_eq!(bytes, text);
+            kind
+        };
+        assert_eq!(sent("<?xml version=\"1.0\"?><a/>"), "application/xml");
+        assert_eq!(sent("a <b/>"), "text/plain");
+    }
 }

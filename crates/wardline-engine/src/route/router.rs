@@ -403,6 +403,7 @@ pub(super) fn chain(
                     })?;
                     next.push(Content::Hl7(Arc::new(message)));
                 }
+                Output::Xml(bytes) => next.push(Content::Text(bytes)),
                 Output::X12(bytes) => {
                     let built = wardline_edi::x12::Interchange::parse(bytes)
                         .ok()

@@ -107,6 +107,7 @@ pub(super) fn run(
             (vec![Value::String(text)], false)
         }
         Ok(Output::X12(bytes)) => (vec![Value::String(x12_lines(&bytes))], false),
+        Ok(Output::Xml(bytes)) => (vec![Value::String(xml_lines(&bytes))], false),
         Ok(Output::Filtered { .. }) => (Vec::new(), true),
     };
     if let Some(want) = &expect.error {
@@ -168,6 +169,14 @@ fn fits(actual: &Value, want: &Value) -> bool {
         (Value::String(actual), Value::String(want)) => actual.trim_end() == want.trim_end(),
         _ => contains(actual, want),
     }
+}
+
+/// A document with one tag a line, as people compare it. Text holds no `>` that is not written
+/// otherwise.
+pub(crate) fn xml_lines(bytes: &Bytes) -> String {
+    let mut text = String::from_utf8_lossy(bytes).replace("><", ">\n<");
+    text.push('\n');
+    text
 }
 
 /// X12 with one segment a line, as people write it in tests.

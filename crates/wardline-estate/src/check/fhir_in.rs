@@ -1,9 +1,10 @@
-//! FHIR services that Wardline offers: what they offer is of R4 and fits together.
+//! FHIR services that Wardline offers: what they offer is of R4 and fits together. What is asked of
+//! those of others is of R4 too.
 
 use super::Whole;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{ConnectionKind, FhirIn, FhirResource};
+use crate::model::{ConnectionKind, FhirAsked, FhirIn, FhirResource, OperationKind};
 use crate::source::{Span, Spanned};
 use crate::suggest::{clip, did_you_mean};
 use wardline_fhir::search::{parameter, parameters};
@@ -28,6 +29,47 @@ pub(super) fn check(whole: &Whole<'_>, problems: &mut Vec<Diagnostic>) {
             }
             _ => {}
         }
+    }
+    for system in whole.estate.systems.values() {
+        for operation in system.operations.values() {
+            if let OperationKind::Fhir { asked, of } = &operation.kind {
+                call(*asked, of, problems);
+            }
+        }
+    }
+}
+
+/// What an operation asks of a FHIR server.
+fn call(asked: FhirAsked, of: &Spanned<String>, problems: &mut Vec<Diagnostic>) {
+    let name = of.value.as_str();
+    let (good, help) = match asked {
+        FhirAsked::Export => {
+            let group = name.strip_prefix("Group/").is_some_and(|id| {
+                !id.is_empty()
+                    && id
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"-.{}_".contains(&b))
+            });
+            let help = "write `all`, `Patient` or `Group/ID`".to_owned();
+            (name.is_empty() || name == "Patient" || group, Some(help))
+        }
+        FhirAsked::Read | FhirAsked::Search => (
+            wardline_fhir::is_resource(name),
+            did_you_mean(name, wardline_fhir::resource_types()),
+        ),
+    };
+    if !good {
+        problems.push(
+            Diagnostic::error(
+                codes::BAD_RESOURCES,
+                format!(
+                    "`{}` is nothing that a FHIR R4 server is asked for",
+                    clip(name)
+                ),
+            )
+            .at(of.at)
+            .help_if(help),
+        );
     }
 }
 

@@ -98,8 +98,8 @@ fn files(whole: &Whole<'_>, file: &JobFile, refuse: &mut impl FnMut(Span, &str, 
     {
         refuse(
             file.connection.at,
-            "files are written by a connection of kind `files`, and this is another",
-            "name a connection that writes files",
+            "this connection writes no files",
+            "name one of kind `files`, `sftp`, `ftps` or `s3`",
         );
     }
     if file.columns.is_empty() && file.format != Format::Ndjson {

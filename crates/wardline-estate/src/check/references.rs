@@ -254,6 +254,7 @@ impl References<'_> {
                 | (OperationKind::Soap { .. }, ConnectionKind::SoapOut(_))
                 | (OperationKind::Sql { .. }, ConnectionKind::SqlOut(_))
                 | (OperationKind::Scim { .. }, ConnectionKind::ScimOut(_))
+                | (OperationKind::Fhir { .. }, ConnectionKind::FhirOut(_))
                 | (OperationKind::Mllp, ConnectionKind::MllpConnect(_))
                 | (OperationKind::Null, ConnectionKind::Null)
         );
@@ -263,6 +264,7 @@ impl References<'_> {
                 OperationKind::Soap { .. } => "soap",
                 OperationKind::Sql { .. } => "sql",
                 OperationKind::Scim { .. } => "scim",
+                OperationKind::Fhir { .. } => "fhir",
                 OperationKind::Mllp => "mllp",
                 OperationKind::Null => "null",
             };

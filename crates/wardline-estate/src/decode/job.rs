@@ -55,7 +55,8 @@ fn read(view: View<'_>, at: Span, estate: &Estate) -> JobRead {
     let place_as = text("place_as").unwrap_or_else(|| {
         match by {
             JobPaging::Offset => "offset",
-            _ => "after",
+            JobPaging::Next(_) => "next",
+            JobPaging::After(_) | JobPaging::Once => "after",
         }
         .to_owned()
     });

@@ -1,7 +1,8 @@
 //! `systems/*.yaml`: the system and its operations.
 
 use super::{Decoder, View};
-use crate::model::{Caching, Method, Operation, OperationKind, System};
+use crate::model::{Caching, FhirAsked, Method, Operation, OperationKind, System};
+use crate::shape::fhir::FHIR_CALL;
 use crate::shape::scim::SCIM_CALL;
 use crate::shape::sql::SQL_CALL;
 use crate::shape::system::{CACHE, HTTP_CALL, OPERATION, PLAIN_CALL, SOAP_CALL, SYSTEM};
@@ -68,6 +69,17 @@ impl<'a> Decoder<'a> {
                 verb: call.text_or_stand_in("do", entry.key_at),
             };
             (kind, call.text("connection"))
+        } else if let Some(node) = view.get("fhir") {
+            let call = View::new(Some(node), &FHIR_CALL);
+            let asked = FhirAsked::ALL
+                .into_iter()
+                .find(|(key, _)| node.get(key).is_some());
+            let (key, asked) = asked.unwrap_or(FhirAsked::ALL[0]);
+            let mut of = call.text_or_stand_in(key, entry.key_at);
+            if asked == FhirAsked::Export && of.value == "all" {
+                of.value.clear();
+            }
+            (OperationKind::Fhir { asked, of }, call.text("connection"))
         } else if let Some(node) = view.get("sql") {
             let call = View::new(Some(node), &SQL_CALL);
             let kind = OperationKind::Sql {

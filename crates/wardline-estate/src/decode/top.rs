@@ -11,8 +11,11 @@ use crate::yaml::{Entry, Node};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::Zone;
+use wardline_soap::source::Held;
+use wardline_soap::xsd::Library;
 
 impl Decoder<'_> {
     pub(super) fn top(&mut self, node: Option<&Node>) -> Estate {
@@ -78,6 +81,7 @@ impl Decoder<'_> {
             codes: BTreeMap::new(),
             tests: Vec::new(),
             origins: Origins::default(),
+            xml: Arc::new(Library::new(Held::default())),
             sources: SourceMap::new(),
         }
     }

@@ -75,7 +75,7 @@ pub use secrets::{Secrets, VaultLogin, VaultServer};
 pub use smtp::{SmtpOut, SmtpSecurity};
 pub use soap_in::{CarriedHl7, SoapEcho, SoapIn, WsGuard};
 pub use sql::{SqlAccess, SqlExpect, SqlFollow, SqlIn, SqlOut, SqlOverlap, SqlProcedure, SqlText};
-pub use system::{Caching, Operation, OperationKind, System};
+pub use system::{Caching, FhirAsked, Operation, OperationKind, System};
 pub use test::{
     ActKind, Expect, ExpectedCall, ExpectedDelivery, ExpectedEvent, ExpectedResult, ExpectedState,
     ExpectedTask, Fixture, Given, Intervention, MapInput, MapTest, ProcessTest, Scene, SceneKind,
@@ -89,8 +89,10 @@ use crate::source::{SourceMap, Span, Spanned};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use wardline_core::Zone;
+use wardline_soap::xsd::Library;
 
 /// One organisation's integrations, read from a directory.
 #[derive(Clone, Debug)]
@@ -139,6 +141,8 @@ pub struct Estate {
     pub policies: BTreeMap<String, PolicyFile>,
     /// Code tables, by name.
     pub codes: BTreeMap<String, CodeTable>,
+    /// XML Schemas of the files below `schemas/`, each compiled when a map first names it.
+    pub xml: Arc<Library>,
     /// The estate's own tests, in the order of their files.
     pub tests: Vec<TestCase>,
     /// Which declaration each effective setting came from.

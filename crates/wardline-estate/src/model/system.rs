@@ -83,28 +83,61 @@ pub enum OperationKind {
         /// The word for it.
         verb: Spanned<String>,
     },
+    /// Something asked of a FHIR server.
+    Fhir {
+        /// What is asked for.
+        asked: FhirAsked,
+        /// A type of resources; for an export also nothing (all), or `Group/{id}`.
+        of: Spanned<String>,
+    },
     /// One HL7 message and its acknowledgement.
     Mllp,
     /// Nothing.
     Null,
 }
 
+/// What an operation asks a FHIR server for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FhirAsked {
+    /// One resource.
+    Read,
+    /// What matches parameters, page by page.
+    Search,
+    /// All of it, made as files first.
+    Export,
+}
+
+impl FhirAsked {
+    /// Each with the key that asks for it.
+    pub const ALL: [(&str, Self); 3] = [
+        ("read", Self::Read),
+        ("search", Self::Search),
+        ("export", Self::Export),
+    ];
+}
+
 impl OperationKind {
     /// The method and the path of a request: that of HTTP, or the name of a SOAP service's operation
-    /// or of a database's statement behind a `/`.
+    /// or of a database's statement behind a `/`, or what is asked of a FHIR server
+    /// (`/search/Patient`).
     pub fn request(&self) -> (Option<Method>, Option<String>) {
         match self {
             Self::Http { method, path } => (Some(*method), Some(path.value.clone())),
             Self::Soap { operation } => (None, Some(format!("/{}", operation.value))),
             Self::Scim { verb } => (None, Some(format!("/{}", verb.value))),
             Self::Sql { statement } => (None, Some(format!("/{}", statement.value))),
+            Self::Fhir { asked, of } => {
+                let word = FhirAsked::ALL.iter().find(|(_, one)| one == asked);
+                let word = word.map_or("", |(word, _)| word);
+                (None, Some(format!("/{word}/{}", of.value)))
+            }
             Self::Mllp | Self::Null => (None, None),
         }
     }
 
     /// The names in braces of an HTTP path, in order: `/accounts/{account}/close` has `account`.
     pub fn parameters(&self) -> Vec<&str> {
-        let Self::Http { path, .. } = self else {
+        let (Self::Http { path, .. } | Self::Fhir { of: path, .. }) = self else {
             return Vec::new();
         };
         crate::value::parameters(&path.value).collect()

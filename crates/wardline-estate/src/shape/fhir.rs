@@ -199,3 +199,35 @@ pub(crate) static FHIR_KEEP: Object = Object {
     )],
     exactly_one: &[],
 };
+
+pub(crate) static FHIR_CALL: Object = Object {
+    name: "`fhir` (an operation)",
+    doc: "What is asked of a FHIR server. The payload has the parameters; the answer to a search or an export is `{ resources, next }`, and `next` in the payload asks for the page that follows.",
+    fields: &[
+        field(
+            "connection",
+            Text(Form::Name),
+            Required,
+            "A connection of the same system.",
+        ),
+        field(
+            "read",
+            Text(Form::Prose),
+            Optional,
+            "The type of the resource whose `id` the payload has.",
+        ),
+        field(
+            "search",
+            Text(Form::Prose),
+            Optional,
+            "The type that is searched. Members of the payload are parameters (`\"family\": \"Bell\"`), lists are several of the same; `size` asks for so many a page.",
+        ),
+        field(
+            "export",
+            Text(Form::Prose),
+            Optional,
+            "Bulk data (`$export`): `all`, `Patient` or `Group/ID`. Members of the payload are its parameters (`_type`, `_since`); `size` says how many resources a piece has.",
+        ),
+    ],
+    exactly_one: &["read", "search", "export"],
+};

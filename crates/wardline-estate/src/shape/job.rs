@@ -146,7 +146,7 @@ pub(crate) static PAGE: Object = Object {
             "place_as",
             Text(Form::Identifier),
             Optional,
-            "As what the place is asked for; `after` or `offset` where absent.",
+            "As what the place is asked for; `after`, `next` or `offset` where absent, as pages are found.",
         ),
         field(
             "begin",

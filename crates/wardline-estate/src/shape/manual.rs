@@ -54,7 +54,7 @@ pub fn reference() -> String {
     }
     text.push_str("| `codes/*.csv` | Rows of code tables, with the header `from,to` or `from,to,description`. |\n");
     text.push_str("| `policies/*.cedar` | Policies: who may do what beyond what scopes say, in Cedar. |\n| `clients/*.json` | Public keys of clients (JWK Sets). |\n");
-    text.push_str("| `maps/*.vrl` | Mapping programs. |\n| `entities/*.schema.json` | JSON Schemas of entities. |\n");
+    text.push_str("| `maps/*.vrl` | Mapping programs. |\n| `entities/*.schema.json` | JSON Schemas of entities. |\n| `schemas/**/*.xsd` | XML Schemas by which maps read and write documents. |\n");
     text.push_str(
         "| `runbooks/*.md` | What a person should do. |\n\n## How values are written\n\n",
     );

@@ -3,6 +3,7 @@
 use super::Need::{Optional, Required};
 use super::Shape::{Either, Map, Object as Obj, Text};
 use super::connection::CONNECTION;
+use super::fhir::FHIR_CALL;
 use super::scim::SCIM_CALL;
 use super::sql::SQL_CALL;
 use super::{Form, Object, field};
@@ -82,6 +83,12 @@ pub(crate) static OPERATION: Object = Object {
             "One statement, or several in one transaction.",
         ),
         field(
+            "fhir",
+            Obj(&FHIR_CALL),
+            Optional,
+            "Something asked of a FHIR server: a resource, a search, an export.",
+        ),
+        field(
             "accepts",
             Text(Form::Name),
             Optional,
@@ -112,7 +119,7 @@ pub(crate) static OPERATION: Object = Object {
             "How long an answer may be given again to callers of Apis. Only for GET, and not where it holds phi. What the system says of its answer (`Cache-Control`, `Vary`) holds as well.",
         ),
     ],
-    exactly_one: &["http", "mllp", "null", "soap", "sql", "scim"],
+    exactly_one: &["http", "mllp", "null", "soap", "sql", "scim", "fhir"],
 };
 
 pub(crate) static CACHE: Object = Object {

@@ -203,7 +203,9 @@ fn transform(program: Arc<Program>) -> Transform {
             Output::Many(values) => Value::Array(values)
                 .try_into()
                 .map_err(|_| NOT_ONE.to_owned()),
-            Output::Hl7(_) | Output::X12(_) | Output::Filtered { .. } => Err(NOT_ONE.to_owned()),
+            Output::Hl7(_) | Output::X12(_) | Output::Xml(_) | Output::Filtered { .. } => {
+                Err(NOT_ONE.to_owned())
+            }
         }
     })
 }

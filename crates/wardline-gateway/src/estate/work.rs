@@ -337,6 +337,7 @@ fn call(
         OperationKind::Mllp
         | OperationKind::Sql { .. }
         | OperationKind::Scim { .. }
+        | OperationKind::Fhir { .. }
         | OperationKind::Null => return None,
     };
     let map = |map: &Option<model::MapRef>| match map {

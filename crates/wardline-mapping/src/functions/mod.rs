@@ -5,6 +5,7 @@
 
 mod address;
 mod building;
+mod by_schema;
 mod calendar;
 mod clock;
 mod codes;
@@ -58,6 +59,7 @@ fn ours(session: &Arc<Session>) -> Vec<Box<dyn Function>> {
     all.extend(pure::functions(&calendar::CALENDAR, session));
     all.extend(pure::functions(&decimals::DECIMALS, session));
     all.extend(pure::functions(&xml::XML, session));
+    all.extend(by_schema::functions(session));
     all.extend(pure::functions(&fhir::FHIR, session));
     all
 }

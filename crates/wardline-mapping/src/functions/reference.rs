@@ -43,6 +43,19 @@ const EXAMPLE_SET: &[&str] = &[
     "IEA*1*000000007~",
 ];
 
+/// The schema that the examples of XML are read and written by.
+const EXAMPLE_SCHEMA: &[&str] = &[
+    r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:po="urn:po" targetNamespace="urn:po" elementFormDefault="qualified">"#,
+    r#"  <xs:element name="order"><xs:complexType>"#,
+    "    <xs:sequence>",
+    r#"      <xs:element name="total" type="xs:decimal"/>"#,
+    r#"      <xs:element name="line" type="xs:string" maxOccurs="unbounded"/>"#,
+    "    </xs:sequence>",
+    r#"    <xs:attribute name="id" type="xs:int" use="required"/>"#,
+    "  </xs:complexType></xs:element>",
+    "</xs:schema>",
+];
+
 /// The reference as Markdown (`docs/reference/mapping-functions.md` in the repository is this text).
 pub fn reference() -> String {
     let functions = super::functions();
@@ -50,6 +63,9 @@ pub fn reference() -> String {
     lines.extend(EXAMPLE_MESSAGE.iter().map(|line| (*line).to_owned()));
     lines.extend(["```".to_owned(), String::new(), "```".to_owned()]);
     lines.extend(EXAMPLE_SET.iter().map(|line| (*line).to_owned()));
+    let schema = "```\n\nThose by an XML Schema use `schemas/order.xsd`:\n\n```";
+    lines.push(schema.to_owned());
+    lines.extend(EXAMPLE_SCHEMA.iter().map(|line| (*line).to_owned()));
     lines.push("```".to_owned());
     let mut categories: Vec<&str> = Vec::new();
     for function in &functions {

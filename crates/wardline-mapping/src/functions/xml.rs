@@ -60,7 +60,7 @@ fn object(keyword: &str, constant: &Value) -> Option<Complaint> {
     })
 }
 
-fn because(error: &wardline_soap::xml::XmlError) -> &'static str {
+pub(super) fn because(error: &wardline_soap::xml::XmlError) -> &'static str {
     use wardline_soap::xml::XmlError::{
         Attributes, Bytes, Cut, Depth, DocumentType, Encoding, Entity, Nodes,
     };

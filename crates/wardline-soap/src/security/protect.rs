@@ -135,6 +135,7 @@ fn again(root: &Element) -> Result<Element, SecurityError> {
         attributes: usize::MAX,
         instructions: false,
         document_type: false,
+        declarations: false,
     };
     parse(&bytes, limits).map_err(|_| SecurityError::Unwritable)
 }

@@ -191,10 +191,21 @@ fn complex_value(
                 Some(_) if value.is_null() => {}
                 Some(known) => {
                     let text = value::encode(schemas, known.of, value, &inner)?;
+                    if known.fixed.as_ref().is_some_and(|fixed| **fixed != *text) {
+                        return Err(inner.error("is not the one value that it may have"));
+                    }
                     element.set(known.name.clone(), text);
                 }
                 None if complex.any_attribute && crate::xml::is_name(name) => {
-                    element.set(Name::new("", name), value.as_str().unwrap_or_default());
+                    let text = match value {
+                        Value::String(text) => text.clone(),
+                        Value::Bool(_) | Value::Number(_) => value.to_string(),
+                        Value::Null => continue,
+                        Value::Array(_) | Value::Object(_) => {
+                            return Err(inner.error("is no value that an attribute can hold"));
+                        }
+                    };
+                    element.set(Name::new("", name), text);
                 }
                 None => return Err(inner.error("is not an attribute that is declared")),
             }
@@ -246,13 +257,16 @@ fn complex_value(
     if let Content::Elements(particle) = &complex.content {
         writer.particle(particle, path)?;
     }
+    // An optional element that is null is not there.
+    let not_there = |key: &str, given: &Given<'_>| {
+        given.all[given.next].is_null() && !given.listed && complex.fields.contains_key(key)
+    };
     let left = writer
         .given
         .iter()
-        .find(|(_, given)| given.next < given.all.len());
+        .filter(|(key, given)| given.next < given.all.len() && !not_there(key, given))
+        .min_by_key(|(key, _)| **key);
     match left {
-        // An optional element that is null is not there.
-        Some((_, given)) if given.all[given.next].is_null() && !given.listed => Ok(()),
         Some((key, _)) if complex.fields.contains_key(*key) => Err(path
             .down(key, None)
             .error("occurs more often, or together with others, than its type allows")),

@@ -22,6 +22,7 @@
 
 mod decode;
 mod encode;
+mod known;
 mod loose;
 mod outline;
 mod value;
@@ -30,6 +31,7 @@ pub use decode::decode;
 pub(crate) use decode::decode_as;
 pub(crate) use encode::declare;
 pub use encode::{encode, encode_as};
+pub use known::{Known, Member, Members, known, members};
 pub use outline::outline;
 pub(crate) use outline::outline_of;
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{decode, encode};
+use super::{Known, decode, encode, known, members};
 use crate::source::{Loaded, Source};
 use crate::xml::{Limits, Name, parse, write};
 use crate::xsd::Schemas;
@@ -290,4 +290,51 @@ fn schemas_that_cannot_be_used_say_why() {
         let error = Schemas::read(&One(wrap(inner)), "one.xsd").unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+}
+
+#[test]
+fn what_objects_will_have_is_known() {
+    let schemas = order();
+    let Known::Object(of) = known(&schemas, schemas.root("order").unwrap()) else {
+        panic!("an order is an object");
+    };
+    let all = members(&schemas, of);
+    assert!(
+        all.open,
+        "an element of another namespace may stand at its end"
+    );
+    let said = |name: &str| {
+        let member = all.all.iter().find(|member| member.name == name).unwrap();
+        (member.known.clone(), member.always, member.null)
+    };
+    assert_eq!(said("@version"), (Known::Whole, false, false));
+    assert_eq!(said("total"), (Known::Text, true, false));
+    assert_eq!(said("due"), (Known::Text, true, true));
+    assert_eq!(said("ship"), (Known::Text, false, false));
+    let (Known::List(line), true, false) = said("line") else {
+        panic!("lines are a list, and always there");
+    };
+    let Known::Object(line) = *line else {
+        panic!("a line is an object");
+    };
+    // A line may be one in a hurry, with more in it.
+    assert!(members(&schemas, line).open);
+    assert!(schemas.root("Line").is_none());
+    assert_eq!(schemas.roots(), ["note", "order", "warning"]);
+}
+
+#[test]
+fn what_is_written_has_nothing_that_is_lost() {
+    let schemas = order();
+    let id = schemas.root("order").unwrap();
+    let mut value = good();
+    value["rush"] = Value::Null;
+    value["surprise"] = json!({"@xmlns": "urn:po"});
+    assert!(encode(&schemas, id, &value).is_err(), "beside a null");
+    let mut value = good();
+    value["line"][0]["surprise"] = Value::Null;
+    assert_eq!(
+        encode(&schemas, id, &value).unwrap_err().to_string(),
+        "order/line[0] has surprise, which is not declared there"
+    );
 }

@@ -8,13 +8,13 @@ use crate::xsd::{Kind, Schemas, Type, TypeId, Variety};
 
 /// What a simple type comes down to.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     One(Kind),
     List(TypeId),
     Union,
 }
 
-fn shape(schemas: &Schemas, mut id: TypeId) -> Shape {
+pub(super) fn shape(schemas: &Schemas, mut id: TypeId) -> Shape {
     loop {
         match schemas.type_of(id) {
             Type::Simple(simple) => match &simple.variety {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use canonical::canonical;
 pub use read::parse;
-pub use write::write;
+pub use write::{write, write_document};
 
 /// The namespace of `xml:lang` and its like.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -39,6 +39,9 @@ pub struct Limits {
     /// fetched), as documents have that were written before there were schemas. One that declares
     /// something is refused all the same.
     pub document_type: bool,
+    /// Whether one that declares something is passed over, too (in files of one's own). An entity
+    /// that it declares is refused where it is used.
+    pub declarations: bool,
 }
 
 impl Limits {
@@ -50,6 +53,7 @@ impl Limits {
         attributes: 128,
         instructions: false,
         document_type: false,
+        declarations: false,
     };
     /// For business documents, such as UBL and cXML.
     pub const DOCUMENT: Self = Self {
@@ -57,7 +61,7 @@ impl Limits {
         document_type: true,
         ..Self::MESSAGE
     };
-    /// For descriptions and schemas.
+    /// For descriptions.
     pub const DESCRIPTION: Self = Self {
         bytes: 8 << 20,
         depth: 128,
@@ -65,6 +69,13 @@ impl Limits {
         attributes: 128,
         instructions: true,
         document_type: false,
+        declarations: false,
+    };
+    /// For files of schemas. That of XML signatures has a document type that declares things.
+    pub const SCHEMA: Self = Self {
+        document_type: true,
+        declarations: true,
+        ..Self::DESCRIPTION
     };
 
     /// The same with another limit on bytes.

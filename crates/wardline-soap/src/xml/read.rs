@@ -64,7 +64,7 @@ pub fn parse(document: &[u8], limits: Limits) -> Result<Element, XmlError> {
                 if limits.document_type
                     && build.open.is_empty()
                     && build.root.is_none()
-                    && !text.contains('[') => {}
+                    && (limits.declarations || !text.contains('[')) => {}
             Event::DocType(_) => return Err(XmlError::DocumentType),
             Event::Decl(declaration) => {
                 if !first {

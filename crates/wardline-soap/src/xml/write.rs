@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Element, Node, XML, XSI, XmlError, is_character};
+use super::{Element, Node, Scope, XML, XSI, XmlError, is_character};
 
 /// Prefixes by which people know these.
 const KNOWN: [(&str, &str); 9] = [
@@ -33,6 +33,54 @@ pub fn write(element: &Element) -> Result<Vec<u8>, XmlError> {
         .push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
     writer.element(element)?;
     Ok(writer.out.into_bytes())
+}
+
+/// The same, with all namespaces declared at the outermost element, by these prefixes where there
+/// are any.
+///
+/// # Errors
+/// [`XmlError::Character`] where a text holds what XML cannot.
+pub fn write_document(
+    element: &Element,
+    prefixes: &[(Arc<str>, Arc<str>)],
+) -> Result<Vec<u8>, XmlError> {
+    let mut used = Vec::new();
+    namespaces(element, &mut used);
+    let mut scope: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    for uri in used {
+        let own = prefixes.iter().find(|(known, prefix)| {
+            *known == uri && !scope.iter().any(|(taken, _)| taken == prefix)
+        });
+        if let Some((_, prefix)) = own {
+            scope.push((Arc::clone(prefix), uri));
+        }
+    }
+    let mut element = element.clone();
+    if let Some((prefix, _)) = scope.iter().find(|(_, uri)| *uri == element.name.namespace) {
+        element.prefix = Arc::clone(prefix);
+    }
+    // What the element declares of its own, for values that are names, stays.
+    scope.extend(element.scope.declared.iter().cloned());
+    element.scope = Arc::new(Scope {
+        count: scope.len(),
+        declared: scope,
+        parent: None,
+    });
+    write(&element)
+}
+
+/// Namespaces of elements and attributes, in the order in which they are met.
+fn namespaces(element: &Element, used: &mut Vec<Arc<str>>) {
+    let attributes = element.attributes.iter().map(|one| &one.name);
+    for name in std::iter::once(&element.name).chain(attributes) {
+        let plain = name.namespace.is_empty() || &*name.namespace == XML;
+        if !plain && !used.contains(&name.namespace) {
+            used.push(Arc::clone(&name.namespace));
+        }
+    }
+    for child in element.elements() {
+        namespaces(child, used);
+    }
 }
 
 struct Writer {

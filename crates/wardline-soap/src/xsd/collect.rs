@@ -57,6 +57,10 @@ pub(crate) struct Collector<'a> {
     /// In the order of declaration.
     pub(crate) order: Vec<(Part, Name)>,
     seen: AHashSet<(String, Option<Arc<str>>)>,
+    /// The namespace of the first file.
+    pub(crate) target: Option<Arc<str>>,
+    /// Prefixes by which the files know namespaces, one of each.
+    pub(crate) prefixes: Vec<(Arc<str>, Arc<str>)>,
     /// What was not loaded, and why.
     pub(crate) missing: Vec<String>,
 }
@@ -68,6 +72,8 @@ impl<'a> Collector<'a> {
             globals: AHashMap::new(),
             order: Vec::new(),
             seen: AHashSet::new(),
+            target: None,
+            prefixes: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -93,7 +99,7 @@ impl<'a> Collector<'a> {
         if self.seen.len() > MOST_FILES {
             return Err(SchemaError::TooMuch("200 files"));
         }
-        let root = parse(&loaded.bytes, Limits::DESCRIPTION)
+        let root = parse(&loaded.bytes, Limits::SCHEMA)
             .map_err(|error| SchemaError::Wrong(format!("{}: {error}", loaded.name)))?;
         if !root.name.is(XS, "schema") {
             return Err(SchemaError::Wrong(format!(
@@ -122,6 +128,13 @@ impl<'a> Collector<'a> {
             (None, Some(other)) => (Arc::clone(other), true),
             (None, None) => (Arc::from(""), false),
         };
+        self.target.get_or_insert_with(|| Arc::clone(&target));
+        for (prefix, uri) in &schema.scope.declared {
+            let known = |one: &(Arc<str>, Arc<str>)| one.0 == *uri || one.1 == *prefix;
+            if !prefix.is_empty() && !self.prefixes.iter().any(known) {
+                self.prefixes.push((Arc::clone(uri), Arc::clone(prefix)));
+            }
+        }
         let qualified = |name: &str| schema.attribute(name) == Some("qualified");
         let context = Rc::new(Context {
             target: Arc::clone(&target),

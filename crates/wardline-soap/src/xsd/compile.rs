@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use super::collect::{Collector, Context, Global, Part};
 use super::{
@@ -19,14 +19,17 @@ const DEEPEST_GROUP: usize = 32;
 /// Parts of all content models together.
 const MOST_PARTICLES: usize = 200_000;
 
-pub(super) fn compile(collector: Collector<'_>) -> Result<Schemas, SchemaError> {
+pub(super) fn compile(mut collector: Collector<'_>) -> Result<Schemas, SchemaError> {
     let mut compiler = Compiler {
         schemas: Schemas {
+            target: collector.target.clone().unwrap_or_else(|| Arc::from("")),
+            prefixes: std::mem::take(&mut collector.prefixes),
             types: Vec::new(),
             elements: Vec::new(),
             named_types: AHashMap::new(),
             named_elements: AHashMap::new(),
             substitutes: AHashMap::new(),
+            derived: AHashSet::new(),
         },
         particles: 0,
         groups: 0,

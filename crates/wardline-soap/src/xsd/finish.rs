@@ -11,20 +11,34 @@ use super::{
 pub(crate) const LONGEST_CHAIN: usize = 64;
 /// Lists of unions of lists.
 const DEEPEST_SIMPLE: usize = 32;
+/// Parts of all types, with what they inherit.
+const MOST_INHERITED: usize = 1_000_000;
 
 pub(super) fn finish(schemas: &mut Schemas) -> Result<(), SchemaError> {
     substitutes(schemas);
     for at in 0..schemas.types.len() {
         simple(schemas, TypeId(at), 0)?;
     }
+    let mut particles = 0_usize;
     for at in 0..schemas.types.len() {
         let Type::Complex(complex) = &schemas.types[at] else {
             continue;
         };
+        schemas.derived.extend(complex.base);
         if matches!(complex.content, Content::Anything) {
             continue;
         }
         let made = inherit(schemas, complex)?;
+        // Types that inherit much from each other multiply.
+        if let Content::Elements(particle) = &made.content {
+            particles += count(particle);
+        }
+        particles += made.attributes.len();
+        if particles > MOST_INHERITED {
+            return Err(SchemaError::TooMuch(
+                "a million parts of types, inherited ones included",
+            ));
+        }
         schemas.types[at] = Type::Complex(Box::new(made));
     }
     Ok(())
@@ -76,6 +90,15 @@ fn simple(schemas: &Schemas, id: TypeId, depth: usize) -> Result<(), SchemaError
             members
                 .iter()
                 .try_for_each(|member| simple(schemas, *member, depth + DEEPEST_SIMPLE / 2))
+        }
+    }
+}
+
+fn count(particle: &Particle) -> usize {
+    match &particle.term {
+        Term::Element(_) | Term::Any(_) => 1,
+        Term::Sequence(parts) | Term::Choice(parts) | Term::All(parts) => {
+            1 + parts.iter().map(count).sum::<usize>()
         }
     }
 }

@@ -9,16 +9,18 @@ mod collect;
 mod compile;
 mod finish;
 mod lexical;
+mod library;
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use crate::source::Source;
 use crate::xml::Name;
 
 pub(crate) use collect::Collector;
 pub use lexical::Kind;
+pub use library::Library;
 
 /// The namespace of XML Schema.
 pub const XS: &str = "http://www.w3.org/2001/XMLSchema";
@@ -67,12 +69,18 @@ pub struct ElementId(pub(crate) usize);
 /// All that was declared.
 #[derive(Debug)]
 pub struct Schemas {
+    /// The namespace of the first file.
+    pub(crate) target: Arc<str>,
+    /// Prefixes that the files use for namespaces, those of the first file first.
+    pub(crate) prefixes: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) types: Vec<Type>,
     pub(crate) elements: Vec<Declaration>,
     pub(crate) named_types: AHashMap<Name, TypeId>,
     pub(crate) named_elements: AHashMap<Name, ElementId>,
     /// Elements that may stand where another is asked for.
     pub(crate) substitutes: AHashMap<ElementId, Vec<ElementId>>,
+    /// Types from which others are derived.
+    pub(crate) derived: AHashSet<TypeId>,
 }
 
 /// A type.
@@ -270,6 +278,27 @@ impl Schemas {
         self.named_elements.get(name).copied()
     }
 
+    /// The global element of this local name in the namespace of the file that was read first.
+    pub fn root(&self, local: &str) -> Option<ElementId> {
+        self.element(&Name::new(Arc::clone(&self.target), local))
+    }
+
+    /// Prefixes that the files use for namespaces.
+    pub fn prefixes(&self) -> &[(Arc<str>, Arc<str>)] {
+        &self.prefixes
+    }
+
+    /// The local names of the elements that [`Self::root`] finds, sorted.
+    pub fn roots(&self) -> Vec<&str> {
+        let own = self.named_elements.keys();
+        let mut all: Vec<&str> = own
+            .filter(|name| name.namespace == self.target)
+            .map(|name| &*name.local)
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// What an element is declared as.
     pub fn declaration(&self, id: ElementId) -> &Declaration {
         &self.elements[id.0]
@@ -306,6 +335,11 @@ impl Schemas {
             .iter()
             .copied()
             .find(|id| self.declaration(*id).name == *name)
+    }
+
+    /// Whether other types are derived from one.
+    pub(crate) fn has_derived(&self, id: TypeId) -> bool {
+        self.derived.contains(&id)
     }
 
     /// Whether a type is another one or derived from it.

@@ -167,6 +167,8 @@ pub(crate) enum BenchName {
     Deliver,
     /// In over MLLP and out over real HTTP and MLLP.
     InOut,
+    /// Discharges beside a bulk job, and each alone.
+    Bulk,
     /// JSON through the front door, beside nginx.
     Gateway,
     /// Instances of a process of ten steps, and a million that wait.

@@ -12,6 +12,7 @@ pub(crate) fn run(args: Bench) -> anyhow::Result<ExitCode> {
         BenchName::Intake => Name::Intake,
         BenchName::Deliver => Name::Deliver,
         BenchName::InOut => Name::InOut,
+        BenchName::Bulk => Name::Bulk,
         BenchName::Protocols => Name::Protocols,
         BenchName::Gateway => Name::Gateway,
         BenchName::Process => Name::Process,

@@ -274,3 +274,48 @@ fn fhir_kit_client_and_fhirpy_are_served() {
     );
     drop(server);
 }
+
+/// What others hold is read by search, page by page, and becomes a file: here the service itself is the other.
+#[test]
+fn a_job_copies_what_a_search_finds() {
+    let (here, inlet) = (free_address(), free_address());
+    let house = house(&here, &inlet);
+    let files = house.path("files");
+    std::fs::create_dir(&files).unwrap();
+    house.write(
+        "systems/registry.yaml",
+        format!(
+            "system: registry\nowner: it\nconnections:\n  r4:\n    fhir: {{ url: \"http://{here}/fhir\", auth: {{ bearer: secret:directory/token }} }}\n  drop: {{ files: {{ directory: \"{}\", write: \"{{id}}.json\" }} }}\noperations:\n  patients: {{ fhir: {{ connection: r4, search: Patient }} }}\n",
+            files.display()
+        )
+        .as_bytes(),
+    );
+    house.write(
+        "jobs/patients.yaml",
+        b"job: patients\nowner: it\nread: { call: registry.patients, with: { active: true }, page: { size: 3, next: next } }\nwrite:\n  file: { connection: registry.drop, name: \"patients.csv\", format: csv, columns: { id: text, active: boolean } }\n",
+    );
+    house
+        .run(&["check", house.estate().to_str().unwrap()])
+        .ends(0);
+    let server = house.serve();
+    for n in 0..8 {
+        let at = format!("/Patient/p{n}");
+        let mut one = patient(&n.to_string(), "Bell");
+        one["id"] = json!(format!("p{n}"));
+        one["active"] = json!(n != 4);
+        assert_eq!(ask(&here, "PUT", &at, "", &one).0, 201);
+    }
+    let run = ["jobs", "run", "patients", "--reason", "a test", "--json"];
+    let ran = house.run(&run).ends(0);
+    let ran: Value = serde_json::from_str(&ran.out).unwrap();
+    let text = std::fs::read_to_string(files.join("patients.csv")).unwrap();
+    let mut rows: Vec<&str> = text.lines().collect();
+    assert_eq!(rows.remove(0), "id,active");
+    rows.sort_unstable();
+    let wanted: Vec<String> = (0..8)
+        .filter(|n| *n != 4)
+        .map(|n| format!("p{n},true"))
+        .collect();
+    assert_eq!(rows, wanted, "{ran:#}");
+    drop(server);
+}

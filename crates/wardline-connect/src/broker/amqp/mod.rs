@@ -143,3 +143,15 @@ impl Client {
         }
     }
 }
+
+/// Frames, heads of contents and tables, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    crate::fuzzing::in_parts(bytes, |input| {
+        while let Ok(Some(frame)) = wire::read_frame(input) {
+            let _head = wire::read_header(frame.payload.clone());
+            let mut reader = wire::Reader(frame.payload);
+            while reader.method().is_ok() && reader.table().is_ok() && reader.long().is_ok() {}
+        }
+    });
+}

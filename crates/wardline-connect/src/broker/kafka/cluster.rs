@@ -133,6 +133,11 @@ pub(super) fn is_topic(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(bytes: bytes::Bytes) {
+    let _cluster = Cluster::read(Reader(bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -248,6 +248,13 @@ impl Stretch {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(bytes: bytes::Bytes) {
+    let half = bytes.len() / 2;
+    let _whole = read(Reader(bytes.clone()), None, 1 << 16);
+    let _cut = read(Reader(bytes), Some(half), 1 << 16);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::records::{Compression, Written, batch};

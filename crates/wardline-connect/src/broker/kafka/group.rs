@@ -476,6 +476,11 @@ pub(super) async fn leave(node: &mut Node, group: &str, member: &Member) -> Resu
     .map(drop)
 }
 
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(bytes: bytes::Bytes) {
+    let _assigned = read_assignment(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

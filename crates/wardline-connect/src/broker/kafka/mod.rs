@@ -22,3 +22,20 @@ pub(super) use consume::Consume;
 pub(super) use publish::{Manner, Publisher};
 pub use records::Compression;
 pub use sasl::Sasl;
+
+/// Batches of records, assignments and answers to fetches, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let bytes = bytes::Bytes::copy_from_slice(bytes);
+    let mut set = bytes.clone();
+    while let Ok(Some(batch)) = records::next(&mut set) {
+        let _abort = batch.is_abort();
+        if let Ok(mut opened) = batch.open(1 << 20) {
+            while let Ok(Some(_)) = opened.next() {}
+        }
+    }
+    let _span = records::span(&bytes);
+    fetch::fuzz(bytes.clone());
+    group::fuzz(bytes.clone());
+    cluster::fuzz(bytes);
+}

@@ -141,3 +141,15 @@ fn because(reason: u8, said: Option<String>) -> Fault {
         _ => Fault::Refused(text),
     }
 }
+
+/// Packets and their properties, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    crate::fuzzing::in_parts(bytes, |input| {
+        while let Ok(Some(packet)) = wire::read_packet(input, 1 << 16) {
+            let mut reader = wire::Reader(packet.rest);
+            let _name = reader.text();
+            let _properties = reader.properties();
+        }
+    });
+}

@@ -233,3 +233,15 @@ fn is_subject(text: &str) -> bool {
             .all(|token| !token.is_empty() && token != "*" && token != ">")
         && !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
+
+/// What a server says, for the fuzzer.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut decoder = wire::Decoder::new(1 << 16);
+    crate::fuzzing::in_parts(
+        bytes,
+        |input| {
+            while let Ok(Some(_)) = decoder.next(input) {}
+        },
+    );
+}

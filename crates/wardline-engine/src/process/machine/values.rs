@@ -88,7 +88,7 @@ impl Machine<'_> {
                 Output::Json(value) => value,
                 Output::Many(values) => Value::Array(values),
                 Output::Filtered { .. } => Value::Null,
-                Output::Hl7(_) | Output::X12(_) => {
+                Output::Hl7(_) | Output::X12(_) | Output::Xml(_) => {
                     return Err(Trouble {
                         code: codes::MAP_FAILED,
                         text: format!("{} writes a message, which is no variable", map.name),

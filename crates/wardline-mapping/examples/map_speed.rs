@@ -1,6 +1,6 @@
 //! How long one run of an ADT-to-encounter map of 17 fields takes, JSON included.
 //!
-//! `cargo run --release -p wardline-mapping --example bench` (two threads run the same program at
+//! `cargo run --release -p wardline-mapping --example map_speed` (two threads run the same program at
 //! the end, to show that it is shared).
 
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! How fast X12 is read: `cargo run --release -p wardline-edi --example speed [FILE]`.
+//! How fast X12 is read: `cargo run --release -p wardline-edi --example x12_speed [FILE]`.
 //!
 //! Without a file, of an interchange of 64 MB that is made here. `wardline bench protocols` measures the same beside a peer.
 

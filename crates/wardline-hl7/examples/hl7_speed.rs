@@ -1,5 +1,5 @@
 //! Speed of reading, beside its limit and another library:
-//! `cargo run --release -p wardline-hl7 --example bench`.
+//! `cargo run --release -p wardline-hl7 --example hl7_speed`.
 //!
 //! * `index + 12 fields`: parse an admission of about 1 KB and read twelve values by path; the limit
 //!   is one `memchr` pass over the same bytes.

@@ -1,5 +1,5 @@
 //! How fast sealing is, and how small it makes payloads: `cargo run --release -p wardline-vault
-//! --example speed [FILE...]`. Without files it takes a made-up message of about a kilobyte;
+//! --example seal_speed [FILE...]`. Without files it takes a made-up message of about a kilobyte;
 //! with files (messages the dictionary was not trained on) it seals each of them.
 
 use std::hint::black_box;
