@@ -2,7 +2,8 @@
 //!
 //! VRL's own texts may quote the value that was wrong (`Invalid integer "…"`), and a map's error
 //! ends up in logs and in front of people who may not see patients' data. So a text is passed on
-//! only where one of our functions made it, or where every word of it is of VRL's vocabulary.
+//! only where one of our functions made it, where every word of it is of VRL's vocabulary, or where it
+//! stands in the map itself, as what an assertion says.
 
 use thiserror::Error;
 use vrl::compiler::ExpressionError;
@@ -137,21 +138,31 @@ impl RunError {
             };
         }
         // The name is taken from the source: the error's text may hold anything.
-        let function = span
-            .and_then(|(start, end)| source.get(start..end))
+        let call = span.and_then(|(start, end)| source.get(start..end));
+        let function = call
             .map(|call| {
                 call.chars()
                     .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
                     .collect::<String>()
             })
             .filter(|name| !name.is_empty());
-        let reason = message.rsplit("): ").next().and_then(told);
+        let reason = message.rsplit("): ").next();
+        let reason = reason
+            .and_then(|text| told(text).or_else(|| own_words(text, function.as_deref()?, call?)));
         Self::Vrl {
             function,
             reason,
             span,
         }
     }
+}
+
+/// What the map itself says where an assertion fails, where it is a text of its source and not one
+/// that was made while it ran.
+fn own_words(text: &str, function: &str, call: &str) -> Option<String> {
+    let asserts = matches!(function, "assert" | "assert_eq");
+    let written = !text.is_empty() && call.contains(&format!("\"{text}\""));
+    (asserts && written).then(|| text.to_owned())
 }
 
 /// VRL's reason, where it can be told. The type of an object or array that was found is written

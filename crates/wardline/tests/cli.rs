@@ -441,7 +441,7 @@ fn hl7_files_are_checked_shown_and_written_back() {
 fn what_the_product_says_about_itself() {
     for kind in [
         "estate", "system", "flow", "process", "entity", "api", "client", "codes", "defaults",
-        "test", "layout",
+        "test", "layout", "job",
     ] {
         let schema = run(&["schema", kind]).ends(0).json();
         assert_eq!(
@@ -463,7 +463,7 @@ fn what_the_product_says_about_itself() {
     run(&["schema", "--out", text(&out)])
         .ends(0)
         .says(&["flow.json"]);
-    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 11);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 12);
 
     run(&["explain", "W1203"])
         .ends(0)

@@ -415,8 +415,6 @@ async fn open_deliveries_are_cancelled_parked_and_resubmitted() {
         "cancel",
         "--flow",
         "admit-to-staffing",
-        "--state",
-        "retrying",
         "--reason",
         "at rest",
         "--json",
