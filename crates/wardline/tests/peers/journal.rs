@@ -406,8 +406,9 @@ async fn open_deliveries_are_cancelled_parked_and_resubmitted() {
     );
     // The same decisions at rest: they hold when the server is back.
     send(3);
-    house.until_status("the third waits for staffing", |status| {
-        status["sums"]["open"] == 1
+    house.until_status("the third is tried again at staffing", |status| {
+        let all = status["overview"]["destinations"].as_array().unwrap();
+        status["sums"]["open"] == 1 && all.iter().any(|one| one["retrying"] == 1)
     });
     server.stop();
     let (id, _) = state_at_billing(house, &format!("{ACCOUNT}3"));
@@ -415,6 +416,8 @@ async fn open_deliveries_are_cancelled_parked_and_resubmitted() {
         "cancel",
         "--flow",
         "admit-to-staffing",
+        "--state",
+        "retrying",
         "--reason",
         "at rest",
         "--json",
