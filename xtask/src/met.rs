@@ -109,7 +109,10 @@ const ALL: &[Met] = &[
         "fhir.md",
         "server",
         "@medplum/fhir-router",
-        &["wardline-connect::loopback fhir_outbound::an_admission_is_stored"],
+        &[
+            "wardline-connect::loopback fhir_outbound::an_admission_is_stored",
+            "wardline-connect::loopback fhir_outbound::searches_and_exports",
+        ],
     ),
     met(
         "HL7 v2 over MLLP",
@@ -281,6 +284,13 @@ const ALL: &[Met] = &[
             "wardline-mapping::examples ubl_of_the_example",
             "wardline-soap::peers ubl_schemas",
         ],
+    ),
+    met(
+        "Bulk jobs (Parquet)",
+        "../how-to/run-bulk-jobs.md",
+        "reader",
+        "pyarrow",
+        &["wardline-tabular parquet::tests::arrow_reads"],
     ),
     met(
         "SQL",

@@ -179,5 +179,5 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     for name in ["Code", "Message", "UploadId", "ETag"] {
         let _value = answer::value(&text, name);
     }
-    let _listed = rusty_s3::actions::ListObjectsV2::parse_response(bytes);
+    let _listed = rusty_s3::actions::ListObjectsV2::parse_response(&*text);
 }
