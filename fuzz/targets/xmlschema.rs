@@ -10,7 +10,7 @@ use wardline_soap::typed::{decode, encode, known, members, Known};
 use wardline_soap::xml::{parse, write_document, Limits};
 use wardline_soap::xsd::Schemas;
 
-const ORDER: &str = r##"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="urn:po" targetNamespace="urn:po" elementFormDefault="qualified">
+const ORDER: &str = r###"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="urn:po" targetNamespace="urn:po" elementFormDefault="qualified">
   <xs:element name="order" type="Order"/>
   <xs:complexType name="Order" mixed="true"><xs:sequence maxOccurs="2">
     <xs:element name="total" type="xs:decimal"/>
@@ -18,7 +18,7 @@ const ORDER: &str = r##"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" x
     <xs:element name="inner" type="Order" minOccurs="0"/>
     <xs:any namespace="##other" processContents="lax" minOccurs="0"/>
   </xs:sequence><xs:attribute name="at" type="xs:dateTime"/><xs:anyAttribute/></xs:complexType>
-</xs:schema>"##;
+</xs:schema>"###;
 
 static SCHEMA: LazyLock<Schemas> = LazyLock::new(|| read(ORDER).expect("the schema is one"));
 
