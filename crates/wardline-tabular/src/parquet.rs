@@ -1,7 +1,7 @@
 //! Parquet files, version 1: groups of rows, a page for each column, plain values packed by
 //! Zstandard, and the footer that says where everything is.
 //!
-//! Written here rather than by the `parquet` crate, which brings sixteen others and reads as well:
+//! Written here rather than by the `parquet` crate, which brings many others and reads as well:
 //! flat rows of seven kinds need no more than this, and what others read of it is tested with Arrow.
 
 use serde_json::{Map, Value};

@@ -81,6 +81,7 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let in_hand = watch.begin();
     let (parts, body) = request.into_parts();
+    let plain = parts.version < http::Version::HTTP_2;
     // In one place from here on: it is large, and everything that follows holds it.
     let mut visit = Box::new(Visit {
         shared: Arc::clone(shared),
@@ -115,7 +116,10 @@ pub(crate) async fn handle(
         }
     };
     let (mut response, held) = visit.finish(served).await;
-    if refused.is_some() {
+    // What is left of a body that is too large is not read, so that the connection ends: a caller
+    // that is not told so sends its next request into it and gets no answer.
+    let unread = plain && response.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    if refused.is_some() || unread {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

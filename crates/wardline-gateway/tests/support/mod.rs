@@ -379,8 +379,6 @@ impl Site {
 
 /// Whether the other side stopped reading a body.
 fn is_cut_short(error: &hyper_util::client::legacy::Error) -> bool {
-    // hyper has no question of its own for these kinds. The second is a kept connection that ended
-    // while the next request was on its way, which every client tries again.
-    let text = format!("{error:?}");
-    text.contains("BodyWrite") || text.contains("IncompleteMessage")
+    // hyper has no question of its own for this kind.
+    format!("{error:?}").contains("BodyWrite")
 }
